@@ -1,0 +1,77 @@
+"""Checks of arguments: each raises one sentence that names the argument, the rule, what came and the remedy."""
+
+import difflib
+import math
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+
+def check_count(name: str, value: Any, *, least: int = 1) -> int:
+    """Return `value` as an int of at least `least`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        msg = f"`{name}` must be a whole number, got {value!r}."
+        raise TypeError(msg)
+    count = operator.index(value)
+    if count < least:
+        msg = f"`{name}` must be at least {least}, got {count}."
+        raise ValueError(msg)
+    return count
+
+
+def check_number(
+    name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf, below: float = math.inf,
+    most: float = math.inf,
+) -> float:
+    """Return `value` as a finite float with ``above < value < below`` and ``least <= value <= most``."""
+    try:
+        if isinstance(value, (str, bool)):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        msg = f"`{name}` must be a number, got {value!r}."
+        raise TypeError(msg) from error
+    if not (math.isfinite(number) and above < number < below and least <= number <= most):
+        rules = [
+            f"{word} {bound:g}"
+            for word, bound in (("above", above), ("at least", least), ("below", below), ("at most", most))
+            if math.isfinite(bound)
+        ]
+        msg = f"`{name}` must be {' and '.join(rules) or 'finite'}, got {value!r}."
+        raise ValueError(msg)
+    return number
+
+
+def check_numbers(name: str, value: Any, **bounds: float) -> float | tuple[float, ...]:
+    """Return `value` as a float, or as a tuple of floats where one number a member was given."""
+    if getattr(value, "ndim", None) == 0 or not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
+        return check_number(name, value, **bounds)
+    numbers = tuple(check_number(f"{name}[{i}]", item, **bounds) for i, item in enumerate(value))
+    if not numbers:
+        msg = f"`{name}` must be a number or one number a member, got an empty sequence."
+        raise ValueError(msg)
+    return numbers
+
+
+def check_members(name: str, value: float | tuple[float, ...], members: int | None) -> None:
+    """Refuse a sequence whose length is not the number of members."""
+    if isinstance(value, tuple) and len(value) != members:
+        rule = "one number, since the network is no stack (`members=None`)" if members is None else f"{members} numbers"
+        msg = f"`{name}` must hold {rule}, got {len(value)} numbers."
+        raise ValueError(msg)
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    """Return `value` where it is one of `choices`; else name them, and the nearest."""
+    known = sorted(choices)
+    if isinstance(value, str) and value in known:
+        return value
+    near = difflib.get_close_matches(str(value), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    msg = f"`{name}` must be one of {', '.join(map(repr, known))}; got {value!r}.{hint}"
+    raise ValueError(msg)
+
+
+def member_of(value: float | tuple[float, ...], index: int) -> float:
+    """Return the number of one member."""
+    return value[index] if isinstance(value, tuple) else value

@@ -1,0 +1,505 @@
+"""Activations: each formula beside its exact derivative, in functions of the Array API standard.
+
+An activation is called with the net input and a namespace, ``f(z, xp)``. Its `derivative` takes what its class names
+in `uses`: the net input ``z``, or the value ``y = f(z)``, so that a training step need keep only one of the two. All
+formulas stay finite wherever the mathematics is: no exponential of a large positive number is ever taken.
+
+Class names are the names by which activations are chosen, hence in lower case: ``activation="leaky_relu"`` and
+``activation=mlpx.activations.leaky_relu(gamma=0.2)``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from mlpx._checks import check_choice, check_number
+from mlpx._typing import Array, Formula, Namespace
+from mlpx.description import Description
+
+__all__ = [
+    "Activation", "custom", "elu", "erf", "exp", "gelu", "get", "hard_logistic", "hard_tanh", "identity", "leaky_relu",
+    "logistic", "mish", "relu", "selu", "softmax", "softplus", "step", "swish", "tanh",
+]
+
+
+def _where(condition: Array, like: Array, xp: Namespace) -> Array:
+    """Return 1 where the condition holds, else 0, in the type of `like`."""
+    return xp.astype(condition, like.dtype)
+
+
+def _sigma(z: Array, xp: Namespace) -> Array:
+    # 1 / (1 + e^-z) = e^min(z, 0) / (1 + e^-|z|): neither exponent is positive
+    return xp.exp(xp.minimum(z, 0.0)) / (1 + xp.exp(-xp.abs(z)))
+
+
+def _softplus(z: Array, xp: Namespace) -> Array:
+    # log(1 + e^z) = max(z, 0) + log(1 + e^-|z|)
+    return xp.maximum(z, 0.0) + xp.log1p(xp.exp(-xp.abs(z)))
+
+
+# erf(x) = 1 - e^-x² P(x)/Q(x) for 0 <= x <= 6.5: P/Q is a weighted fit to e^x² erfc(x), made for this package.
+_ERF_P = (
+    1313.8850246069992, 2186.0753157755667, 1817.9744779292353, 931.7424874329262, 313.21463606512884,
+    68.64190475847501, 9.086670432333, 0.5641893555489635,
+)  # fmt: skip
+_ERF_Q = (
+    1313.8850246069992, 3668.635805500874, 4643.701667910394, 3491.336562018967, 1711.8633742208901,
+    563.2053519571132, 122.16503167270979, 16.105685005519035, 1.0,
+)  # fmt: skip
+
+
+def _horner(coefficients: tuple[float, ...], x: Array) -> Array:
+    value = coefficients[-1] * x + coefficients[-2]
+    for coefficient in coefficients[-3::-1]:
+        value = value * x + coefficient
+    return value
+
+
+def erf(x: Array, xp: Namespace) -> Array:
+    """Return the error function, with an absolute error below 1e-15 in float64.
+
+    The standard has no ``erf``; a namespace that brings its own is taken at its word.
+
+    Parameters
+    ----------
+    x : array
+        Real numbers.
+    xp : namespace
+        The functions to compute with.
+
+    Returns
+    -------
+    array of the shape of `x`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(round(erf(np.asarray(1.0), np), 12))
+    0.84270079295
+    """
+    library = getattr(xp, "erf", None)
+    if library is not None:
+        return library(x)
+    size = xp.minimum(xp.abs(x), 6.5)  # from there on erf is 1 to the last bit
+    value = 1 - xp.exp(-size * size) * (_horner(_ERF_P, size) / _horner(_ERF_Q, size))
+    return xp.sign(x) * value
+
+
+class Activation(Description):
+    """An element-wise function and its derivative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mlpx
+    >>> mlpx.activations.relu()(np.asarray([-1.0, 2.0]), np)
+    array([0., 2.])
+    """
+
+    family: ClassVar[str] = "activation"
+    aliases = {"sigmoid": "logistic", "linear": "identity", "silu": "swish"}  # noqa: RUF012
+    uses: ClassVar[Literal["z", "y"]] = "z"
+    differentiable: ClassVar[bool] = True
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        raise NotImplementedError
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'``, from the net input or from the value, as `uses` says."""
+        raise NotImplementedError
+
+    def backward(self, dy: Array, z: Array, y: Array, xp: Namespace) -> Array:
+        """Return the error term ``dy * f'(z)``."""
+        return dy * self.derivative(z if self.uses == "z" else y, xp)
+
+
+@dataclass(frozen=True)
+class identity(Activation):  # noqa: N801
+    """``f(z) = z``."""
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return z
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return 1."""
+        return xp.ones_like(v)
+
+    def backward(self, dy: Array, z: Array, y: Array, xp: Namespace) -> Array:
+        """Return `dy`."""
+        return dy
+
+
+@dataclass(frozen=True)
+class step(Activation):  # noqa: N801
+    """``f(z) = 1`` for ``z >= 0``, else 0: the neuron of McCulloch and Pitts. It has no derivative to train with."""
+
+    differentiable = False
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return _where(z >= 0, z, xp)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Refuse."""
+        msg = "`activation` 'step' has no derivative to train with; use 'logistic' for a smooth step."
+        raise ValueError(msg)
+
+
+@dataclass(frozen=True)
+class logistic(Activation):  # noqa: N801
+    """``f(z) = 1 / (1 + e^-z)``, also called sigmoid; ``f' = y (1 - y)``."""
+
+    uses = "y"
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return _sigma(z, xp)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the value."""
+        return v * (1 - v)
+
+
+@dataclass(frozen=True)
+class tanh(Activation):  # noqa: N801
+    """``f(z) = tanh z``; ``f' = 1 - y²``."""
+
+    uses = "y"
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return xp.tanh(z)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the value."""
+        return 1 - v * v
+
+
+@dataclass(frozen=True)
+class hard_logistic(Activation):  # noqa: N801
+    """``f(z) = max(min(z/4 + 1/2, 1), 0)``; ``f' = 1/4`` inside, 0 outside and on the edge."""
+
+    uses = "y"
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return xp.clip(0.25 * z + 0.5, 0.0, 1.0)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the value."""
+        return 0.25 * _where((v > 0) & (v < 1), v, xp)
+
+
+@dataclass(frozen=True)
+class hard_tanh(Activation):  # noqa: N801
+    """``f(z) = max(min(z, 1), -1)``; ``f' = 1`` inside, 0 outside and on the edge."""
+
+    uses = "y"
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return xp.clip(z, -1.0, 1.0)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the value."""
+        return _where(xp.abs(v) < 1, v, xp)
+
+
+@dataclass(frozen=True)
+class relu(Activation):  # noqa: N801
+    """``f(z) = max(0, z)``; ``f' = 1`` for ``z > 0``, else 0."""
+
+    uses = "y"
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return xp.maximum(z, 0.0)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the value."""
+        return _where(v > 0, v, xp)
+
+
+@dataclass(frozen=True)
+class leaky_relu(Activation):  # noqa: N801
+    """``f(z) = max(0, z) + gamma min(0, z)``; ``f' = 1`` for ``z > 0``, else gamma.
+
+    Parameters
+    ----------
+    gamma : float
+        The slope below zero.
+    """
+
+    gamma: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_number("gamma", self.gamma)
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return xp.maximum(z, 0.0) + self.gamma * xp.minimum(z, 0.0)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        return self.gamma + (1 - self.gamma) * _where(v > 0, v, xp)
+
+
+@dataclass(frozen=True)
+class elu(Activation):  # noqa: N801
+    """``f(z) = max(0, z) + min(0, gamma (e^z - 1))``; ``f' = 1`` for ``z > 0``, else ``gamma e^z``.
+
+    Parameters
+    ----------
+    gamma : float
+        Minus the limit at minus infinity; not negative.
+    """
+
+    gamma: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number("gamma", self.gamma, least=0)
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return xp.maximum(z, 0.0) + self.gamma * xp.expm1(xp.minimum(z, 0.0))
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        # above zero the exponential is 1, and the two terms add up to 1
+        return (1 - self.gamma) * _where(v > 0, v, xp) + self.gamma * xp.exp(xp.minimum(v, 0.0))
+
+
+_SELU_LAMBDA = 1.0507009873554805
+_SELU_GAMMA = 1.6732632423543772
+
+
+@dataclass(frozen=True)
+class selu(Activation):  # noqa: N801
+    """``f(z) = lambda elu(z; gamma)`` with the constants that keep mean 0 and variance 1 [1]_.
+
+    References
+    ----------
+    .. [1] G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, "Self-normalizing neural networks", NIPS 2017.
+    """
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return _SELU_LAMBDA * elu(_SELU_GAMMA)(z, xp)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        return _SELU_LAMBDA * elu(_SELU_GAMMA).derivative(v, xp)
+
+
+@dataclass(frozen=True)
+class softplus(Activation):  # noqa: N801
+    """``f(z) = log(1 + e^z)``; ``f'`` is the logistic function."""
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return _softplus(z, xp)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        return _sigma(v, xp)
+
+
+@dataclass(frozen=True)
+class swish(Activation):  # noqa: N801
+    """``f(z) = z s`` with ``s = logistic(beta z)``, also called SiLU; ``f' = s + beta z s (1 - s)``.
+
+    Parameters
+    ----------
+    beta : float
+        0 gives ``z / 2``, infinity would give ReLU.
+    """
+
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number("beta", self.beta)
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return z * _sigma(self.beta * z, xp)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        scaled = self.beta * v
+        s = _sigma(scaled, xp)
+        return s + scaled * s * (1 - s)
+
+
+@dataclass(frozen=True)
+class gelu(Activation):  # noqa: N801
+    """``f(z) = z Phi(z)`` with the normal distribution function Phi; ``f' = Phi(z) + z phi(z)`` [1]_.
+
+    Parameters
+    ----------
+    approximate : {"none", "tanh", "logistic"}
+        ``"none"`` is exact; ``"logistic"`` is ``z logistic(1.702 z)``; ``"tanh"`` is
+        ``z/2 (1 + tanh(sqrt(2/pi) (z + 0.044715 z³)))``.
+
+    References
+    ----------
+    .. [1] D. Hendrycks and K. Gimpel, "Gaussian error linear units (GELUs)", arXiv:1606.08415, 2016.
+    """
+
+    approximate: str = "none"
+
+    def __post_init__(self) -> None:
+        check_choice("approximate", self.approximate, ("none", "tanh", "logistic"))
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        if self.approximate == "logistic":
+            return swish(1.702)(z, xp)
+        if self.approximate == "tanh":
+            return 0.5 * z * (1 + xp.tanh(_gelu_cubic(z, xp)))
+        return z * _normal_distribution(z, xp)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        if self.approximate == "logistic":
+            return swish(1.702).derivative(v, xp)
+        bounded = xp.clip(v, -_GELU_BOUND, _GELU_BOUND)
+        if self.approximate == "tanh":
+            t = xp.tanh(_gelu_cubic(v, xp))
+            slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * bounded * bounded)
+            return 0.5 * (1 + t) + 0.5 * bounded * (1 - t * t) * slope
+        density = xp.exp(-0.5 * bounded * bounded) / math.sqrt(2 * math.pi)
+        return _normal_distribution(v, xp) + bounded * density
+
+
+_GELU_BOUND = 50.0  # beyond it the bell and 1 - tanh² are 0 to the last bit, in float64 too
+
+
+def _gelu_cubic(z: Array, xp: Namespace) -> Array:
+    bounded = xp.clip(z, -_GELU_BOUND, _GELU_BOUND)
+    return math.sqrt(2 / math.pi) * (bounded + 0.044715 * bounded * bounded * bounded)
+
+
+def _normal_distribution(z: Array, xp: Namespace) -> Array:
+    return 0.5 * (1 + erf(z * math.sqrt(0.5), xp))
+
+
+@dataclass(frozen=True)
+class mish(Activation):  # noqa: N801
+    """``f(z) = z t`` with ``t = tanh(softplus z)``; ``f' = t + z logistic(z) (1 - t²)``."""
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return z * xp.tanh(_softplus(z, xp))
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        t = xp.tanh(_softplus(v, xp))
+        return t + v * _sigma(v, xp) * (1 - t * t)
+
+
+@dataclass(frozen=True)
+class exp(Activation):  # noqa: N801
+    """``f(z) = e^z``: the output of a log-linear mean, as in Poisson regression."""
+
+    uses = "y"
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return xp.exp(z)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the value."""
+        return v
+
+
+@dataclass(frozen=True)
+class softmax(Activation):  # noqa: N801
+    """``f(z)_c = e^z_c / sum_k e^z_k``: probabilities of classes, for the output.
+
+    It is not element-wise: with ``s = f(z)`` the error term is ``s * (dy - sum_c dy_c s_c)``.
+    """
+
+    uses = "y"
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``, along the last axis."""
+        e = xp.exp(z - xp.max(z, axis=-1, keepdims=True))
+        return e / xp.sum(e, axis=-1, keepdims=True)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Refuse: the derivative is a matrix."""
+        msg = "`softmax` has no element-wise derivative; its backward() gives the product with the Jacobian."
+        raise ValueError(msg)
+
+    def backward(self, dy: Array, z: Array, y: Array, xp: Namespace) -> Array:
+        """Return the error term."""
+        return y * (dy - xp.sum(dy * y, axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class custom(Activation):  # noqa: N801
+    """An activation of your own, from two functions written with the functions of the standard.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(z, xp)`` returns ``f(z)``, element by element.
+    derivative_function : callable
+        ``derivative_function(z, xp)`` returns ``f'(z)``.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> sine = mlpx.activations.custom(lambda z, xp: xp.sin(z), lambda z, xp: xp.cos(z))
+    >>> net = mlpx.MLP([2, 8, 1], activation=sine, output="linear")
+    """
+
+    function: Formula
+    derivative_function: Formula
+
+    def __post_init__(self) -> None:
+        for name in ("function", "derivative_function"):
+            if not callable(getattr(self, name)):
+                msg = f"`{name}` must be a function of (z, xp), got {getattr(self, name)!r}."
+                raise TypeError(msg)
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return self.function(z, xp)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        return self.derivative_function(v, xp)
+
+
+def get(activation: str | Activation | Formula) -> Activation:
+    """Return an activation from its name, or as it is.
+
+    Parameters
+    ----------
+    activation : str or Activation
+        A name of this module, also ``"sigmoid"``, ``"linear"`` and ``"silu"``; or an object with its parameters.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    TypeError
+        For a bare function: `custom` takes it together with its derivative.
+
+    Examples
+    --------
+    >>> get("leaky_relu")
+    leaky_relu(gamma=0.01)
+    """
+    if callable(activation) and not isinstance(activation, Activation):
+        msg = (
+            f"`activation` must be a name or an activation object, got the function {activation!r}. "
+            "Give its derivative too: mlpx.activations.custom(function, derivative)."
+        )
+        raise TypeError(msg)
+    return Activation.get(activation)

@@ -1,0 +1,159 @@
+"""The seam between the algorithm and the array libraries.
+
+`Backend` holds the primitives of back-propagation, named after the mathematics. Each stands here once in plain Array
+API functions, so that a new library works as soon as it has a namespace; a subclass may override a primitive to be
+faster, never to compute something else. Arrays carry any number of leading stack axes; the formulas act on the last
+two. Arguments are never changed; `out` is a hint, and what is returned counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar, TypeVar
+
+from mlpx._typing import Array, Device, DType, Formula, Namespace
+from mlpx.backends import host
+from mlpx.backends.host import Key
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Backend:
+    """An array library on a device, and the primitives of back-propagation on it.
+
+    Attributes
+    ----------
+    name : str
+        The name by which it is chosen.
+    xp : namespace
+        The library's functions as the Array API standard names them.
+    device : object
+        The library's own device object.
+    device_name : str
+        The device in words, such as ``"cpu"`` or ``"cuda:0"``.
+    version : str
+        The library's version.
+    """
+
+    name: ClassVar[str]
+    xp: Namespace
+    device: Device
+    device_name: str
+    version: str
+
+    def __init__(self, device: str | None = None) -> None:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<backend {self.name!r} on {self.device_name}, version {self.version}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from mlpx.backends.selection import make_backend
+
+        return make_backend, (self.name, self.device_name)
+
+    # The edge: arrays in and out.
+
+    @staticmethod
+    def owns(x: Any) -> bool:
+        """Say whether `x` is an array of this library."""
+        raise NotImplementedError
+
+    @staticmethod
+    def to_numpy(x: Array) -> Array:
+        """Return an array of this library as a NumPy array."""
+        return host.xp.asarray(x)
+
+    def asarray(self, x: Any, dtype: DType | None = None) -> Array:
+        """Return `x` (of this library, or NumPy's) as an array of this library on this device."""
+        return self.xp.asarray(x, dtype=dtype, device=self.device)
+
+    def from_foreign(self, x: Any) -> Array:
+        """Return an array of another library, without a copy where DLPack can."""
+        try:
+            return self.asarray(self.xp.from_dlpack(x))
+        except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
+            from mlpx.backends.selection import to_numpy
+
+            return self.asarray(to_numpy(x))
+
+    def array_device(self, x: Array) -> str:
+        """Return the device of one of this library's arrays, in words that the constructor takes."""
+        return self.device_name
+
+    def read_only(self, x: Array) -> Array:
+        """Return a view that cannot be written through, where the library has such views."""
+        return x
+
+    # How code runs here.
+
+    def context(self) -> AbstractContextManager[Any]:
+        """Return what every public call is made under."""
+        return nullcontext()
+
+    def compile(self, function: F) -> F:
+        """Return `function`, which is pure, in the form that runs fastest when it is called again and again."""
+        return function
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all that was asked of it."""
+
+    # The products of a layer.
+
+    def net_input(self, x: Array, weights: Array, bias: Array | None) -> Array:
+        """Return ``Z = X W + b``, shape ``(..., N, M_out)``."""
+        z = self.xp.matmul(x, weights)
+        return z if bias is None else z + bias[..., None, :]
+
+    def error_term(self, delta: Array, weights: Array) -> Array:
+        """Return ``delta Wᵀ``, shape ``(..., N, M_in)``."""
+        return self.xp.matmul(delta, self.xp.matrix_transpose(weights))
+
+    def weight_gradient(self, x: Array, delta: Array, *, bias: bool, out: Array | None = None) -> Array:
+        """Return ``Xᵀ delta``, the sum of the outer products of all rows, with ``1ᵀ delta`` as its last row if `bias`.
+
+        Shape ``(..., M_in + 1, M_out)``, without `bias` ``(..., M_in, M_out)``.
+        """
+        xp = self.xp
+        products = xp.matmul(xp.matrix_transpose(x), delta)
+        return xp.concat([products, xp.sum(delta, axis=-2, keepdims=True)], axis=-2) if bias else products
+
+    # Everything between the products.
+
+    def evaluate(self, formula: Formula, *arrays: Array) -> Any:
+        """Return ``formula(*arrays, xp)``, which is element-wise or works along the last axis."""
+        return formula(*arrays, self.xp)
+
+    def take_rows(self, x: Array, index: Array) -> Array:
+        """Gather rows.
+
+        Parameters
+        ----------
+        x : array of shape (N, ...) or (S, N, ...)
+            Rows shared by all members, or rows of each member.
+        index : integer array of shape (B,) or (S, B)
+            Which rows; rows of each member need an index of each member.
+
+        Returns
+        -------
+        array of shape (B, ...) or (S, B, ...)
+        """
+        xp = self.xp
+        if index.ndim == 1:
+            return xp.take(x, index, axis=0)
+        return xp.reshape(xp.take(x, xp.reshape(index, (-1,)), axis=0), (*index.shape, *x.shape[1:]))
+
+    def take_member_rows(self, x: Array, index: Array) -> Array:
+        """Gather rows of each member: `x` of shape ``(S, N, ...)``, `index` of shape ``(S, B)`` or ``(B,)``."""
+        xp = self.xp
+        members, rows = x.shape[:2]
+        first = xp.arange(members, dtype=index.dtype, device=self.device)[:, None] * rows
+        return self.take_rows(xp.reshape(x, (members * rows, *x.shape[2:])), first + index)
+
+    def dropout_mask(
+        self, keys: Sequence[Key], layer: int, steps: Sequence[int], shape: tuple[int, ...],
+        thresholds: Sequence[int], scales: Sequence[float], dtype: DType,
+    ) -> Array:
+        """Return dropout's factors, shape ``(S, N, M)``; the rule stands in `mlpx.backends.host`."""
+        return self.asarray(host.dropout_mask(keys, layer, steps, shape, thresholds, scales), dtype=dtype)

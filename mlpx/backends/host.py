@@ -1,0 +1,122 @@
+"""The host's side of the seam: NumPy's namespace, and the random numbers that every backend shares.
+
+All randomness comes from one counter-based generator, Philox4x64-10 [1]_, read as raw 64-bit words through
+`numpy.random.Philox`. A stream is named, not remembered: key ``(seed, purpose * 2**32 + member)``, counter
+``(block, layer, step or epoch, 0)``, so that draws do not depend on what was drawn before, nor on the backend, nor on
+the other members of a stack. NumPy raises the block before its first output, so a stream starts with block 1.
+
+Rules by which words become numbers:
+
+- uniform in [0, 1): the upper 53 bits, ``(word >> 11) * 2**-53``;
+- normal: Box and Muller. For ``n`` numbers take ``m = ceil(n / 2)`` uniforms ``u`` and then ``m`` uniforms ``v``; with
+  ``r = sqrt(-2 log(1 - u))`` the numbers are the ``m`` of ``r cos(2 pi v)``, then those of ``r sin(2 pi v)``;
+- permutation of ``n``: the positions of ``n`` words in ascending order;
+- dropout: element ``j`` of a row-major array uses the 16-bit lane ``j mod 4``, lowest first, of word ``j // 4``, and is
+  kept where ``lane >= round(65536 * rate)``.
+
+References
+----------
+.. [1] J. K. Salmon, M. A. Moraes, R. O. Dror and D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11, 2011.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import array_api_compat.numpy as xp
+import numpy as np
+
+from mlpx._typing import Array
+
+__all__ = ["PURPOSES", "Key", "Stream", "dropout_mask", "lanes", "xp"]
+
+PURPOSES = {"weights": 0, "shuffle": 1, "dropout": 2, "split": 3}
+"""What a stream is drawn for: the upper half of the second word of its key."""
+
+
+class Key(NamedTuple):
+    """What tells the draws of one network from those of another."""
+
+    seed: int
+    member: int = 0
+
+
+class Stream:
+    """Random numbers for one key, purpose, layer and step.
+
+    Parameters
+    ----------
+    key : Key
+        Seed and member.
+    purpose : {"weights", "shuffle", "dropout", "split"}
+        What the numbers are for.
+    layer : int
+        Position of the layer in the network.
+    step : int
+        Step or epoch.
+
+    Examples
+    --------
+    >>> Stream(Key(0), "weights").uniform((2,)).shape
+    (2,)
+    """
+
+    xp = xp
+
+    def __init__(self, key: Key, purpose: str, layer: int = 0, step: int = 0) -> None:
+        words = np.array([key.seed, (PURPOSES[purpose] << 32) + key.member], dtype=np.uint64)
+        counter = np.array([0, layer, step, 0], dtype=np.uint64)
+        self._bits = np.random.Philox(key=words, counter=counter)
+
+    def words(self, n: int) -> Array:
+        """Return the next `n` raw words, shape ``(n,)``, uint64."""
+        return self._bits.random_raw(n)
+
+    def uniform(self, shape: tuple[int, ...]) -> Array:
+        """Return float64 numbers, uniform in [0, 1)."""
+        return np.reshape((self.words(math.prod(shape)) >> np.uint64(11)) * 2.0**-53, shape)
+
+    def normal(self, shape: tuple[int, ...]) -> Array:
+        """Return float64 numbers of mean 0 and variance 1."""
+        n = math.prod(shape)
+        half = (n + 1) // 2
+        radius = np.sqrt(-2 * np.log1p(-self.uniform((half,))))
+        angle = 2 * np.pi * self.uniform((half,))
+        return np.reshape(np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:n], shape)
+
+    def permutation(self, n: int) -> Array:
+        """Return the numbers 0 to `n` - 1 in random order, int64."""
+        return np.argsort(self.words(n))
+
+
+def lanes(key: Key, layer: int, step: int, n: int) -> Array:
+    """Return the `n` 16-bit lanes that dropout compares with its threshold, shape ``(n,)``, uint16."""
+    words = Stream(key, "dropout", layer, step).words(-(-n // 4))
+    return words.astype("<u8", copy=False).view("<u2")[:n]
+
+
+def dropout_mask(
+    keys: Sequence[Key], layer: int, steps: Sequence[int], shape: tuple[int, ...], thresholds: Sequence[int],
+    scales: Sequence[float],
+) -> Array:
+    """Return the factors of dropout: 0 where an element is dropped, else the scale.
+
+    Parameters
+    ----------
+    keys, steps, thresholds, scales : sequence
+        One of each a member.
+    layer : int
+        Position of the dropout layer in the network.
+    shape : tuple of int
+        Rows and units of one member, ``(N, M)``.
+
+    Returns
+    -------
+    array of shape (S, N, M), float64
+    """
+    n = math.prod(shape)
+    masks = [
+        (lanes(key, layer, step, n) >= threshold) * scale
+        for key, step, threshold, scale in zip(keys, steps, thresholds, scales, strict=True)
+    ]
+    return np.reshape(np.stack(masks), (len(masks), *shape))

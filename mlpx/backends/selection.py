@@ -1,0 +1,226 @@
+"""Which backend is meant: by argument, by context, by process, by environment; and what library an array is of."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mlpx._checks import check_choice
+from mlpx._typing import Array
+from mlpx.backends.base import Backend
+from mlpx.exceptions import BackendUnavailableError
+
+VARIABLE = "MLPX_BACKEND"
+
+
+class _Place(NamedTuple):
+    """Where a backend is written, the module that it needs, and how that module is installed."""
+
+    module: str
+    cls: str
+    library: str
+    install: str
+
+
+_PLACES = {
+    "numpy": _Place("mlpx.backends.numpy", "NumPyBackend", "numpy", 'pip install "numpy"'),
+    "cupy": _Place("mlpx.backends.cupy", "CuPyBackend", "cupy", 'pip install "mlpx[cuda13]"  (CUDA 12: "mlpx[cuda12]")'),
+    "torch": _Place("mlpx.backends.torch", "TorchBackend", "torch", 'pip install "mlpx[torch]"'),
+    "jax": _Place("mlpx.backends.jax", "JAXBackend", "jax", 'pip install "mlpx[jax]"'),
+    "array_api_strict": _Place(
+        "mlpx.backends.array_api_strict", "StrictBackend", "array_api_strict", 'pip install "array-api-strict"'
+    ),
+}
+
+
+class _Choice(NamedTuple):
+    name: str
+    device: str | None
+
+
+_process_choice: _Choice | None = None
+_context_choice: ContextVar[_Choice | None] = ContextVar("mlpx_backend", default=None)
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """What `available_backends` tells of one backend.
+
+    Attributes
+    ----------
+    name : str
+        The name by which it is chosen.
+    available : bool
+        Whether it can be used here.
+    version, device : str or None
+        The library's version and its default device, where it is available.
+    reason, install : str or None
+        Why it is not available, and the command that installs it.
+    """
+
+    name: str
+    available: bool
+    version: str | None = None
+    device: str | None = None
+    reason: str | None = None
+    install: str | None = None
+
+
+def _backend_class(name: str) -> type[Backend]:
+    place = _PLACES[name]
+    try:
+        module = importlib.import_module(place.module)
+    except ImportError as error:
+        msg = f'The backend "{name}" needs the library {place.library}, which cannot be imported ({error}): {place.install}'
+        raise BackendUnavailableError(msg) from error
+    cls: type[Backend] = getattr(module, place.cls)
+    return cls
+
+
+@lru_cache(maxsize=64)
+def make_backend(name: str, device: str | None = None) -> Backend:
+    """Return the backend of this name on this device, always the same object."""
+    if name == "auto":
+        try:
+            return make_backend("cupy", device)
+        except BackendUnavailableError:
+            return make_backend("numpy", device)
+    return _backend_class(check_choice("backend", name, [*_PLACES, "auto"]))(device)
+
+
+def get_backend(name: str | Backend | None = None, device: str | None = None) -> Backend:
+    """Return the backend that is meant.
+
+    Parameters
+    ----------
+    name : str or Backend, optional
+        ``"numpy"``, ``"cupy"``, ``"torch"``, ``"jax"``, ``"array_api_strict"`` or ``"auto"`` (CuPy where a CUDA device
+        answers, else NumPy). By default that of `use_backend`, else of `set_backend`, else of the environment variable
+        ``MLPX_BACKEND``, else NumPy.
+    device : str, optional
+        Such as ``"cuda:1"``; by default the library's own first device.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or a device that is not there.
+    BackendUnavailableError
+        For a library that is not installed or finds no device.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> mlpx.get_backend("numpy").device_name
+    'cpu'
+    """
+    if isinstance(name, Backend):
+        return name if device in (None, name.device_name) else make_backend(name.name, device)
+    if name is not None:
+        return make_backend(name, device)
+    choice = _context_choice.get() or _process_choice
+    if choice is not None:
+        return make_backend(choice.name, device or choice.device)
+    variable = os.environ.get(VARIABLE)
+    try:
+        return make_backend(variable or "numpy", device)
+    except ValueError as error:
+        if not variable:
+            raise
+        msg = f"The environment variable {VARIABLE} is not usable: {error}"
+        raise ValueError(msg) from error
+
+
+def set_backend(name: str | None, device: str | None = None) -> None:
+    """Choose the backend of networks made from now on in this process, where nothing nearer says otherwise.
+
+    Parameters
+    ----------
+    name : str or None
+        As for `get_backend`; None goes back to the environment variable and NumPy.
+    device : str, optional
+        Such as ``"cuda:1"``.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> mlpx.set_backend("numpy")
+    >>> mlpx.set_backend(None)
+    """
+    global _process_choice  # noqa: PLW0603 - the one process-wide setting
+    if name is not None:
+        make_backend(name, device)
+    _process_choice = None if name is None else _Choice(name, device)
+
+
+@contextmanager
+def use_backend(name: str, device: str | None = None) -> Iterator[Backend]:
+    """Choose the backend of networks made inside a ``with`` block; other threads are not touched.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> with mlpx.use_backend("numpy") as backend:
+    ...     backend.name
+    'numpy'
+    """
+    backend = make_backend(name, device)
+    token = _context_choice.set(_Choice(name, device))
+    try:
+        yield backend
+    finally:
+        _context_choice.reset(token)
+
+
+def available_backends() -> list[BackendInfo]:
+    """List every backend, with version and device, or why it is missing and how it is installed.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> [info.name for info in mlpx.available_backends()]
+    ['numpy', 'cupy', 'torch', 'jax', 'array_api_strict']
+    """
+    return [_describe(name) for name in _PLACES]
+
+
+def _describe(name: str) -> BackendInfo:
+    place = _PLACES[name]
+    try:
+        backend = make_backend(name)
+    except Exception as error:  # noqa: BLE001 - a broken installation is a reason too
+        installed = importlib.util.find_spec(place.library) is not None
+        reason = str(error) if installed else f"{place.library} is not installed"
+        return BackendInfo(name, available=False, reason=reason, install=place.install)
+    return BackendInfo(name, available=True, version=backend.version, device=backend.device_name)
+
+
+def library_of(x: Any) -> type[Backend] | None:
+    """Return the backend class whose arrays `x` is one of; None for lists, tables and scalars."""
+    root = type(x).__module__.partition(".")[0]
+    name = {"jaxlib": "jax"}.get(root, root)
+    if name not in _PLACES or (name == "numpy" and not isinstance(x, np.ndarray)):
+        return None
+    cls = _backend_class(name)
+    return cls if cls.owns(x) else None
+
+
+def to_numpy(x: Any) -> Array:
+    """Return any array (or list, or table) as a NumPy array.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> mlpx.to_numpy([[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+    cls = library_of(x)
+    return np.asarray(x) if cls is None else cls.to_numpy(x)

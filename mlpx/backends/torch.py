@@ -1,0 +1,60 @@
+"""PyTorch, on the processor or on CUDA, without its automatic differentiation."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import array_api_compat
+import array_api_compat.torch as xp
+import numpy as np
+import torch
+
+from mlpx._typing import Array, DType
+from mlpx.backends.base import Backend
+
+
+class TorchBackend(Backend):
+    """PyTorch tensors; the derivatives are mlpx's own, so tensors are detached."""
+
+    name = "torch"
+
+    def __init__(self, device: str | None = None) -> None:
+        try:
+            self.device = torch.empty(0, device=device or "cpu").device
+        except (RuntimeError, AssertionError) as error:
+            first_line = str(error).partition("\n")[0]
+            msg = f"`device` must be one that PyTorch has here, such as 'cpu'; got {device!r} ({first_line})"
+            raise ValueError(msg) from error
+        self.xp = xp
+        self.device_name = str(self.device)
+        self.version = torch.__version__
+
+    @staticmethod
+    def owns(x: Any) -> bool:
+        """Say whether `x` is an array of this library."""
+        return array_api_compat.is_torch_array(x)
+
+    @staticmethod
+    def to_numpy(x: Array) -> Array:
+        """Return a tensor as a NumPy array."""
+        return x.detach().resolve_conj().resolve_neg().cpu().numpy()
+
+    def asarray(self, x: Any, dtype: DType | None = None) -> Array:
+        """Return `x` as a detached tensor on this device."""
+        if isinstance(x, np.ndarray) and (not x.flags.writeable or any(s < 0 for s in x.strides)):
+            x = x.copy()  # PyTorch has neither read-only tensors nor negative strides
+        if isinstance(x, torch.Tensor):
+            x = x.detach()
+        return xp.asarray(x, dtype=dtype, device=self.device)
+
+    def array_device(self, x: Array) -> str:
+        """Return the device of a tensor in words."""
+        return str(x.device)
+
+    def context(self) -> AbstractContextManager[Any]:
+        """Return a context in which PyTorch records nothing."""
+        return torch.no_grad()
+
+    def synchronize(self) -> None:
+        """Wait for CUDA where the device is one."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)

@@ -1,0 +1,96 @@
+"""Frozen descriptions: what activations, losses, initializers and layers have in common.
+
+A description is a frozen dataclass whose fields are numbers, names and other descriptions. It holds no array and no
+state, compares by value, and goes into a model file as JSON and back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+T = TypeVar("T", bound="Description")
+
+
+class Description:
+    """The base of frozen dataclasses that are known by their class's name within a family.
+
+    A family is a direct subclass, such as `mlpx.activations.Activation`: its own subclasses register themselves.
+    """
+
+    family: ClassVar[str] = "description"
+    known: ClassVar[dict[str, type[Any]]] = {}
+    aliases: ClassVar[Mapping[str, str]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if Description in cls.__bases__:
+            cls.known = {}
+        elif not cls.__name__.startswith("_"):
+            cls.known[cls.__name__] = cls
+
+    @property
+    def name(self) -> str:
+        """The name by which it is chosen."""
+        return type(self).__name__
+
+    @classmethod
+    def get(cls: type[T], choice: Any) -> T:
+        """Return a description from its name, or as it is."""
+        if isinstance(choice, cls):
+            return choice
+        names = sorted({*cls.known, *cls.aliases})
+        if not isinstance(choice, str):
+            msg = f"`{cls.family}` must be a name or an object of mlpx's, got {choice!r}."
+            raise TypeError(msg)
+        name = cls.aliases.get(choice, choice)
+        if name not in cls.known:
+            near = difflib.get_close_matches(choice, names, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            msg = f"`{cls.family}` must be one of {', '.join(names)}; got {choice!r}.{hint}"
+            raise ValueError(msg)
+        try:
+            found: T = cls.known[name]()
+        except TypeError as error:
+            msg = f"`{cls.family}` {choice!r} needs its parameters: give an object, such as {name}(...)."
+            raise ValueError(msg) from error
+        return found
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the name and the fields as JSON can hold them."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {"name": self.name, **{key: _to_json(value) for key, value in fields.items()}}
+
+    @classmethod
+    def from_config(cls: type[T], config: Any) -> T:
+        """Return the description that `to_config` wrote; `ValueError` for anything else."""
+        name = config.get("name") if isinstance(config, Mapping) else None
+        if not isinstance(name, str) or name not in cls.known:
+            msg = f"Unknown {cls.family} {name!r}."
+            raise ValueError(msg)
+        fields = {key: _from_json(value) for key, value in config.items() if key != "name"}
+        try:
+            built: T = cls.known[name](**fields)
+        except (TypeError, ValueError, OverflowError) as error:
+            msg = f"The {cls.family} {name!r} cannot be built: {error}"
+            raise ValueError(msg) from error
+        return built
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Description):
+        return {"family": value.family, **value.to_config()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        families = {family.family: family for family in Description.__subclasses__()}
+        family = families.get(value.get("family", ""))
+        if family is None:
+            msg = f"Unknown family {value.get('family')!r}."
+            raise ValueError(msg)
+        return family.from_config({key: item for key, item in value.items() if key != "family"})
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,51 @@
+"""Exceptions that a caller may want to catch apart.
+
+::
+
+    MlpxError
+    ├── BackendUnavailableError   (also an ImportError)
+    ├── DivergenceError           (also an ArithmeticError)
+    └── ModelFileError            (also a ValueError)
+
+Everything else that a wrong argument raises is a plain `ValueError` or `TypeError` that names the argument.
+"""
+
+from typing import Any
+
+
+class MlpxError(Exception):
+    """The base of the exceptions below."""
+
+
+class BackendUnavailableError(MlpxError, ImportError):
+    """A backend was asked for whose library or device is not there; the message says what to install."""
+
+
+class DivergenceError(MlpxError, ArithmeticError):
+    """Training met a number that is not finite.
+
+    The network keeps the best weights seen so far (without validation: those before the epoch in which it happened).
+
+    Attributes
+    ----------
+    epoch, step : int
+        Where it happened, counted from 1; `step` counts the batches of that epoch.
+    layer : str
+        The layer, by its position in ``net.layers`` and its kind; or ``"output"``.
+    quantity : str
+        What was not finite: net input, activation, loss, error term, gradient or parameter.
+    history : mlpx.History
+        The epochs that were completed.
+    """
+
+    def __init__(self, message: str, *, epoch: int, step: int, layer: str, quantity: str, history: Any = None) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        self.step = step
+        self.layer = layer
+        self.quantity = quantity
+        self.history = history
+
+
+class ModelFileError(MlpxError, ValueError):
+    """A file is no readable model: broken, truncated, of another kind or of a later version."""

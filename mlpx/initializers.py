@@ -1,0 +1,255 @@
+"""Initial values of weights: drawn on the host in float64, by the rules of `mlpx.backends.host`, on every backend alike.
+
+``fan_in`` and ``fan_out`` are the numbers of units before and after the weights. A member of a stack draws from its own
+stream, so its values do not depend on how many members there are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mlpx._checks import check_number
+from mlpx._typing import Array
+from mlpx.backends.host import Stream
+from mlpx.description import Description
+
+__all__ = [
+    "Initializer", "constant", "get", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal",
+    "lecun_uniform", "normal", "orthogonal", "uniform", "zeros",
+]
+
+
+class Initializer(Description):
+    """A rule for the initial values of a weight matrix.
+
+    Examples
+    --------
+    >>> from mlpx.backends.host import Key, Stream
+    >>> import mlpx
+    >>> mlpx.initializers.he_normal()(Stream(Key(0), "weights"), (64, 100)).shape
+    (64, 100)
+    """
+
+    family: ClassVar[str] = "initializer"
+
+    def __call__(self, stream: Stream, shape: tuple[int, int]) -> Array:
+        """Return values of the shape ``(fan_in, fan_out)`` in float64.
+
+        Parameters
+        ----------
+        stream : mlpx.backends.host.Stream
+            Where the random numbers come from.
+        shape : tuple of int
+            ``(fan_in, fan_out)``.
+        """
+        raise NotImplementedError
+
+
+class _Uniform(Initializer):
+    """Uniform within a bound."""
+
+    def bound(self, fan_in: int, fan_out: int) -> float:
+        raise NotImplementedError
+
+    def __call__(self, stream: Stream, shape: tuple[int, int]) -> Array:
+        """Return values of the shape ``(fan_in, fan_out)``."""
+        return self.bound(*shape) * (2 * stream.uniform(shape) - 1)
+
+
+class _Normal(Initializer):
+    """Normal of mean 0 and a standard deviation."""
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        raise NotImplementedError
+
+    def __call__(self, stream: Stream, shape: tuple[int, int]) -> Array:
+        """Return values of the shape ``(fan_in, fan_out)``."""
+        return self.deviation(*shape) * stream.normal(shape)
+
+
+@dataclass(frozen=True)
+class glorot_uniform(_Uniform):  # noqa: N801
+    """Uniform within ``±sqrt(6 / (fan_in + fan_out))`` [1]_.
+
+    References
+    ----------
+    .. [1] X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+       AISTATS 2010.
+    """
+
+    def bound(self, fan_in: int, fan_out: int) -> float:
+        """Return the bound."""
+        return math.sqrt(6 / (fan_in + fan_out))
+
+
+@dataclass(frozen=True)
+class glorot_normal(_Normal):  # noqa: N801
+    """Normal with variance ``2 / (fan_in + fan_out)``; see `glorot_uniform` for the source."""
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        """Return the standard deviation."""
+        return math.sqrt(2 / (fan_in + fan_out))
+
+
+@dataclass(frozen=True)
+class he_uniform(_Uniform):  # noqa: N801
+    """Uniform within ``±sqrt(6 / fan_in)`` [1]_.
+
+    References
+    ----------
+    .. [1] K. He, X. Zhang, S. Ren and J. Sun, "Delving deep into rectifiers", ICCV 2015.
+    """
+
+    def bound(self, fan_in: int, fan_out: int) -> float:
+        """Return the bound."""
+        return math.sqrt(6 / fan_in)
+
+
+@dataclass(frozen=True)
+class he_normal(_Normal):  # noqa: N801
+    """Normal with variance ``2 / fan_in``; see `he_uniform` for the source."""
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        """Return the standard deviation."""
+        return math.sqrt(2 / fan_in)
+
+
+@dataclass(frozen=True)
+class lecun_uniform(_Uniform):  # noqa: N801
+    """Uniform within ``±sqrt(3 / fan_in)`` [1]_.
+
+    References
+    ----------
+    .. [1] Y. LeCun, L. Bottou, G. B. Orr and K.-R. Müller, "Efficient backprop", Neural Networks: Tricks of the Trade,
+       1998.
+    """
+
+    def bound(self, fan_in: int, fan_out: int) -> float:
+        """Return the bound."""
+        return math.sqrt(3 / fan_in)
+
+
+@dataclass(frozen=True)
+class lecun_normal(_Normal):  # noqa: N801
+    """Normal with variance ``1 / fan_in``, not truncated; see `lecun_uniform` for the source."""
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        """Return the standard deviation."""
+        return math.sqrt(1 / fan_in)
+
+
+@dataclass(frozen=True)
+class uniform(_Uniform):  # noqa: N801
+    """Uniform within ``±limit``.
+
+    Parameters
+    ----------
+    limit : float
+        Above 0.
+    """
+
+    limit: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_number("limit", self.limit, above=0)
+
+    def bound(self, fan_in: int, fan_out: int) -> float:
+        """Return the bound."""
+        return self.limit
+
+
+@dataclass(frozen=True)
+class normal(_Normal):  # noqa: N801
+    """Normal with a given standard deviation.
+
+    Parameters
+    ----------
+    standard_deviation : float
+        Above 0.
+    """
+
+    standard_deviation: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_number("standard_deviation", self.standard_deviation, above=0)
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        """Return the standard deviation."""
+        return self.standard_deviation
+
+
+@dataclass(frozen=True)
+class orthogonal(Initializer):  # noqa: N801
+    """Orthonormal columns (or rows, where there are fewer): the Q of a normal matrix, with R's diagonal positive [1]_.
+
+    References
+    ----------
+    .. [1] A. M. Saxe, J. L. McClelland and S. Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep
+       linear neural networks", ICLR 2014.
+    """
+
+    def __call__(self, stream: Stream, shape: tuple[int, int]) -> Array:
+        """Return values of the shape ``(fan_in, fan_out)``."""
+        xp = stream.xp
+        wide = shape[0] < shape[1]
+        q, r = xp.linalg.qr(stream.normal(shape[::-1] if wide else shape))
+        q = q * xp.sign(xp.linalg.diagonal(r))  # the one choice of signs that makes Q unique
+        return xp.matrix_transpose(q) if wide else q
+
+
+@dataclass(frozen=True)
+class constant(Initializer):  # noqa: N801
+    """One value everywhere.
+
+    Parameters
+    ----------
+    value : float
+        Any finite number.
+    """
+
+    value: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("value", self.value)
+
+    def __call__(self, stream: Stream, shape: tuple[int, int]) -> Array:
+        """Return values of the shape ``(fan_in, fan_out)``."""
+        return stream.xp.full(shape, float(self.value))
+
+
+@dataclass(frozen=True)
+class zeros(Initializer):  # noqa: N801
+    """Zero everywhere; for weights behind which another layer follows, nothing would be learned."""
+
+    def __call__(self, stream: Stream, shape: tuple[int, int]) -> Array:
+        """Return values of the shape ``(fan_in, fan_out)``."""
+        return stream.xp.zeros(shape)
+
+
+_BEFORE = {
+    "relu": he_normal(), "leaky_relu": he_normal(), "elu": he_normal(), "softplus": he_normal(), "swish": he_normal(),
+    "gelu": he_normal(), "mish": he_normal(), "selu": lecun_normal(),
+}  # fmt: skip
+
+
+def get(initializer: str | Initializer, activation: str = "identity") -> Initializer:
+    """Return an initializer from its name, or as it is; ``"auto"`` chooses by the activation that follows.
+
+    Parameters
+    ----------
+    initializer : str or Initializer
+        A name of this module, or ``"auto"``: He normal before the ReLU family (relu, leaky_relu, elu, softplus, swish,
+        gelu, mish), LeCun normal before selu, Glorot uniform otherwise.
+    activation : str
+        The name of the activation that follows.
+
+    Examples
+    --------
+    >>> get("auto", "relu")
+    he_normal()
+    """
+    if isinstance(initializer, str) and initializer == "auto":
+        return _BEFORE.get(activation, glorot_uniform())
+    return Initializer.get(initializer)

@@ -1,0 +1,227 @@
+"""Losses: each value beside its exact gradient, in one pass and in functions of the Array API standard.
+
+A loss gives the term of every sample, summed over its outputs (`mean_squared_error`: averaged), and the derivative of
+that term. The average over the samples, by weight, is taken in `mlpx.output`. Most losses take the outputs ``y_hat``.
+Those that name an `output` take its net input ``z`` instead, because the formula from ``z`` neither overflows nor
+loses digits, and their gradient is the error term itself: ``y_hat - y``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mlpx._checks import check_number
+from mlpx._typing import Array, Namespace
+from mlpx.activations import _sigma, _softplus, softmax
+from mlpx.description import Description
+
+__all__ = [
+    "Loss", "absolute_error", "binary_cross_entropy", "cross_entropy", "get", "huber", "mean_squared_error", "poisson",
+    "quantile", "squared_error",
+]
+
+
+class Loss(Description):
+    """The error of one sample as a function of what the network puts out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mlpx
+    >>> loss = mlpx.losses.squared_error()
+    >>> value, gradient = loss.value_and_gradient(np.asarray([[3.0, 1.0]]), np.asarray([[1.0, 1.0]]), np)
+    >>> value, gradient
+    (array([2.]), array([[2., 0.]]))
+    """
+
+    family: ClassVar[str] = "loss"
+    output: ClassVar[str | None] = None
+    """The output activation whose net input the loss takes; None: it takes the outputs of any activation."""
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the loss of each sample and its derivative by `x`.
+
+        Parameters
+        ----------
+        x : array of shape (..., N, K)
+            Outputs; for losses that name an `output`, its net input.
+        y : array of shape (..., N, K)
+            Targets; for `cross_entropy` also integer class indices of shape (..., N).
+        xp : namespace
+            The functions to compute with.
+
+        Returns
+        -------
+        value : array of shape (..., N)
+        gradient : array of shape (..., N, K)
+        """
+        raise NotImplementedError
+
+    def check_targets(self, y: Array, xp: Namespace) -> None:
+        """Refuse targets outside the loss's domain."""
+
+
+def _require(condition: Array, rule: str, xp: Namespace) -> None:
+    if not bool(xp.all(condition)):
+        msg = f"`y` must {rule}."
+        raise ValueError(msg)
+
+
+@dataclass(frozen=True)
+class squared_error(Loss):  # noqa: N801
+    """``1/2 sum_k (y_hat_k - y_k)²``."""
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and ``y_hat - y``."""
+        r = x - y
+        return 0.5 * xp.sum(r * r, axis=-1), r
+
+
+@dataclass(frozen=True)
+class mean_squared_error(Loss):  # noqa: N801
+    """``1/K sum_k (y_hat_k - y_k)²``: the mean over the K outputs, with no factor 1/2."""
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and ``2/K (y_hat - y)``."""
+        r = x - y
+        return xp.sum(r * r, axis=-1) / r.shape[-1], r * (2 / r.shape[-1])
+
+
+@dataclass(frozen=True)
+class absolute_error(Loss):  # noqa: N801
+    """``sum_k |y_hat_k - y_k|``; the gradient at 0 is 0."""
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and ``sign(y_hat - y)``."""
+        r = x - y
+        return xp.sum(xp.abs(r), axis=-1), xp.sign(r)
+
+
+@dataclass(frozen=True)
+class huber(Loss):  # noqa: N801
+    """With ``r = y_hat - y`` the sum over k of ``r²/2`` for ``|r| <= delta``, else ``delta (|r| - delta/2)`` [1]_.
+
+    Parameters
+    ----------
+    delta : float
+        Where the square turns into a line; above 0, in the unit of the target.
+
+    References
+    ----------
+    .. [1] P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35, 1964.
+    """
+
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number("delta", self.delta, above=0)
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and ``clip(y_hat - y, -delta, delta)``."""
+        r = x - y
+        g = xp.clip(r, -self.delta, self.delta)
+        # inside g = r and the term is r²/2; outside |g| = delta and it is delta |r| - delta²/2
+        return xp.sum(g * (r - 0.5 * g), axis=-1), g
+
+
+@dataclass(frozen=True)
+class quantile(Loss):  # noqa: N801
+    """With ``r = y_hat - y`` the sum over k of ``max(-tau r, (1 - tau) r)``; the gradient at 0 is 0.
+
+    Its minimum is the quantile of order tau; the loss is also called pinball.
+
+    Parameters
+    ----------
+    tau : float
+        The order, between 0 and 1.
+    """
+
+    tau: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_number("tau", self.tau, above=0, below=1)
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and ``1 - tau`` above the target, ``-tau`` below."""
+        r = x - y
+        above, below = xp.astype(r > 0, r.dtype), xp.astype(r < 0, r.dtype)
+        g = (1 - self.tau) * above - self.tau * below
+        return xp.sum(g * r, axis=-1), g
+
+
+@dataclass(frozen=True)
+class poisson(Loss):  # noqa: N801
+    """Half the Poisson deviance of counts, ``sum_k e^z - y z + y log y - y`` with ``0 log 0 = 0``.
+
+    The output is ``exp``: the network's outputs are the expected counts ``e^z``.
+    """
+
+    output = "exp"
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and ``e^z - y``."""
+        mean = xp.exp(x)
+        entropy = y * xp.log(xp.where(y > 0, y, xp.ones_like(y)))
+        return xp.sum(mean - y * x + entropy - y, axis=-1), mean - y
+
+    def check_targets(self, y: Array, xp: Namespace) -> None:
+        """Refuse negative counts."""
+        _require(y >= 0, "hold counts of at least 0 for the loss 'poisson'", xp)
+
+
+@dataclass(frozen=True)
+class binary_cross_entropy(Loss):  # noqa: N801
+    """``-sum_k y log y_hat + (1 - y) log(1 - y_hat)``, computed as ``softplus(z) - y z``; the output is ``logistic``."""
+
+    output = "logistic"
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and ``y_hat - y``."""
+        return xp.sum(_softplus(x, xp) - y * x, axis=-1), _sigma(x, xp) - y
+
+    def check_targets(self, y: Array, xp: Namespace) -> None:
+        """Refuse targets outside [0, 1]."""
+        _require((y >= 0) & (y <= 1), "lie between 0 and 1 for the loss 'binary_cross_entropy'", xp)
+
+
+@dataclass(frozen=True)
+class cross_entropy(Loss):  # noqa: N801
+    """``-sum_k y_k log y_hat_k``, computed as ``sum_k y_k (log sum_c e^z_c - z_k)``; the output is ``softmax``.
+
+    Targets are integer class indices, or rows of probabilities (not negative, with the sum 1).
+    """
+
+    output = "softmax"
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and ``y_hat - y``."""
+        if xp.isdtype(y.dtype, "integral"):
+            classes = xp.arange(x.shape[-1], dtype=y.dtype, device=y.device)
+            y = xp.astype(y[..., None] == classes, x.dtype)
+        shifted = x - xp.max(x, axis=-1, keepdims=True)
+        log_sum = xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
+        return xp.sum(y * (log_sum - shifted), axis=-1), softmax()(x, xp) - y
+
+    def check_targets(self, y: Array, xp: Namespace) -> None:
+        """Refuse rows that are no probabilities."""
+        if not xp.isdtype(y.dtype, "integral"):
+            near_one = xp.abs(xp.sum(y, axis=-1) - 1) < 1e-4
+            _require(y >= 0, "hold probabilities of at least 0 for the loss 'cross_entropy'", xp)
+            _require(near_one, "have rows with the sum 1 for the loss 'cross_entropy'", xp)
+
+
+def get(loss: str | Loss) -> Loss:
+    """Return a loss from its name, or as it is.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> get("huber")
+    huber(delta=1.0)
+    """
+    return Loss.get(loss)
