@@ -20,7 +20,12 @@ def check_count(name: str, value: Any, *, least: int = 1) -> int:
 
 
 def check_number(
-    name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf, below: float = math.inf,
+    name: str,
+    value: Any,
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+    below: float = math.inf,
     most: float = math.inf,
 ) -> float:
     """Return `value` as a finite float with ``above < value < below`` and ``least <= value <= most``."""

@@ -19,8 +19,26 @@ from mlpx._typing import Array, Formula, Namespace
 from mlpx.description import Description
 
 __all__ = [
-    "Activation", "custom", "elu", "erf", "exp", "gelu", "get", "hard_logistic", "hard_tanh", "identity", "leaky_relu",
-    "logistic", "mish", "relu", "selu", "softmax", "softplus", "step", "swish", "tanh",
+    "Activation",
+    "custom",
+    "elu",
+    "erf",
+    "exp",
+    "gelu",
+    "get",
+    "hard_logistic",
+    "hard_tanh",
+    "identity",
+    "leaky_relu",
+    "logistic",
+    "mish",
+    "relu",
+    "selu",
+    "softmax",
+    "softplus",
+    "step",
+    "swish",
+    "tanh",
 ]
 
 

@@ -16,8 +16,19 @@ from mlpx.backends.host import Stream
 from mlpx.description import Description
 
 __all__ = [
-    "Initializer", "constant", "get", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal",
-    "lecun_uniform", "normal", "orthogonal", "uniform", "zeros",
+    "Initializer",
+    "constant",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "orthogonal",
+    "uniform",
+    "zeros",
 ]
 
 

@@ -17,8 +17,16 @@ from mlpx.activations import _sigma, _softplus, softmax
 from mlpx.description import Description
 
 __all__ = [
-    "Loss", "absolute_error", "binary_cross_entropy", "cross_entropy", "get", "huber", "mean_squared_error", "poisson",
-    "quantile", "squared_error",
+    "Loss",
+    "absolute_error",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "get",
+    "huber",
+    "mean_squared_error",
+    "poisson",
+    "quantile",
+    "squared_error",
 ]
 
 

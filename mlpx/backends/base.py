@@ -152,8 +152,14 @@ class Backend:
         return self.take_rows(xp.reshape(x, (members * rows, *x.shape[2:])), first + index)
 
     def dropout_mask(
-        self, keys: Sequence[Key], layer: int, steps: Sequence[int], shape: tuple[int, ...],
-        thresholds: Sequence[int], scales: Sequence[float], dtype: DType,
+        self,
+        keys: Sequence[Key],
+        layer: int,
+        steps: Sequence[int],
+        shape: tuple[int, ...],
+        thresholds: Sequence[int],
+        scales: Sequence[float],
+        dtype: DType,
     ) -> Array:
         """Return dropout's factors, shape ``(S, N, M)``; the rule stands in `mlpx.backends.host`."""
         return self.asarray(host.dropout_mask(keys, layer, steps, shape, thresholds, scales), dtype=dtype)

@@ -22,7 +22,7 @@ class CuPyBackend(Backend):
 
     def __init__(self, device: str | None = None) -> None:
         if not cupy.is_available():
-            msg = "The backend \"cupy\" needs a CUDA device, and CuPy finds none (is NVIDIA's driver installed?)."
+            msg = 'The backend "cupy" needs a CUDA device, and CuPy finds none (is NVIDIA\'s driver installed?).'
             raise BackendUnavailableError(msg)
         self.device = _find_device(device)
         self.xp = xp

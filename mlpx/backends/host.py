@@ -96,7 +96,11 @@ def lanes(key: Key, layer: int, step: int, n: int) -> Array:
 
 
 def dropout_mask(
-    keys: Sequence[Key], layer: int, steps: Sequence[int], shape: tuple[int, ...], thresholds: Sequence[int],
+    keys: Sequence[Key],
+    layer: int,
+    steps: Sequence[int],
+    shape: tuple[int, ...],
+    thresholds: Sequence[int],
     scales: Sequence[float],
 ) -> Array:
     """Return the factors of dropout: 0 where an element is dropped, else the scale.

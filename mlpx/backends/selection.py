@@ -33,7 +33,9 @@ class _Place(NamedTuple):
 
 _PLACES = {
     "numpy": _Place("mlpx.backends.numpy", "NumPyBackend", "numpy", 'pip install "numpy"'),
-    "cupy": _Place("mlpx.backends.cupy", "CuPyBackend", "cupy", 'pip install "mlpx[cuda13]"  (CUDA 12: "mlpx[cuda12]")'),
+    "cupy": _Place(
+        "mlpx.backends.cupy", "CuPyBackend", "cupy", 'pip install "mlpx[cuda13]"  (CUDA 12: "mlpx[cuda12]")'
+    ),
     "torch": _Place("mlpx.backends.torch", "TorchBackend", "torch", 'pip install "mlpx[torch]"'),
     "jax": _Place("mlpx.backends.jax", "JAXBackend", "jax", 'pip install "mlpx[jax]"'),
     "array_api_strict": _Place(

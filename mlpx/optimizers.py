@@ -1,0 +1,303 @@
+"""Optimizers: the update of all parameters as one formula over one vector.
+
+``w`` are the parameters of a network as a vector (with a stack: one row a member), ``g`` the gradient of loss and
+penalty, ``t = 1, 2, …`` the step. An optimizer is a frozen description. `moments` names the vectors that it remembers,
+`coefficients` turns the learning rate and the step into numbers on the host, in float64, and `update` is the
+element-wise formula on the device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from mlpx import schedules
+from mlpx._checks import check_members, check_numbers
+from mlpx._typing import Array, Namespace, Numbers
+from mlpx.description import Description
+from mlpx.schedules import Schedule
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSProp", "get"]
+
+
+class Optimizer(Description):
+    """A rule by which gradients change parameters.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> mlpx.Adam(1e-3).moments
+    ('m', 'v')
+    """
+
+    family: ClassVar[str] = "optimizer"
+    learning_rate: Numbers | Schedule
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """Names of the vectors, zero at the start, that the update remembers."""
+        raise NotImplementedError
+
+    @property
+    def schedule(self) -> Schedule:
+        """The learning rate as a schedule."""
+        return schedules.get(self.learning_rate)
+
+    def coefficients(self, alpha: Array, t: Array, xp: Namespace) -> tuple[Array, ...]:
+        """Return the numbers of a step, each one number or one a member.
+
+        Parameters
+        ----------
+        alpha : array
+            The learning rate of the step.
+        t : array
+            The step, from 1.
+        xp : namespace
+            The host's functions.
+        """
+        raise NotImplementedError
+
+    def update(
+        self, w: Array, g: Array, moments: tuple[Array, ...], coefficients: tuple[Any, ...], decay: Array, xp: Namespace
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the new parameters and moments.
+
+        Parameters
+        ----------
+        w, g : array of shape (..., P)
+            Parameters and gradient.
+        moments : tuple of array of shape (..., P)
+            As `moments` names them.
+        coefficients : tuple
+            What `coefficients` gave, each a number or an array of shape (..., 1).
+        decay : array of shape (P,)
+            1 where weight decay acts, 0 on biases.
+        xp : namespace
+            The device's functions.
+        """
+        raise NotImplementedError
+
+    def check_stack(self, members: int | None) -> None:
+        """Refuse numbers by member whose count is not the stack's."""
+        for owner in (self, self.learning_rate):
+            if isinstance(owner, Description):
+                for field in fields(owner):  # type: ignore[arg-type]
+                    check_members(field.name, getattr(owner, field.name), members)
+
+    def _check(self, **bounds: dict[str, float]) -> None:
+        if not isinstance(self.learning_rate, Schedule):
+            object.__setattr__(self, "learning_rate", check_numbers("learning_rate", self.learning_rate, above=0))
+        for name, bound in bounds.items():
+            object.__setattr__(self, name, check_numbers(name, getattr(self, name), **bound))
+
+
+_SHARE = {"least": 0.0, "below": 1.0}
+_POSITIVE = {"above": 0.0}
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent, ``w <- w - alpha g``; with momentum ``v <- mu v - alpha g``, ``w <- w + v``.
+
+    With Nesterov's correction ``w <- w + mu v - alpha g`` with the new v [1]_.
+
+    Parameters
+    ----------
+    learning_rate : float, sequence of float or Schedule
+        Alpha; one number, one a member, or a schedule.
+    momentum : float or sequence of float
+        Mu, from 0 to below 1.
+    nesterov : bool
+        Whether to look ahead; needs momentum.
+
+    References
+    ----------
+    .. [1] I. Sutskever, J. Martens, G. Dahl and G. Hinton, "On the importance of initialization and momentum in deep
+       learning", ICML 2013.
+    """
+
+    learning_rate: Numbers | Schedule = 0.01
+    momentum: Numbers = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        self._check(momentum=_SHARE)
+        if self.nesterov and not self.moments:
+            msg = "`nesterov` needs momentum: give `momentum` above 0, such as 0.9."
+            raise ValueError(msg)
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """Names of the vectors that the update remembers."""
+        return ("v",) if isinstance(self.momentum, tuple) or self.momentum else ()
+
+    def coefficients(self, alpha: Array, t: Array, xp: Namespace) -> tuple[Array, ...]:
+        """Return alpha and mu."""
+        return alpha, xp.asarray(self.momentum)
+
+    def update(
+        self, w: Array, g: Array, moments: tuple[Array, ...], coefficients: tuple[Any, ...], decay: Array, xp: Namespace
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the new parameters and moments."""
+        alpha, mu = coefficients
+        if not moments:
+            return w - alpha * g, ()
+        v = mu * moments[0] - alpha * g
+        return (w + mu * v - alpha * g if self.nesterov else w + v), (v,)
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """``m <- b1 m + (1-b1) g``, ``v <- b2 v + (1-b2) g²``, ``w <- w - alpha m^ / (sqrt(v^) + epsilon)`` [1]_.
+
+    ``m^ = m / (1 - b1^t)`` and ``v^ = v / (1 - b2^t)`` correct for the start at zero.
+
+    Parameters
+    ----------
+    learning_rate : float, sequence of float or Schedule
+        Alpha.
+    beta_1, beta_2 : float or sequence of float
+        b1 and b2, the memories of the two moments, from 0 to below 1.
+    epsilon : float or sequence of float
+        Above 0.
+    epsilon_hat : bool
+        Whether epsilon is added before the correction, ``w - alpha sqrt(1-b2^t)/(1-b1^t) m / (sqrt(v) + epsilon)``:
+        the form of the paper's section 2, and scikit-learn's.
+
+    References
+    ----------
+    .. [1] D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1.
+    """
+
+    learning_rate: Numbers | Schedule = 1e-3
+    beta_1: Numbers = 0.9
+    beta_2: Numbers = 0.999
+    epsilon: Numbers = 1e-8
+    epsilon_hat: bool = False
+
+    def __post_init__(self) -> None:
+        self._check(beta_1=_SHARE, beta_2=_SHARE, epsilon=_POSITIVE)
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """Names of the vectors that the update remembers."""
+        return ("m", "v")
+
+    def coefficients(self, alpha: Array, t: Array, xp: Namespace) -> tuple[Array, ...]:
+        """Return the memories, their complements, the corrected rate and epsilon."""
+        b1, b2, epsilon = (xp.asarray(x) for x in (self.beta_1, self.beta_2, self.epsilon))
+        root = xp.sqrt(1 - b2**t)
+        # m^/(sqrt(v^) + e) = root/(1 - b1^t) * m/(sqrt(v) + e root): both forms are one formula
+        return b1, 1 - b1, b2, 1 - b2, alpha * root / (1 - b1**t), epsilon if self.epsilon_hat else epsilon * root
+
+    def update(
+        self, w: Array, g: Array, moments: tuple[Array, ...], coefficients: tuple[Any, ...], decay: Array, xp: Namespace
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the new parameters and moments."""
+        b1, gain_1, b2, gain_2, rate, epsilon = coefficients
+        m = b1 * moments[0] + gain_1 * g
+        v = b2 * moments[1] + gain_2 * g * g
+        return w - rate * m / (xp.sqrt(v) + epsilon), (m, v)
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay, ``w <- w - alpha (m^ / (sqrt(v^) + epsilon) + lambda w)`` [1]_.
+
+    The decay acts on weights, not on biases. The network's `l2` is another thing: it stays in the gradient.
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon, epsilon_hat
+        As for `Adam`.
+    weight_decay : float or sequence of float
+        Lambda, not negative.
+
+    References
+    ----------
+    .. [1] I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
+    """
+
+    weight_decay: Numbers = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(weight_decay={"least": 0.0})
+
+    def coefficients(self, alpha: Array, t: Array, xp: Namespace) -> tuple[Array, ...]:
+        """Return the numbers of Adam and ``alpha lambda``."""
+        return *super().coefficients(alpha, t, xp), alpha * xp.asarray(self.weight_decay)
+
+    def update(
+        self, w: Array, g: Array, moments: tuple[Array, ...], coefficients: tuple[Any, ...], decay: Array, xp: Namespace
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the new parameters and moments."""
+        *adam, shrink = coefficients
+        new, moments = super().update(w, g, moments, tuple(adam), decay, xp)
+        return new - shrink * decay * w, moments
+
+
+@dataclass(frozen=True)
+class RMSProp(Optimizer):
+    """``v <- rho v + (1-rho) g²``, ``w <- w - alpha g / (sqrt(v) + epsilon)`` [1]_.
+
+    With momentum ``u <- mu u - alpha g / (sqrt(v) + epsilon)``, ``w <- w + u``.
+
+    Parameters
+    ----------
+    learning_rate : float, sequence of float or Schedule
+        Alpha.
+    rho : float or sequence of float
+        The memory of the squares, from 0 to below 1.
+    momentum : float or sequence of float
+        Mu, from 0 to below 1.
+    epsilon : float or sequence of float
+        Above 0.
+
+    References
+    ----------
+    .. [1] T. Tieleman and G. Hinton, "Lecture 6.5: rmsprop", Neural Networks for Machine Learning, 2012.
+    """
+
+    learning_rate: Numbers | Schedule = 1e-3
+    rho: Numbers = 0.9
+    momentum: Numbers = 0.0
+    epsilon: Numbers = 1e-8
+
+    def __post_init__(self) -> None:
+        self._check(rho=_SHARE, momentum=_SHARE, epsilon=_POSITIVE)
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """Names of the vectors that the update remembers."""
+        return ("v", "u") if isinstance(self.momentum, tuple) or self.momentum else ("v",)
+
+    def coefficients(self, alpha: Array, t: Array, xp: Namespace) -> tuple[Array, ...]:
+        """Return alpha, rho, its complement, mu and epsilon."""
+        rho, mu, epsilon = (xp.asarray(x) for x in (self.rho, self.momentum, self.epsilon))
+        return alpha, rho, 1 - rho, mu, epsilon
+
+    def update(
+        self, w: Array, g: Array, moments: tuple[Array, ...], coefficients: tuple[Any, ...], decay: Array, xp: Namespace
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the new parameters and moments."""
+        alpha, rho, gain, mu, epsilon = coefficients
+        v = rho * moments[0] + gain * g * g
+        step = alpha * g / (xp.sqrt(v) + epsilon)
+        if len(moments) == 1:
+            return w - step, (v,)
+        u = mu * moments[1] - step
+        return w + u, (v, u)
+
+
+def get(optimizer: str | Optimizer) -> Optimizer:
+    """Return an optimizer from its name (in any case), or as it is.
+
+    Examples
+    --------
+    >>> get("sgd")
+    SGD(learning_rate=0.01, momentum=0.0, nesterov=False)
+    """
+    if isinstance(optimizer, str):
+        optimizer = {name.lower(): name for name in Optimizer.known}.get(optimizer.lower(), optimizer)
+    return Optimizer.get(optimizer)

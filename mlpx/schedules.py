@@ -1,0 +1,307 @@
+"""Learning-rate schedules: the rate of each step as a formula of the step and the epoch.
+
+Steps are counted from 1 and epochs from 0, both within a fit. Every number may be one number a member of a stack, and
+members that had fewer steps are at an earlier point of their schedule. A schedule is evaluated on the host, in float64;
+it holds no state: what `OnPlateau` must remember is handed to it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from mlpx._checks import check_count, check_numbers
+from mlpx._typing import Array, Namespace, Numbers
+from mlpx.description import Description
+
+__all__ = ["Constant", "Exponential", "InverseScaling", "OnPlateau", "OneCycle", "Point", "Schedule", "Step",
+           "WarmupCosine", "get"]  # fmt: skip
+
+
+class Point(NamedTuple):
+    """Where training stands.
+
+    Attributes
+    ----------
+    step : array
+        The step about to be made, from 1; one a member with a stack.
+    epoch : int
+        The epoch, from 0.
+    steps : array
+        The steps of the whole fit, were it to run all its epochs.
+    """
+
+    step: Array
+    epoch: int
+    steps: Array
+
+
+class Schedule(Description):
+    """A learning rate that changes while training goes on.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> optimizer = mlpx.SGD(mlpx.schedules.Exponential(0.1, decay=0.95), momentum=0.9)
+    """
+
+    family: ClassVar[str] = "schedule"
+    learning_rate: Numbers
+
+    def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
+        """Return the learning rate at a point, a number or one a member."""
+        raise NotImplementedError
+
+    def start(self, xp: Namespace) -> Any:
+        """Return what the schedule remembers at the start of a fit."""
+        return None
+
+    def observe(self, state: Any, better: Array, xp: Namespace) -> Any:
+        """Return what it remembers after an epoch, told whether the monitored score was better than ever before."""
+        return state
+
+    def _check(self, *positive: str) -> None:
+        for name in ("learning_rate", *positive):
+            value = check_numbers(name, getattr(self, name), above=0)
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """``alpha``.
+
+    Parameters
+    ----------
+    learning_rate : float or sequence of float
+        Above 0.
+    """
+
+    learning_rate: Numbers
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
+        """Return the learning rate at a point."""
+        return xp.asarray(self.learning_rate)
+
+
+@dataclass(frozen=True)
+class Step(Schedule):
+    """``alpha f^floor(e / k)`` in epoch e.
+
+    Parameters
+    ----------
+    learning_rate : float or sequence of float
+        The first rate.
+    factor : float or sequence of float
+        What it is multiplied by.
+    every : int
+        After how many epochs.
+    """
+
+    learning_rate: Numbers
+    factor: Numbers = 0.1
+    every: int = 10
+
+    def __post_init__(self) -> None:
+        self._check("factor")
+        check_count("every", self.every)
+
+    def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
+        """Return the learning rate at a point."""
+        return xp.asarray(self.learning_rate) * xp.asarray(self.factor) ** (point.epoch // self.every)
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """``alpha gamma^e`` in epoch e.
+
+    Parameters
+    ----------
+    learning_rate : float or sequence of float
+        The first rate.
+    decay : float or sequence of float
+        Gamma, the factor of each epoch.
+    """
+
+    learning_rate: Numbers
+    decay: Numbers = 0.95
+
+    def __post_init__(self) -> None:
+        self._check("decay")
+
+    def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
+        """Return the learning rate at a point."""
+        return xp.asarray(self.learning_rate) * xp.asarray(self.decay) ** point.epoch
+
+
+@dataclass(frozen=True)
+class InverseScaling(Schedule):
+    """``alpha / t^p`` at step t.
+
+    Parameters
+    ----------
+    learning_rate : float or sequence of float
+        The first rate.
+    power : float or sequence of float
+        The exponent p.
+    """
+
+    learning_rate: Numbers
+    power: Numbers = 0.5
+
+    def __post_init__(self) -> None:
+        self._check("power")
+
+    def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
+        """Return the learning rate at a point."""
+        return xp.asarray(self.learning_rate) / point.step ** xp.asarray(self.power)
+
+
+@dataclass(frozen=True)
+class WarmupCosine(Schedule):
+    """``alpha t / T_w`` up to step T_w, then half a cosine down to the minimum at step T, and the minimum after it [1]_.
+
+    Parameters
+    ----------
+    learning_rate : float or sequence of float
+        The highest rate, reached at the end of the warm-up.
+    warmup_steps : int
+        T_w; 0 for none.
+    steps : int, optional
+        T; by default all steps of the fit.
+    minimum : float or sequence of float
+        The lowest rate.
+
+    References
+    ----------
+    .. [1] I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
+    """
+
+    learning_rate: Numbers
+    warmup_steps: int = 0
+    steps: int | None = None
+    minimum: Numbers = 0.0
+
+    def __post_init__(self) -> None:
+        self._check()
+        check_count("warmup_steps", self.warmup_steps, least=0)
+        if self.steps is not None:
+            check_count("steps", self.steps, least=self.warmup_steps + 1)
+        object.__setattr__(self, "minimum", check_numbers("minimum", self.minimum, least=0))
+
+    def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
+        """Return the learning rate at a point."""
+        top, low, warm = xp.asarray(self.learning_rate), xp.asarray(self.minimum), self.warmup_steps
+        end = point.steps if self.steps is None else self.steps
+        share = xp.clip((point.step - warm) / xp.maximum(xp.asarray(end - warm), 1), 0.0, 1.0)
+        cosine = low + 0.5 * (top - low) * (1 + xp.cos(math.pi * share))
+        return xp.where(xp.asarray(point.step <= warm), top * point.step / max(warm, 1), cosine)
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up along half a cosine, then down along another, the two-phase form of PyTorch's ``OneCycleLR`` [1]_.
+
+    From ``alpha / start_divisor`` up to ``alpha``, then down to ``alpha / (start_divisor * end_divisor)``. The momentum
+    stays as it is.
+
+    Parameters
+    ----------
+    learning_rate : float or sequence of float
+        The highest rate.
+    steps : int, optional
+        Length of the cycle; by default all steps of the fit.
+    rise : float
+        Share of the steps that go up.
+    start_divisor, end_divisor : float
+        As above.
+
+    References
+    ----------
+    .. [1] L. N. Smith and N. Topin, "Super-convergence", arXiv:1708.07120, 2017.
+    """
+
+    learning_rate: Numbers
+    steps: int | None = None
+    rise: float = 0.3
+    start_divisor: float = 25.0
+    end_divisor: float = 1e4
+
+    def __post_init__(self) -> None:
+        self._check("rise", "start_divisor", "end_divisor")
+        if self.steps is not None:
+            check_count("steps", self.steps)
+
+    def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
+        """Return the learning rate at a point."""
+        top = xp.asarray(self.learning_rate)
+        first = top / self.start_divisor
+        last = first / self.end_divisor
+        end = point.steps if self.steps is None else self.steps
+        summit = xp.maximum(xp.asarray(self.rise * end - 1.0), 0.0)
+        position = point.step - 1.0
+        up = _half_cosine(first, top, position / xp.maximum(summit, 1e-12), xp)
+        down = _half_cosine(top, last, (position - summit) / xp.maximum(end - 1 - summit, 1e-12), xp)
+        return xp.where(xp.asarray(position <= summit), up, down)
+
+
+def _half_cosine(start: Array, end: Array, share: Array, xp: Namespace) -> Array:
+    return end + 0.5 * (start - end) * (1 + xp.cos(math.pi * xp.clip(share, 0.0, 1.0)))
+
+
+@dataclass(frozen=True)
+class OnPlateau(Schedule):
+    """The rate times a factor whenever the monitored score was not better for some epochs.
+
+    Parameters
+    ----------
+    learning_rate : float or sequence of float
+        The first rate.
+    factor : float or sequence of float
+        What it is multiplied by.
+    patience : int
+        After how many epochs in a row without a better score; then counting starts again.
+    minimum : float or sequence of float
+        The rate does not fall below it.
+    """
+
+    learning_rate: Numbers
+    factor: Numbers = 0.1
+    patience: int = 5
+    minimum: Numbers = 0.0
+
+    def __post_init__(self) -> None:
+        self._check("factor")
+        check_count("patience", self.patience)
+        object.__setattr__(self, "minimum", check_numbers("minimum", self.minimum, least=0))
+
+    def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
+        """Return the learning rate at a point."""
+        _, reductions = state
+        rate = xp.asarray(self.learning_rate) * xp.asarray(self.factor) ** reductions
+        return xp.maximum(rate, xp.asarray(self.minimum))
+
+    def start(self, xp: Namespace) -> tuple[Array, Array]:
+        """Return the epochs waited and the reductions made."""
+        return xp.asarray(0), xp.asarray(0)
+
+    def observe(self, state: Any, better: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return both counters after an epoch."""
+        waited, reductions = state
+        waited = xp.where(xp.asarray(better), 0, waited + 1)
+        due = waited >= self.patience
+        return xp.where(due, 0, waited), reductions + xp.astype(xp.asarray(due), reductions.dtype)
+
+
+def get(learning_rate: Numbers | Schedule) -> Schedule:
+    """Return a schedule from a number, numbers, or as it is.
+
+    Examples
+    --------
+    >>> get(0.1)
+    Constant(learning_rate=0.1)
+    """
+    return learning_rate if isinstance(learning_rate, Schedule) else Constant(learning_rate)
