@@ -9,7 +9,6 @@ has those of what came out of `forward` as ``y``. Arrays may carry leading stack
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
@@ -18,7 +17,7 @@ from mlpx._checks import check_count, check_members, check_number, check_numbers
 from mlpx._typing import Array, DType, Formula, Namespace, Numbers
 from mlpx.activations import Activation
 from mlpx.backends import Backend
-from mlpx.backends.host import Key, Stream
+from mlpx.backends.host import StepKeys, Stream
 from mlpx.description import Description
 from mlpx.initializers import Initializer
 
@@ -51,9 +50,8 @@ class Layer(Description):
     def draw(
         self,
         ops: Backend,
-        keys: Sequence[Key],
+        who: StepKeys,
         position: int,
-        steps: Sequence[int],
         shape: tuple[int, int],
         dtype: DType,
     ) -> Array | None:
@@ -248,19 +246,18 @@ class Dropout(Layer):
     def draw(
         self,
         ops: Backend,
-        keys: Sequence[Key],
+        who: StepKeys,
         position: int,
-        steps: Sequence[int],
         shape: tuple[int, int],
         dtype: DType,
     ) -> Array | None:
         """Return 0 for each dropped element and the scale for each kept one, shape ``(S, N, M)``."""
-        rates = self.rate if isinstance(self.rate, tuple) else (self.rate,) * len(keys)
-        thresholds = [round(65536 * rate) for rate in rates]  # type: ignore[operator]
+        rates = [member_of(self.rate, member) for member in who.members]  # type: ignore[arg-type]
+        thresholds = [round(65536 * rate) for rate in rates]
         scales = [self.scale or 65536 / (65536 - threshold) for threshold in thresholds]
         if not any(thresholds) and self.scale is None:
             return None
-        return ops.dropout_mask(keys, position, steps, shape, thresholds, scales, dtype)
+        return ops.dropout_mask(who.keys, position, who.steps, shape, thresholds, scales, dtype)
 
     def forward(
         self, ops: Backend, params: Parameters, x: Array, *, training: bool, draw: Array | None

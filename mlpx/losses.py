@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from array_api_compat import device
+
 from mlpx._checks import check_number
 from mlpx._typing import Array, Namespace
 from mlpx.activations import _sigma, _softplus, softmax
@@ -205,7 +207,7 @@ class cross_entropy(Loss):  # noqa: N801
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``y_hat - y``."""
         if xp.isdtype(y.dtype, "integral"):
-            classes = xp.arange(x.shape[-1], dtype=y.dtype, device=y.device)
+            classes = xp.arange(x.shape[-1], dtype=y.dtype, device=device(y))
             y = xp.astype(y[..., None] == classes, x.dtype)
         shifted = x - xp.max(x, axis=-1, keepdims=True)
         log_sum = xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))

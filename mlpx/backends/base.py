@@ -163,3 +163,21 @@ class Backend:
     ) -> Array:
         """Return dropout's factors, shape ``(S, N, M)``; the rule stands in `mlpx.backends.host`."""
         return self.asarray(host.dropout_mask(keys, layer, steps, shape, thresholds, scales), dtype=dtype)
+
+    def loss_and_delta(self, output: Any, z: Array, y: Array, weight: Array | None) -> tuple[Array, Array, Array]:
+        """Return the averaged loss, its error term and the outputs; see `mlpx.output.Output.loss_and_delta`."""
+        value: tuple[Array, Array, Array] = output.loss_and_delta(z, y, weight, self.xp)
+        return value
+
+    def update(
+        self,
+        optimizer: Any,
+        w: Array,
+        g: Array,
+        moments: tuple[Array, ...],
+        coefficients: tuple[Any, ...],
+        decay: Array,
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the parameters and moments after one update; see `mlpx.optimizers.Optimizer.update`."""
+        new: tuple[Array, tuple[Array, ...]] = optimizer.update(w, g, moments, coefficients, decay, self.xp)
+        return new

@@ -28,7 +28,7 @@ import numpy as np
 
 from mlpx._typing import Array
 
-__all__ = ["PURPOSES", "Key", "Stream", "dropout_mask", "lanes", "xp"]
+__all__ = ["PURPOSES", "Key", "StepKeys", "Stream", "dropout_mask", "lanes", "scatter", "xp"]
 
 PURPOSES = {"weights": 0, "shuffle": 1, "dropout": 2, "split": 3}
 """What a stream is drawn for: the upper half of the second word of its key."""
@@ -39,6 +39,14 @@ class Key(NamedTuple):
 
     seed: int
     member: int = 0
+
+
+class StepKeys(NamedTuple):
+    """Whose random numbers a step draws: positions in the stack, keys, and the step of each member."""
+
+    members: Sequence[int]
+    keys: Sequence[Key]
+    steps: Sequence[int]
 
 
 class Stream:
@@ -87,6 +95,13 @@ class Stream:
     def permutation(self, n: int) -> Array:
         """Return the numbers 0 to `n` - 1 in random order, int64."""
         return np.argsort(self.words(n))
+
+
+def scatter(values: Array, index: Array, size: int, fill: float = 0) -> Array:
+    """Return an array of shape ``(size,)`` with `values` at the positions `index` and `fill` elsewhere."""
+    full = np.full(size, fill, dtype=np.result_type(values, fill))
+    full[index] = values
+    return full
 
 
 def lanes(key: Key, layer: int, step: int, n: int) -> Array:

@@ -1,0 +1,61 @@
+"""The multi-layer perceptron, written once for every array library.
+
+Layers, losses and optimizers are hand-derived and written in functions of the Python Array API standard; NumPy is the
+default, and CuPy, PyTorch, JAX and array_api_strict run the same source.
+
+Examples
+--------
+>>> import mlpx
+>>> net = mlpx.MLP([2, 8, 1], activation="tanh", output="sigmoid", seed=1)
+>>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+>>> history = net.fit(X, y, epochs=300, optimizer=mlpx.Adam(0.05))
+>>> net.predict_labels(X)
+array([0, 1, 1, 0])
+"""
+
+from mlpx import activations, initializers, losses, metrics, optimizers, schedules
+from mlpx._version import __version__
+from mlpx.backends import Backend, BackendInfo, available_backends, get_backend, set_backend, to_numpy, use_backend
+from mlpx.callbacks import Callback
+from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError
+from mlpx.history import History
+from mlpx.layers import Dense, Dropout, Layer
+from mlpx.model import MLP, Network
+from mlpx.network import Gradients, Trace
+from mlpx.optimizers import SGD, Adam, AdamW, RMSProp
+from mlpx.persistence import load
+
+__all__ = [
+    "MLP",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Backend",
+    "BackendInfo",
+    "BackendUnavailableError",
+    "Callback",
+    "Dense",
+    "DivergenceError",
+    "Dropout",
+    "Gradients",
+    "History",
+    "Layer",
+    "MlpxError",
+    "ModelFileError",
+    "Network",
+    "RMSProp",
+    "Trace",
+    "__version__",
+    "activations",
+    "available_backends",
+    "get_backend",
+    "initializers",
+    "load",
+    "losses",
+    "metrics",
+    "optimizers",
+    "schedules",
+    "set_backend",
+    "to_numpy",
+    "use_backend",
+]

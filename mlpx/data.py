@@ -1,0 +1,190 @@
+"""Which rows go where: training and validation rows, their order in an epoch, and batches; all on the host.
+
+With a stack each member may have rows of its own, also of different number: shorter lists are padded at the end, and
+what is padded gets the weight zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from mlpx._typing import Array
+from mlpx.backends import to_numpy
+from mlpx.backends.host import Key, Stream
+from mlpx.backends.host import xp as hxp
+
+__all__ = ["Rows", "Slice", "choose_rows", "ordered", "slices", "split_rows"]
+
+
+class Rows(NamedTuple):
+    """Rows of a data set.
+
+    Attributes
+    ----------
+    index : integer array of shape (n,) or (S, n)
+        Rows of all members, or of each; padded with row 0.
+    count : integer array of shape () or (S,)
+        How many of them count.
+    """
+
+    index: Array
+    count: Array
+
+    def select(self, members: Array) -> Rows:
+        """Return the rows of some members."""
+        if self.index.ndim == 1:
+            return self
+        return Rows(hxp.take(self.index, members, axis=0), hxp.take(self.count, members))
+
+    def by_member(self, members: int) -> list[Array]:
+        """Return a list of rows for each member."""
+        if self.index.ndim == 1:
+            return [self.index] * members
+        return [self.index[s, : int(self.count[s])] for s in range(self.index.shape[0])]
+
+
+def choose_rows(n: int, subsets: Sequence[Any] | None, members: int | None) -> Rows:
+    """Return all rows, or those that `subsets` names for each member."""
+    if subsets is None:
+        return Rows(hxp.arange(n), hxp.asarray(n))
+    if members is None or len(subsets) != members:
+        msg = f"`subsets` must hold one list of rows for each of the {members} members, got {len(subsets)} lists."
+        if members is None:
+            msg = "`subsets` is for stacks: it gives one list of rows a member, but `members` is None."
+        raise ValueError(msg)
+    lists = [_check_subset(to_numpy(subset), n, s) for s, subset in enumerate(subsets)]
+    return _pad(lists)
+
+
+def _check_subset(rows: Array, n: int, member: int) -> Array:
+    rows = hxp.reshape(rows, (-1,))
+    if rows.dtype == hxp.bool or not hxp.isdtype(rows.dtype, "integral") or rows.shape[0] == 0:
+        msg = f"`subsets[{member}]` must be a list of at least one row number, got dtype {rows.dtype}, size {rows.shape[0]}."
+        raise ValueError(msg)
+    if int(hxp.min(rows)) < 0 or int(hxp.max(rows)) >= n:
+        msg = f"`subsets[{member}]` must hold row numbers from 0 to {n - 1}, got {int(hxp.min(rows))} to {int(hxp.max(rows))}."
+        raise ValueError(msg)
+    return hxp.astype(rows, hxp.int64)
+
+
+def _pad(lists: Sequence[Array]) -> Rows:
+    width = max(rows.shape[0] for rows in lists)
+    padded = [hxp.concat([rows, hxp.zeros(width - rows.shape[0], dtype=hxp.int64)]) for rows in lists]
+    return Rows(hxp.stack(padded), hxp.asarray([rows.shape[0] for rows in lists]))
+
+
+def split_rows(
+    rows: Rows, fraction: float, keys: Sequence[Key], epochs: Sequence[int], *, shuffle: bool, shared: bool, stack: bool
+) -> tuple[Rows, Rows]:
+    """Return training and validation rows: ``ceil(fraction n)`` of them drawn at random, the last if not `shuffle`.
+
+    Parameters
+    ----------
+    rows : Rows
+        What is split.
+    fraction : float
+        Share of the validation rows.
+    keys, epochs : sequence
+        Key and epoch counter of each member.
+    shuffle : bool
+        Whether to draw.
+    shared : bool
+        Whether members that share their rows share the split too.
+    stack : bool
+        Whether there is a stack.
+    """
+    parts = []
+    alone = _one_list(rows, shuffle=shuffle, shared=shared, stack=stack)
+    for own, key, epoch in zip(_lists(rows, len(keys), alone=alone), keys, epochs, strict=not alone):
+        n = own.shape[0]
+        held = math.ceil(fraction * n)
+        if not 0 < held < n:
+            msg = (
+                f"`validation` of {fraction:g} leaves {n - held} of {n} rows for training; both parts need one or more."
+            )
+            raise ValueError(msg)
+        order = Stream(key, "split", 0, epoch).permutation(n) if shuffle else hxp.arange(n)
+        parts.append((hxp.take(own, order[: n - held]), hxp.take(own, order[n - held :])))
+    train, held_out = (_gather(lists, alone=alone) for lists in zip(*parts, strict=True))
+    return train, held_out
+
+
+def ordered(
+    rows: Rows, keys: Sequence[Key], epochs: Sequence[int], *, shuffle: bool, shared: bool, stack: bool
+) -> Rows:
+    """Return the rows in the order of an epoch; `shared` says that all keys and epochs are one."""
+    if not shuffle:
+        return rows
+    alone = _one_list(rows, shuffle=shuffle, shared=shared, stack=stack)
+    lists = _lists(rows, len(keys), alone=alone)
+    orders = [
+        Stream(key, "shuffle", 0, epoch).permutation(own.shape[0])
+        for own, key, epoch in zip(lists, keys, epochs, strict=not alone)
+    ]
+    return _gather([hxp.take(own, order) for own, order in zip(lists, orders, strict=True)], alone=alone)
+
+
+def _one_list(rows: Rows, *, shuffle: bool, shared: bool, stack: bool) -> bool:
+    """Say whether one list of rows serves all members."""
+    return rows.index.ndim == 1 and (not stack or shared or not shuffle)
+
+
+def _lists(rows: Rows, members: int, *, alone: bool) -> list[Array]:
+    return rows.by_member(1 if alone else members)
+
+
+def _gather(lists: Sequence[Array], *, alone: bool) -> Rows:
+    return Rows(lists[0], hxp.asarray(lists[0].shape[0])) if alone else _pad(lists)
+
+
+class Slice(NamedTuple):
+    """One batch of an epoch.
+
+    Attributes
+    ----------
+    index : integer array of shape (B,) or (S, B)
+        The rows.
+    weight : array of shape (B,) or (S, B), optional
+        Their weights with the sum 1 (0 where all are zero); None: equal weights.
+    total : array of shape () or (S,)
+        Sum of the weights before.
+    """
+
+    index: Array
+    weight: Array | None
+    total: Array
+
+
+def slices(rows: Rows, batch_size: int, weight: Array | None) -> Iterator[Slice]:
+    """Cut rows into batches, the last of which may be shorter.
+
+    Parameters
+    ----------
+    rows : Rows
+        In their order.
+    batch_size : int
+        Rows a batch.
+    weight : array of shape (N,) or (S, N), optional
+        Weights by row of the data set.
+    """
+    width = rows.index.shape[-1]
+    uneven = rows.index.ndim == 2 and bool(hxp.any(rows.count != width))
+    for start in range(0, width, batch_size):
+        index = rows.index[..., start : start + batch_size]
+        size = index.shape[-1]
+        if weight is None and not uneven:
+            yield Slice(index, None, hxp.asarray(float(size)))
+            continue
+        w = hxp.ones(index.shape) if weight is None else _weights_of(weight, index)
+        if uneven:
+            w = w * (hxp.arange(start, start + size) < rows.count[:, None])
+        total = hxp.sum(w, axis=-1)
+        yield Slice(index, w / hxp.where(total > 0, total, 1.0)[..., None], total)
+
+
+def _weights_of(weight: Array, index: Array) -> Array:
+    if weight.ndim == 2:
+        return hxp.take_along_axis(weight, hxp.broadcast_to(index, (weight.shape[0], index.shape[-1])), axis=-1)
+    return hxp.reshape(hxp.take(weight, hxp.reshape(index, (-1,))), index.shape)

@@ -1,0 +1,101 @@
+"""Where a number that is not finite came from: the steps of an epoch are made again, with checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from mlpx._typing import Array
+from mlpx.plan import Batch, Data, Numbers, State, TrainingStep, rows
+
+__all__ = ["Place", "find"]
+
+
+class Place(NamedTuple):
+    """The first quantity that was not finite.
+
+    Attributes
+    ----------
+    step : int
+        Step within the epoch, from 1.
+    layer, quantity : str
+        In words.
+    """
+
+    step: int
+    layer: str
+    quantity: str
+
+
+def find(
+    step: TrainingStep,
+    data: Data,
+    masks: tuple[Array, Array],
+    state: State,
+    pieces: Iterable[tuple[Batch | None, Numbers]],
+    member: int | None,
+) -> Place:
+    """Repeat the steps of an epoch and return the first place that was not finite.
+
+    Parameters
+    ----------
+    step : TrainingStep
+        The step.
+    data, masks
+        Its data and masks.
+    state : State
+        The state before the epoch.
+    pieces : iterable
+        Batches and numbers of the epoch.
+    member : int, optional
+        Position in the stack of the member in question.
+    """
+    number = 0
+    for number, (batch, numbers) in enumerate(pieces, 1):
+        if batch is None:
+            continue
+        bad = _inspect(step, data, masks, state, batch, numbers, member)
+        if bad is not None:
+            return Place(number, *bad)
+        state, _ = step(data, masks, state, batch, numbers)
+        for segment in step.architecture.segments:
+            if not _finite(step, state.parameters[..., segment.start : segment.stop], member):
+                return Place(number, _name(step, segment.layer), "parameter")
+    return Place(number, "the output", "loss")
+
+
+def _inspect(
+    step: TrainingStep,
+    data: Data,
+    masks: tuple[Array, Array],
+    state: State,
+    batch: Batch,
+    numbers: Numbers,
+    member: int | None,
+) -> tuple[str, str] | None:
+    ops, net = step.backend, step.architecture
+    x, y = rows(ops, data, batch.index)
+    _, saved = net.forward(ops, state.parameters, x, training=True, draws=batch.draws)
+    for i in net.dense:
+        for quantity, value in (("net input", saved[i].z), ("activation", saved[i].y)):
+            if not _finite(step, value, member):
+                return _name(step, i), quantity
+    loss, y_hat, _, by_layer = step.gradient(x, y, batch.weight, masks[0], state.parameters, batch.draws, numbers)
+    for quantity, value in (("activation", y_hat), ("loss", loss)):
+        if not _finite(step, value, member):
+            return "the output", quantity
+    for i in reversed(net.dense):
+        for quantity, value in (("error term", by_layer[i].delta), ("gradient", by_layer[i].theta)):
+            if not _finite(step, value, member):
+                return _name(step, i), quantity
+    return None
+
+
+def _finite(step: TrainingStep, value: Any, member: int | None) -> bool:
+    if member is not None:
+        value = value[member, ...]
+    return bool(step.backend.xp.all(step.backend.xp.isfinite(value)))
+
+
+def _name(step: TrainingStep, position: int) -> str:
+    return f"layer {position} ({step.architecture.layers[position].name})"

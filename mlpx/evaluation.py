@@ -1,0 +1,124 @@
+"""Loss and metrics of a data set, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from mlpx._typing import Array
+from mlpx.backends import Backend
+from mlpx.backends.host import xp as hxp
+from mlpx.data import Rows, slices
+from mlpx.metrics import Metric
+from mlpx.output import Output
+from mlpx.plan import Data, Evaluation, compiled, rows
+
+__all__ = ["Sample", "score", "summarize"]
+
+_CHUNK = 8192
+
+
+class Sample(NamedTuple):
+    """A data set with its rows and weights: what is trained on, or validated on.
+
+    Attributes
+    ----------
+    data : Data
+        Features and targets on the device.
+    rows : Rows
+        Which rows, of all members or of each.
+    weight : array of shape (N,) or (S, N), optional
+        Weights by row, on the host.
+    """
+
+    data: Data
+    rows: Rows
+    weight: Array | None
+
+    def select(self, ops: Backend, members: Array) -> Sample:
+        """Return the part of some members."""
+        index = ops.asarray(members)
+        parts = [ops.xp.take(part, index, axis=0) if own else part for part, own in self._by_member(ops)]
+        weight = self.weight
+        if weight is not None and weight.ndim == 2:
+            weight = hxp.take(weight, members, axis=0)
+        return Sample(Data(*parts), self.rows.select(members), weight)
+
+    def _by_member(self, ops: Backend) -> list[tuple[Array, bool]]:
+        x, y = self.data
+        indices = ops.xp.isdtype(y.dtype, "integral")
+        return [(x, x.ndim == 3), (y, y.ndim == (2 if indices else 3))]
+
+
+def score(
+    ops: Backend, architecture: Any, sample: Sample, parameters: Array, metrics: Sequence[Metric], dtype: Any
+) -> dict[str, Array]:
+    """Return the loss of the data and the metrics, each as a host array with one number a member.
+
+    Parameters
+    ----------
+    ops : Backend
+        Where it runs.
+    architecture : Architecture
+        The network.
+    sample : Sample
+        The data.
+    parameters : array of shape (..., P)
+        The parameters.
+    metrics : sequence of Metric
+        What is computed beside the loss.
+    dtype : dtype
+        The network's type.
+    """
+    additive = tuple(metric for metric in metrics if metric.additive)
+    evaluate = compiled(Evaluation(ops, architecture, additive))
+    terms: Any = 0.0
+    weight: Any = 0.0
+    outputs, truths = [], []
+    for piece in slices(sample.rows, _CHUNK, sample.weight):
+        x, y = rows(ops, sample.data, ops.asarray(piece.index))
+        size = piece.index.shape[-1]
+        share = hxp.full(size, 1 / size) if piece.weight is None else piece.weight
+        total = float(piece.total) if piece.total.ndim == 0 else ops.asarray(piece.total)
+        sums, y_hat = evaluate(parameters, x, y, ops.asarray(share, dtype=dtype), total)
+        terms, weight = terms + sums, weight + piece.total
+        outputs.append(y_hat)
+        truths.append(y)
+    means = hxp.reshape(ops.to_numpy(terms), (-1, terms.shape[-1])) / hxp.reshape(hxp.asarray(weight), (-1, 1))
+    result = summarize(means, additive, architecture.output)
+    for metric in metrics:
+        if not metric.additive:
+            whole = _joined(ops, truths, outputs)
+            result[metric.name] = _whole(ops, metric, architecture.output, sample, *whole)
+    return result
+
+
+def summarize(means: Array, metrics: Sequence[Metric], output: Output) -> dict[str, Array]:
+    """Return loss and additive metrics from the means of their terms, shape (S, T), on the host."""
+    result, start = {"loss": means[:, 0]}, 1
+    for metric in metrics:
+        stop = start + metric.size(output)
+        result[metric.name] = metric.value(means[:, start:stop], hxp)
+        start = stop
+    return result
+
+
+def _joined(ops: Backend, truths: list[Array], outputs: list[Array]) -> tuple[Array, Array]:
+    axis = -1 if ops.xp.isdtype(truths[0].dtype, "integral") else -2
+    return ops.xp.concat(truths, axis=axis), ops.xp.concat(outputs, axis=-2)
+
+
+def _whole(ops: Backend, metric: Any, output: Output, sample: Sample, y: Array, y_hat: Array) -> Array:
+    """Return a metric that needs all outputs at once, member by member."""
+    if y_hat.ndim == 2:
+        y_hat = y_hat[None, ...]
+    shared = y.ndim == (1 if ops.xp.isdtype(y.dtype, "integral") else 2)
+    values = []
+    for s, own in enumerate(sample.rows.by_member(y_hat.shape[0])):
+        n = own.shape[0]
+        weight = hxp.ones(n) if sample.weight is None else hxp.take(sample.weight[..., :], own, axis=-1)
+        weight = weight[s] if weight.ndim == 2 else weight
+        truth = y if shared else y[s, ...]
+        value = metric.score(output, y_hat[s, :n, :], truth[:n, ...], ops.asarray(weight), ops.xp)
+        values.append(float(value))
+    return hxp.asarray(values)

@@ -1,0 +1,386 @@
+"""The data's edge: features, targets, labels and weights of any library are checked here, once, and taken in.
+
+After this the algorithm meets nothing but arrays of its own backend: features ``(N, M)`` or ``(S, N, M)`` and targets
+``(N, K)``, ``(S, N, K)`` in the network's type, or integer class indices ``(N,)``, ``(S, N)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mlpx._typing import Array, DType
+from mlpx.backends import Backend, library_of, make_backend, to_numpy
+from mlpx.output import Output
+
+__all__ = ["Targets", "class_weights", "features", "like", "sample_weights", "smooth", "targets"]
+
+
+class Targets(NamedTuple):
+    """Targets on the device, and the labels that they stand for."""
+
+    y: Array
+    classes: tuple[Any, ...] | None
+
+
+def features(X: Any, ops: Backend, dtype: DType, width: int, members: int | None, name: str = "X") -> Array:  # noqa: N803
+    """Return features as an array of the backend, checked.
+
+    Parameters
+    ----------
+    X : array, table or nested sequence of shape (N, M), with a stack also (S, N, M)
+        Real numbers.
+    ops : Backend
+        Where they go.
+    dtype : dtype
+        The network's type.
+    width : int
+        M, the number of units of the input.
+    members : int, optional
+        S.
+    name : str
+        What errors call it.
+
+    Raises
+    ------
+    TypeError
+        For what is no array of real numbers.
+    ValueError
+        For a wrong shape, no rows, NaN or infinity.
+    """
+    raw = _array(X, name)
+    shape = tuple(raw.shape)
+    rule = f"(n_samples, {width})" + (f" or ({members}, n_samples, {width})" if members is not None else "")
+    stacked = members is not None and len(shape) == 3 and shape[0] == members
+    if not (len(shape) == 2 or stacked) or shape[-1] != width:
+        hint = f" For one sample use `{name}` in double brackets or reshape(1, -1)." if len(shape) == 1 else ""
+        msg = f"`{name}` must have the shape {rule}, got {shape}.{hint}"
+        raise ValueError(msg)
+    if 0 in shape:
+        msg = f"`{name}` must hold at least one sample, got the shape {shape}."
+        raise ValueError(msg)
+    return _finite(_numbers(raw, ops, dtype, name), ops, name)
+
+
+def _array(x: Any, name: str) -> Any:
+    """Return an array of some library."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        msg = f"`{name}` has masked values; fill them first, for example with {name}.filled(0)."
+        raise ValueError(msg)
+    if library_of(x) not in (None, library_of(np.empty(0))):
+        return x
+    try:
+        return np.asarray(x)
+    except (ValueError, TypeError) as error:
+        msg = f"`{name}` must be an array of numbers; it cannot be made one ({error})."
+        raise ValueError(msg) from error
+
+
+def _numbers(raw: Any, ops: Backend, dtype: DType, name: str) -> Array:
+    """Return an array of the backend in the network's type; refuse what is not real."""
+    if isinstance(raw, np.ndarray) and raw.dtype.kind not in "biuf":
+        what = {"O": "objects", "c": "complex numbers", "U": "text", "S": "text"}.get(raw.dtype.kind, "no numbers")
+        msg = f"`{name}` must hold real numbers, got {what} (dtype {raw.dtype}). Convert it, for example to float."
+        raise TypeError(msg)
+    own = type(ops).owns(raw) or isinstance(raw, np.ndarray)
+    array = ops.asarray(raw) if own else ops.from_foreign(raw)
+    if ops.xp.isdtype(array.dtype, "complex floating"):
+        msg = f"`{name}` must hold real numbers, got complex numbers (dtype {array.dtype})."
+        raise TypeError(msg)
+    return ops.xp.astype(array, dtype, copy=False)
+
+
+def _finite(array: Array, ops: Backend, name: str) -> Array:
+    good = ops.xp.isfinite(array)
+    if not bool(ops.xp.all(good)):
+        bad = np.argwhere(~to_numpy(good))
+        place = ", ".join(map(str, bad[0]))
+        msg = (
+            f"`{name}` must be finite, but {len(bad)} of its numbers are NaN, infinite or too large for {array.dtype}; "
+            f"the first at [{place}]. Impute or drop them."
+        )
+        raise ValueError(msg)
+    return array
+
+
+def targets(
+    y: Any,
+    ops: Backend,
+    dtype: DType,
+    output: Output,
+    features: Array,
+    members: int | None,
+    classes: tuple[Any, ...] | None = None,
+    *,
+    learn: bool = False,
+    name: str = "y",
+) -> Targets:
+    """Return targets as an array of the backend, checked; labels become class indices.
+
+    Parameters
+    ----------
+    y : array, table or sequence
+        As `mlpx.Network.fit` takes it.
+    ops : Backend
+        Where they go.
+    dtype : dtype
+        The network's type.
+    output : Output
+        Activation and loss.
+    features : array
+        The features that belong to it, already taken in.
+    members : int, optional
+        Size of the stack.
+    classes : tuple, optional
+        The labels that the network knows.
+    learn : bool
+        Whether labels that are not known yet are taken on.
+    name : str
+        What errors call it.
+    """
+    raw = _array(y, name)
+    if output.task in ("classes", "binary") and _are_labels(raw, output, classes):
+        labels = to_numpy(raw)
+        labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 and features.ndim == 2 else labels
+        _check_rows(labels.shape, features, 1, members, name)
+        if classes is None and learn:
+            classes = _learn_classes(labels, output, name)
+        array = ops.asarray(_encode(labels, classes, name))
+        if output.loss.name != "cross_entropy":
+            array = _one_hot(array, output, ops, dtype)
+        return Targets(array, classes)
+    if _are_indices(raw, output):
+        _check_rows(tuple(raw.shape), features, 1, members, name)
+        return Targets(_indices(raw, ops, output, name), None)
+    return Targets(_values(raw, ops, dtype, output, features, members, name), None)
+
+
+def _kind(raw: Any) -> str:
+    """Return the kind of type: "b", "i", "f", or "O" for anything else."""
+    if isinstance(raw, np.ndarray):
+        return {"u": "i"}.get(raw.dtype.kind, raw.dtype.kind if raw.dtype.kind in "bif" else "O")
+    name = str(raw.dtype)
+    return "b" if "bool" in name else "i" if "int" in name else "f"
+
+
+def _are_labels(raw: Any, output: Output, classes: tuple[Any, ...] | None) -> bool:
+    kind = _kind(raw)
+    if kind in "bO":
+        return True
+    flat = raw.ndim == 1
+    return flat and (classes is not None or (output.task == "classes" and kind == "f"))
+
+
+def _are_indices(raw: Any, output: Output) -> bool:
+    return (
+        output.loss.name == "cross_entropy" and _kind(raw) == "i" and (raw.ndim == 1 or raw.shape[-1] != output.units)
+    )
+
+
+def _learn_classes(labels: Array, output: Output, name: str) -> tuple[Any, ...]:
+    try:
+        found = np.unique(labels)
+    except TypeError as error:
+        msg = f"`{name}` must hold labels of one type that can be sorted ({error})."
+        raise TypeError(msg) from error
+    if found.dtype.kind == "f" and not np.all(np.isfinite(found)):
+        msg = f"`{name}` must be finite, but it holds NaN or infinity. Drop those samples."
+        raise ValueError(msg)
+    expected = max(output.units, 2)
+    if len(found) != expected:
+        msg = (
+            f"`{name}` must hold {expected} different labels, one a class of the output, got {len(found)}: "
+            f"{_listing(found)}."
+        )
+        raise ValueError(msg)
+    return tuple(found.tolist())
+
+
+def _listing(values: Sequence[Any]) -> str:
+    shown = ", ".join(repr(getattr(v, "item", lambda v=v: v)()) for v in values[:5])
+    return shown + (", …" if len(values) > 5 else "")
+
+
+def _encode(labels: Array, classes: tuple[Any, ...] | None, name: str) -> Array:
+    if classes is None:
+        msg = f"`{name}` holds labels, but the network has not been fitted to labels yet; give class indices or fit first."
+        raise ValueError(msg)
+    code = {label: i for i, label in enumerate(classes)}
+    flat = labels.reshape(-1).tolist()
+    unknown = sorted({repr(label) for label in flat if label not in code})
+    if unknown:
+        msg = f"`{name}` must hold labels that the network knows ({_listing(classes)}); got {', '.join(unknown[:5])}."
+        raise ValueError(msg)
+    return np.asarray([code[label] for label in flat], dtype=np.int64).reshape(labels.shape)
+
+
+def _one_hot(index: Array, output: Output, ops: Backend, dtype: DType) -> Array:
+    if output.units == 1:
+        return ops.xp.astype(index, dtype)[..., None]
+    classes = ops.xp.arange(output.units, dtype=index.dtype, device=ops.device)
+    return ops.xp.astype(index[..., None] == classes, dtype)
+
+
+def _indices(raw: Any, ops: Backend, output: Output, name: str) -> Array:
+    own = type(ops).owns(raw) or isinstance(raw, np.ndarray)
+    array = ops.xp.astype(ops.asarray(raw) if own else ops.from_foreign(raw), ops.xp.int64)
+    low, high = int(ops.xp.min(array)), int(ops.xp.max(array))
+    if low < 0 or high >= output.units:
+        msg = (
+            f"`{name}` must hold class indices from 0 to {output.units - 1}, since the output has {output.units} units; "
+            f"got {low} to {high}. Give other labels as text, or make the output larger."
+        )
+        raise ValueError(msg)
+    return array
+
+
+def _values(
+    raw: Any, ops: Backend, dtype: DType, output: Output, features: Array, members: int | None, name: str
+) -> Array:
+    array = _numbers(raw, ops, dtype, name)
+    n, units = features.shape[-2], output.units
+    one_a_row = array.ndim == 1 or (array.ndim == 2 and features.ndim == 3 and tuple(array.shape) == (members, n))
+    if units == 1 and one_a_row:
+        array = array[..., None]
+    shape = tuple(array.shape)
+    if shape not in ((n, units), (members, n, units)):
+        also = " or (n_samples,)" if units == 1 else ""
+        kind = _kind(raw)
+        hint = " Class indices must be one-dimensional integers." if output.task == "classes" and kind == "i" else ""
+        msg = f"`{name}` must have the shape ({n}, {units}){also}, got {tuple(raw.shape)}.{hint}"
+        raise ValueError(msg)
+    array = _finite(array, ops, name)
+    try:
+        output.loss.check_targets(array, ops.xp)
+    except ValueError as error:
+        raise ValueError(str(error).replace("`y`", f"`{name}`")) from None
+    return array
+
+
+def _check_rows(shape: tuple[int, ...], features: Array, ndim: int, members: int | None, name: str) -> None:
+    n = features.shape[-2]
+    by_member = features.ndim == 3 and shape == (members, n)
+    if shape != (n,) and not by_member:
+        msg = f"`{name}` must hold one label for each of the {n} samples, got the shape {shape}."
+        raise ValueError(msg)
+
+
+def smooth(y: Array, smoothing: float, ops: Backend, dtype: DType, output: Output) -> Array:
+    """Return targets with label smoothing: ``(1 - e) y + e / K``, for sigmoids ``(1 - e) y + e / 2``."""
+    if output.loss.name not in ("cross_entropy", "binary_cross_entropy"):
+        msg = f"`label_smoothing` needs a cross-entropy loss, got {output.loss.name!r}."
+        raise ValueError(msg)
+    if ops.xp.isdtype(y.dtype, "integral"):
+        y = _one_hot(y, output, ops, dtype)
+    return (1 - smoothing) * y + smoothing / (2 if output.loss.name == "binary_cross_entropy" else output.units)
+
+
+def sample_weights(weight: Any, n: int, members: int | None, name: str = "sample_weight") -> Array | None:
+    """Return weights of samples as a host array in float64, shape (N,) or (S, N); None stays None."""
+    if weight is None:
+        return None
+    raw = to_numpy(_array(weight, name))
+    if raw.dtype.kind not in "biuf":
+        msg = f"`{name}` must hold real numbers, got dtype {raw.dtype}."
+        raise TypeError(msg)
+    array = raw.astype(np.float64)
+    if array.shape not in ((n,), (members, n)):
+        msg = f"`{name}` must hold one weight for each of the {n} samples, got the shape {array.shape}."
+        raise ValueError(msg)
+    if not (np.all(np.isfinite(array)) and np.all(array >= 0)):
+        msg = f"`{name}` must be finite and at least 0; the smallest is {np.min(array)}."
+        raise ValueError(msg)
+    if not np.all(np.any(array > 0, axis=-1)):
+        msg = f"`{name}` must be above 0 for at least one sample; all are 0."
+        raise ValueError(msg)
+    return array
+
+
+def class_weights(
+    class_weight: Mapping[Any, float] | str | None,
+    y: Array,
+    output: Output,
+    classes: tuple[Any, ...] | None,
+    rows: Sequence[Array],
+) -> Array | None:
+    """Return the weight of each sample by its class, as a host array of shape (N,) or (S, N).
+
+    Parameters
+    ----------
+    class_weight : dict or "balanced" or None
+        Weight by label (or class index); ``"balanced"`` is n / (K n_c) over the training rows.
+    y : array
+        Targets, taken in.
+    output : Output
+        Activation and loss.
+    classes : tuple, optional
+        The labels.
+    rows : sequence of integer array
+        Training rows, of each member or of all.
+    """
+    if class_weight is None:
+        return None
+    if output.task not in ("classes", "binary"):
+        msg = f"`class_weight` needs a softmax output or one sigmoid, got {output.activation.name!r}."
+        raise ValueError(msg)
+    index = to_numpy(y)
+    if index.dtype.kind == "f":
+        index = index[..., 0] if output.units == 1 else np.argmax(index, axis=-1)
+    count = max(output.units, 2)
+    if class_weight == "balanced":
+        by_member = [_balanced((index if index.ndim == 1 else index[s])[r], count) for s, r in enumerate(rows)]
+    else:
+        by_member = [_class_table(class_weight, count, classes)]
+    tables = np.stack(by_member)
+    weights = np.stack([table[(index if index.ndim == 1 else index[s]).astype(np.int64)]
+                        for s, table in _pairs(tables, index)])  # fmt: skip
+    return weights[0] if len(weights) == 1 and index.ndim == 1 else weights
+
+
+def _pairs(tables: Array, index: Array) -> list[tuple[int, Array]]:
+    count = max(len(tables), 1 if index.ndim == 1 else len(index))
+    return [(s, tables[s if len(tables) > 1 else 0]) for s in range(count)]
+
+
+def _balanced(index: Array, count: int) -> Array:
+    n_c = np.bincount(index.astype(np.int64), minlength=count)
+    return len(index) / (count * np.maximum(n_c, 1))
+
+
+def _class_table(class_weight: Any, count: int, classes: tuple[Any, ...] | None) -> Array:
+    known = list(classes if classes is not None else range(count))
+    if not isinstance(class_weight, Mapping):
+        msg = f'`class_weight` must be a dict from label to weight or "balanced", got {class_weight!r}.'
+        raise TypeError(msg)
+    for label, weight in class_weight.items():
+        if label not in known:
+            msg = f"`class_weight` must name known classes ({_listing(known)}), got {label!r}."
+            raise ValueError(msg)
+        if not (np.isfinite(weight) and weight >= 0):
+            msg = f"`class_weight` must be finite and at least 0, got {weight!r} for {label!r}."
+            raise ValueError(msg)
+    return np.asarray([class_weight.get(label, 1.0) for label in known], dtype=np.float64)
+
+
+def like(result: Array, ops: Backend, original: Any) -> Array:
+    """Return a result in the library, and on the device, of what the user gave; NumPy for lists and tables."""
+    cls = library_of(original)
+    if cls is None or cls.name == "numpy":
+        return ops.to_numpy(result)
+    if cls is type(ops) and ops.array_device(original) == ops.device_name:
+        return result
+    target = make_backend(cls.name)
+    target = make_backend(cls.name, target.array_device(original))
+    with target.context():
+        return target.from_foreign(result) if cls is not type(ops) else target.asarray(result)
+
+
+def decode(index: Array, classes: tuple[Any, ...]) -> Array:
+    """Return the labels of class indices, as a NumPy array."""
+    table = np.asarray(classes)
+    if table.dtype.kind not in "biufU" or len({type(label) for label in classes}) > 1:
+        table = np.empty(len(classes), dtype=object)
+        table[:] = classes
+    return table[index]

@@ -1,0 +1,754 @@
+"""The front door: `Network`, which holds parameters and learns, and `MLP`, which builds its layers from a few words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from mlpx import callbacks as _callbacks
+from mlpx import inputs, metrics as _metrics, optimizers
+from mlpx._checks import check_choice, check_count, check_members, check_number, check_numbers, member_of
+from mlpx._typing import Array, DType, Formula, Numbers
+from mlpx.activations import Activation
+from mlpx.backends import Backend, get_backend, to_numpy
+from mlpx.backends.host import Key, StepKeys
+from mlpx.backends.host import xp as hxp
+from mlpx.data import Rows, choose_rows, split_rows
+from mlpx.evaluation import Sample, score
+from mlpx.history import History
+from mlpx.initializers import Initializer
+from mlpx.layers import Dense, Dropout, Layer
+from mlpx.losses import Loss
+from mlpx.metrics import Metric
+from mlpx.network import Architecture, Gradients, Trace
+from mlpx.optimizers import Optimizer
+from mlpx.plan import Data, Numbers as StepNumbers, Prediction, TrainingStep, compiled
+from mlpx.training import Run, Settings
+
+__all__ = ["MLP", "Network"]
+
+_CHUNK = 16384
+
+
+class Network:
+    """A multi-layer perceptron from a list of layers, or a stack of such networks trained side by side.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The last must be `Dense`; its activation is the output.
+    loss : str or Loss, optional
+        By default the one that belongs to the output: ``"cross_entropy"`` to softmax, ``"binary_cross_entropy"`` to
+        sigmoid, ``"poisson"`` to exp, else ``"squared_error"``. See `mlpx.losses`.
+    l2 : float or sequence of float
+        Lambda of the penalty ``lambda/2 * sum of squared weights`` that is added to the mean loss; biases are free.
+    dtype : {"float32", "float64"}
+        What the network computes in.
+    seed : int or sequence of int
+        An int gives member i of a stack draws of its own; a list gives member i exactly the draws of a single network
+        with that seed.
+    members : int, optional
+        Number of networks in the stack; None for a single network without the axis.
+    backend : str or Backend, optional
+        See `mlpx.get_backend`.
+    device : str, optional
+        Such as ``"cuda:1"``.
+    precision : None
+        Reserved for reduced precision of products on CUDA; only None is accepted.
+
+    Attributes
+    ----------
+    classes : tuple or None
+        The labels that `fit` saw, where they were no class indices.
+    preprocessing : dict or None
+        What was done to the data before the network, as JSON can hold it; kept in the model file.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.Network([mlpx.Dense(2, 8, "tanh"), mlpx.Dropout(0.1), mlpx.Dense(8, 1, "sigmoid")])
+    >>> net.predict([[0.0, 1.0], [1.0, 1.0]]).shape
+    (2, 1)
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        loss: str | Loss | None = None,
+        l2: Numbers = 0.0,
+        dtype: str = "float32",
+        seed: int | Sequence[int] = 0,
+        members: int | None = None,
+        backend: str | Backend | None = None,
+        device: str | None = None,
+        precision: None = None,
+    ) -> None:
+        self.architecture = Architecture.from_layers(layers, loss)
+        self.members = None if members is None else check_count("members", members)
+        self.l2 = check_numbers("l2", l2, least=0)
+        check_members("l2", self.l2, self.members)
+        for layer in self.architecture.layers:
+            layer.check_stack(self.members)
+        self._dtype_name = check_choice("dtype", dtype, ("float32", "float64"))
+        if precision is not None:
+            msg = f"`precision` must be None: products are computed in the network's dtype; got {precision!r}."
+            raise ValueError(msg)
+        self.keys = _keys(seed, self.members)
+        self.backend = get_backend(backend, device)
+        self.preprocessing: dict[str, Any] | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Start over: initial parameters, counters at zero, no labels known."""
+        self.epochs_seen = [0] * len(self.keys)
+        self.steps_seen = [0] * len(self.keys)
+        self.classes: tuple[Any, ...] | None = None
+        initial = [self.architecture.initialize(key) for key in self.keys]
+        self._set_vector(initial[0] if self.members is None else hxp.stack(initial))
+
+    def _set_vector(self, vector: Array) -> None:
+        with self.backend.context():
+            self.vector = self.backend.asarray(vector, dtype=self.dtype)
+
+    # What it is.
+
+    @property
+    def dtype(self) -> DType:
+        """The type that the network computes in, the backend's own object."""
+        return getattr(self.backend.xp, self._dtype_name)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, the last with the output's activation."""
+        *hidden, last = self.architecture.layers
+        return (*hidden, replace(cast("Dense", last), activation=self.architecture.output.activation))
+
+    @property
+    def loss(self) -> Loss:
+        """The loss."""
+        return self.architecture.output.loss
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters of one network."""
+        return self.architecture.size
+
+    @property
+    def weights(self) -> list[Array]:
+        """Weights of the dense layers, each of shape ``(..., M_in, M_out)``, not to be written to."""
+        return [weights for weights, _ in self._blocks()]
+
+    @property
+    def biases(self) -> list[Array | None]:
+        """Biases of the dense layers, each of shape ``(..., M_out)`` or None, not to be written to."""
+        return [bias for _, bias in self._blocks()]
+
+    def _blocks(self) -> list[tuple[Array, Array | None]]:
+        with self.backend.context():
+            by_layer = self.architecture.split(self.backend, self.backend.read_only(self.vector))
+            return [self._dense(i).split(by_layer[i]["theta"]) for i in self.architecture.dense]
+
+    def _dense(self, position: int) -> Dense:
+        return cast("Dense", self.architecture.layers[position])
+
+    def __repr__(self) -> str:
+        widths = [str(self.architecture.widths[0])]
+        for layer in self.layers:
+            if isinstance(layer, Dense):
+                widths.append(f"{layer.fan_out} {cast('Activation', layer.activation).name}")
+            else:
+                widths.append(layer.name)
+        stack = f"{self.members} members, " if self.members is not None else ""
+        return (
+            f"<{type(self).__name__} {' - '.join(widths)}; loss {self.loss.name}; {stack}{self.n_parameters} parameters "
+            f"{self._dtype_name} on {self.backend.name}, {self.backend.device_name}>"
+        )
+
+    def set_weights(self, weights: Sequence[Any], biases: Sequence[Any]) -> None:
+        """Set the parameters of all dense layers to copies of the given arrays.
+
+        Parameters
+        ----------
+        weights : sequence of array of shape (..., M_in, M_out)
+            One a dense layer.
+        biases : sequence of array of shape (..., M_out)
+            One a dense layer; None where there is no bias.
+
+        Raises
+        ------
+        ValueError
+            Where number or shapes do not fit; then nothing is changed.
+        """
+        dense = [self._dense(i) for i in self.architecture.dense]
+        for name, given in (("weights", weights), ("biases", biases)):
+            if len(given) != len(dense):
+                msg = f"`{name}` must hold one array for each of the {len(dense)} dense layers, got {len(given)}."
+                raise ValueError(msg)
+        stack = () if self.members is None else (self.members,)
+        blocks = []
+        for i, (layer, w, b) in enumerate(zip(dense, weights, biases, strict=True)):
+            rows = [_parameter(w, (*stack, layer.fan_in, layer.fan_out), f"weights[{i}]")]
+            if layer.bias:
+                rows.append(_parameter(b, (*stack, layer.fan_out), f"biases[{i}]")[..., None, :])
+            elif b is not None:
+                msg = f"`biases[{i}]` must be None, since that layer has no bias."
+                raise ValueError(msg)
+            blocks.append(hxp.reshape(hxp.concat(rows, axis=-2), (*stack, -1)))
+        self._set_vector(hxp.concat(blocks, axis=-1))
+
+    def member(self, index: int) -> Network:
+        """Return one member of the stack as a network of its own, with a copy of its parameters.
+
+        Parameters
+        ----------
+        index : int
+            From 0; negative numbers count from the end.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> stack = mlpx.MLP([4, 8, 3], members=5)
+        >>> stack.member(3).weights[0].shape
+        (4, 8)
+        """
+        if self.members is None:
+            msg = "`member` is for stacks, but `members` is None."
+            raise ValueError(msg)
+        if not -self.members <= index < self.members:
+            msg = f"`index` must be from 0 to {self.members - 1}, got {index}."
+            raise IndexError(msg)
+        index %= self.members
+        one = object.__new__(Network)
+        one.__dict__.update(self.__dict__)
+        one.architecture = self.architecture.member(index)
+        one.members = None
+        one.l2 = member_of(self.l2, index)
+        one.keys = [self.keys[index]]
+        one.epochs_seen, one.steps_seen = [self.epochs_seen[index]], [self.steps_seen[index]]
+        one._set_vector(to_numpy(self.vector)[index].copy())
+        return one
+
+    # The algorithm, step by step.
+
+    def forward(self, X: Any, *, training: bool = False) -> Trace:  # noqa: N803
+        """Run the network and keep everything that it computes.
+
+        Parameters
+        ----------
+        X : array of shape (N, M_0), with a stack also (S, N, M_0)
+            Features.
+        training : bool
+            Whether dropout acts, with the draws of the next training step.
+
+        Returns
+        -------
+        Trace
+            Arrays of the network's backend: ``a[0]`` is X; ``z[i]`` and ``a[i + 1]`` belong to ``weights[i]``;
+            ``layers[i]`` is what any layer saved.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> trace = mlpx.MLP([2, 3, 1], output="linear").forward([[0.5, 1.0]])
+        >>> [a.shape for a in trace.a]
+        [(1, 2), (1, 3), (1, 1)]
+        """
+        ops, net = self.backend, self.architecture
+        with ops.context():
+            x = self._features(X)
+            who = StepKeys(range(len(self.keys)), self.keys, self.steps_seen)
+            stack = self.members is not None
+            draws = net.draw(ops, who, x.shape[-2], self.dtype, stack=stack) if training else None
+            _, saved = net.forward(ops, self.vector, x, training=training, draws=draws)
+            dense = [saved[i] for i in net.dense]
+            outputs = ops.evaluate(net.output, dense[-1].z)
+            return Trace(saved, [x, *(s.y for s in dense[:-1]), outputs], [s.z for s in dense])
+
+    def backward(self, trace: Trace, y: Any, sample_weight: Any = None) -> Gradients:
+        """Return the gradient of the risk by back-propagation.
+
+        Parameters
+        ----------
+        trace : Trace
+            What `forward` returned.
+        y : array
+            Targets, as for `fit`.
+        sample_weight : array of shape (N,) or (S, N), optional
+            Weight of each sample in the mean.
+
+        Returns
+        -------
+        Gradients
+            Arrays of the network's backend.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> net = mlpx.MLP([2, 3, 1], output="linear")
+        >>> grads = net.backward(net.forward([[0.5, 1.0]]), [[1.0]])
+        >>> [g.shape for g in grads.weights]
+        [(2, 3), (3, 1)]
+        """
+        ops, net = self.backend, self.architecture
+        self._require_derivatives()
+        with ops.context():
+            x = trace.a[0]
+            wanted = inputs.targets(y, ops, self.dtype, net.output, x, self.members, self.classes)
+            weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
+            if weight is not None:
+                weight = ops.asarray(weight / hxp.sum(weight, axis=-1, keepdims=True), dtype=self.dtype)
+            data_loss, delta, _ = ops.loss_and_delta(net.output, trace.z[-1], wanted.y, weight)
+            by_layer = net.backward(ops, self.vector, trace.layers, delta)
+            decay = ops.asarray(net.masks[0], dtype=self.dtype)
+            l2 = self._l2_on_device()
+            loss = data_loss + net.penalty(ops, self.vector, l2, decay)
+            vector = net.join(ops, by_layer) + l2 * decay * self.vector
+            blocks = [self._dense(i).split(net.split(ops, vector)[i]["theta"]) for i in net.dense]
+            return Gradients(
+                loss, data_loss, [by_layer[i].delta for i in net.dense], [w for w, _ in blocks], [b for _, b in blocks]
+            )
+
+    def _l2_on_device(self) -> Any:
+        if not isinstance(self.l2, tuple):
+            return self.l2
+        return self.backend.asarray(hxp.asarray(self.l2)[:, None], dtype=self.dtype)
+
+    def _require_derivatives(self) -> None:
+        name = self.architecture.untrainable
+        if name is not None:
+            msg = f"`activation` {name!r} has no derivative, so the network cannot be trained; use 'logistic' instead."
+            raise ValueError(msg)
+
+    def _features(self, X: Any, name: str = "X") -> Array:  # noqa: N803
+        return inputs.features(X, self.backend, self.dtype, self.architecture.widths[0], self.members, name)
+
+    # Learning.
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        *,
+        validation: Any = None,
+        epochs: int = 50,
+        batch_size: int = 128,
+        optimizer: str | Optimizer = "adam",
+        patience: int | None = None,
+        monitor: str = "loss",
+        metrics: str | Metric | Sequence[str | Metric] = (),
+        sample_weight: Any = None,
+        class_weight: Mapping[Any, float] | str | None = None,
+        label_smoothing: float = 0.0,
+        clip_norm: Numbers | None = None,
+        shuffle: bool = True,
+        subsets: Sequence[Any] | None = None,
+        shared_order: bool = False,
+        callbacks: Any = (),
+        progress: bool = True,
+    ) -> History:
+        """Train by stochastic gradient descent with back-propagation.
+
+        A second call goes on from the present parameters with a fresh optimizer; `reset` starts over.
+
+        Parameters
+        ----------
+        X : array of shape (N, M_0), with a stack also (S, N, M_0)
+            Features: any array library, nested lists, pandas, polars.
+        y : array
+            Targets of shape (N, K), or (N,) where there is one output; for softmax class indices (N,) or labels such as
+            strings; for one sigmoid 0 and 1 or two labels. With a stack and a three-dimensional `X` also one more axis
+            in front.
+        validation : float, tuple or None
+            A fraction of the rows to hold out, or ``(X, y)`` or ``(X, y, sample_weight)``.
+        epochs : int
+            Passes through the rows.
+        batch_size : int
+            Rows a step; 1 is the textbook's stochastic gradient descent.
+        optimizer : str or Optimizer
+            See `mlpx.optimizers`; by default ``Adam(1e-3)``.
+        patience : int, optional
+            Stop after so many epochs in a row without a better monitored score.
+        monitor : str
+            ``"loss"`` or a metric; on the validation rows where there are any.
+        metrics : str, Metric or sequence of these
+            Reported beside the loss: ``"accuracy"``, ``"error_rate"``, ``"r2"``, ``"rmse"``, ``"mae"``, and
+            ``"roc_auc"`` (on validation rows alone).
+        sample_weight : array of shape (N,) or (S, N), optional
+            Weight of each sample.
+        class_weight : dict or "balanced", optional
+            Weight by class, times `sample_weight`.
+        label_smoothing : float
+            Share of each target that is spread over all classes, in the training loss alone.
+        clip_norm : float or sequence of float, optional
+            Bound on the norm of the gradient over all parameters of a network.
+        shuffle : bool
+            Whether to draw a new order for each epoch.
+        subsets : sequence of integer arrays, optional
+            Rows of each member of a stack, such as the training folds of a cross-validation.
+        shared_order : bool
+            Whether all members of a stack see the rows in one order, which is faster.
+        callbacks : Callback, callable or sequence of these
+            Called while training goes on; see `mlpx.Callback`.
+        progress : bool
+            Whether to show a progress bar, where standard error is a terminal.
+
+        Returns
+        -------
+        History
+            Numbers by epoch.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For arguments that do not fit; nothing is changed then.
+        DivergenceError
+            Where loss or weights are no longer finite; the best weights are kept.
+
+        Notes
+        -----
+        With `validation` or `patience` the weights of the best epoch stay in the end, else the last. Ctrl-C ends
+        training in the same way.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> net = mlpx.MLP([2, 8, 1], activation="tanh", output="sigmoid", seed=1)
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+        >>> history = net.fit(X, y, epochs=300, optimizer=mlpx.Adam(0.05))
+        >>> net.predict_labels(X)
+        array([0, 1, 1, 0])
+        """
+        self._require_derivatives()
+        output = self.architecture.output
+        chosen = _metrics.get(metrics, output)
+        settings = Settings(
+            epochs=check_count("epochs", epochs),
+            batch_size=check_count("batch_size", batch_size),
+            optimizer=optimizers.get(optimizer),
+            metrics=_with_monitor(chosen, monitor, output, validated=validation is not None),
+            monitor=monitor,
+            patience=None if patience is None else check_count("patience", patience),
+            clip_norm=None if clip_norm is None else check_numbers("clip_norm", clip_norm, above=0),
+            shuffle=shuffle,
+            shared_order=shared_order,
+            callbacks=_callbacks.get(callbacks),
+            progress=progress,
+        )
+        settings.optimizer.check_stack(self.members)
+        if settings.clip_norm is not None:
+            check_members("clip_norm", settings.clip_norm, self.members)
+        smoothing = check_number("label_smoothing", label_smoothing, least=0, below=1)
+        with self.backend.context():
+            train, held_out, classes = self._samples(
+                X, y, validation, sample_weight, class_weight, smoothing, subsets, settings
+            )
+            run = Run(self, settings, train, held_out)
+            self.classes = classes
+            return run()
+
+    def _samples(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        validation: Any,
+        sample_weight: Any,
+        class_weight: Any,
+        smoothing: float,
+        subsets: Sequence[Any] | None,
+        settings: Settings,
+    ) -> tuple[Sample, Sample | None, tuple[Any, ...] | None]:
+        """Check and take in the data: training sample, validation sample, labels."""
+        ops, output = self.backend, self.architecture.output
+        x = self._features(X)
+        found = inputs.targets(y, ops, self.dtype, output, x, self.members, self.classes, learn=True)
+        n = x.shape[-2]
+        weight = inputs.sample_weights(sample_weight, n, self.members)
+        rows = choose_rows(n, subsets, self.members)
+        held_out: Sample | None = None
+        if isinstance(validation, (int, float)):
+            fraction = check_number("validation", validation, above=0, below=1)
+            shared = settings.shared_order
+            rows, rows_out = split_rows(
+                rows,
+                fraction,
+                [self.keys[0]] * len(self.keys) if shared else self.keys,
+                [self.epochs_seen[0]] * len(self.keys) if shared else self.epochs_seen,
+                shuffle=settings.shuffle,
+                shared=shared,
+                stack=self.members is not None,
+            )
+            held_out = Sample(Data(x, found.y), rows_out, weight)
+        elif validation is not None:
+            held_out = self._sample(validation, found.classes or self.classes)
+        by_class = inputs.class_weights(
+            class_weight, found.y, output, found.classes, rows.by_member(len(self.keys) if rows.index.ndim == 2 else 1)
+        )
+        if by_class is not None:
+            weight = by_class if weight is None else by_class * weight
+        train_y = inputs.smooth(found.y, smoothing, ops, self.dtype, output) if smoothing else found.y
+        sample = Sample(Data(x, train_y), rows, weight)
+        _check_weight(sample)
+        return sample, held_out, found.classes if found.classes is not None else self.classes
+
+    def _sample(self, data: Any, classes: tuple[Any, ...] | None) -> Sample:
+        """Check and take in ``(X, y)`` or ``(X, y, sample_weight)``."""
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+            msg = f"`validation` must be a fraction, (X, y) or (X, y, sample_weight), got {type(data).__name__}."
+            raise TypeError(msg)
+        x = self._features(data[0], "validation[0]")
+        ops, output = self.backend, self.architecture.output
+        y = inputs.targets(data[1], ops, self.dtype, output, x, self.members, classes, name="validation[1]").y
+        weight = data[2] if len(data) == 3 else None
+        checked = inputs.sample_weights(weight, x.shape[-2], self.members, "validation[2]")
+        return Sample(Data(x, y), choose_rows(x.shape[-2], None, self.members), checked)
+
+    # Using what was learned.
+
+    def predict(self, X: Any) -> Array:  # noqa: N803
+        """Return the outputs.
+
+        Parameters
+        ----------
+        X : array of shape (N, M_0), with a stack also (S, N, M_0)
+            Features.
+
+        Returns
+        -------
+        array of shape (N, K), with a stack (S, N, K)
+            In the library and on the device of `X`; NumPy for lists and tables.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> mlpx.MLP([2, 3, 4]).predict([[0.5, 1.0]]).shape
+        (1, 4)
+        """
+        with self.backend.context():
+            return inputs.like(self._outputs(self._features(X)), self.backend, X)
+
+    def _outputs(self, x: Array) -> Array:
+        run = compiled(Prediction(self.backend, self.architecture))
+        n = x.shape[-2]
+        if n <= _CHUNK:
+            return run(self.vector, x)
+        parts = [run(self.vector, x[..., start : start + _CHUNK, :]) for start in range(0, n, _CHUNK)]
+        return self.backend.xp.concat(parts, axis=-2)
+
+    def predict_labels(self, X: Any) -> Array:  # noqa: N803
+        """Return the decided class of each sample: the largest softmax output, or whether a sigmoid is above 0.5.
+
+        Parameters
+        ----------
+        X : array of shape (N, M_0), with a stack also (S, N, M_0)
+            Features.
+
+        Returns
+        -------
+        array of shape (N,), with a stack (S, N); several sigmoids: one more axis of K
+            The labels that `fit` saw, as a NumPy array; where it saw class indices, integers in the library of `X`.
+        """
+        ops, output = self.backend, self.architecture.output
+        with ops.context():
+            decided = output.decide(self._outputs(self._features(X)), ops.xp)
+            if output.task == "binary":
+                decided = decided[..., 0]
+            if self.classes is None:
+                return inputs.like(decided, ops, X)
+            return inputs.decode(ops.to_numpy(decided), self.classes)
+
+    def evaluate(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        *,
+        metrics: str | Metric | Sequence[str | Metric] | None = None,
+        sample_weight: Any = None,
+    ) -> dict[str, Any]:
+        """Return the loss of the data (without penalty and dropout) and metrics.
+
+        Parameters
+        ----------
+        X, y
+            As for `fit`.
+        metrics : str, Metric or sequence of these, optional
+            By default ``"accuracy"`` for classes and ``"r2"`` for values.
+        sample_weight : array of shape (N,) or (S, N), optional
+            Weight of each sample.
+
+        Returns
+        -------
+        dict
+            Numbers by name; with a stack NumPy arrays of shape (S,).
+        """
+        output = self.architecture.output
+        if metrics is None:
+            metrics = "r2" if output.task == "values" else "accuracy"
+        chosen = _metrics.get(metrics, output)
+        with self.backend.context():
+            x = self._features(X)
+            found = inputs.targets(y, self.backend, self.dtype, output, x, self.members, self.classes)
+            weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
+            sample = Sample(Data(x, found.y), choose_rows(x.shape[-2], None, self.members), weight)
+            values = score(self.backend, self.architecture, sample, self.vector, chosen, self.dtype)
+        if self.members is None:
+            return {name: float(value[0]) for name, value in values.items()}
+        return values
+
+    # Files.
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to one file, which `mlpx.load` reads under any backend.
+
+        Parameters
+        ----------
+        path : str or path
+            By convention it ends in ``.mlpx``.
+
+        Raises
+        ------
+        ValueError
+            For an activation made by `mlpx.activations.custom`, which no file can hold.
+        """
+        from mlpx.persistence import save
+
+        save(self, Path(path))
+
+
+class MLP(Network):
+    """A network of dense layers, from their sizes.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Units of the input, of each hidden layer and of the output.
+    activation : str, Activation or a list of these
+        Of the hidden layers; a list gives one a layer.
+    output : str or Activation
+        ``"softmax"`` for classes, ``"sigmoid"`` for two classes in one unit or for several labels at once, ``"linear"``
+        for values, ``"exp"`` for counts.
+    loss, l2, dtype, seed, members, backend, device, precision
+        As for `Network`.
+    dropout : float or sequence of float
+        Rate after every hidden activation; with a stack also one number a member.
+    initializer : str or Initializer
+        Of the weights; see `mlpx.initializers`.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> mlpx.MLP([784, 256, 128, 10])
+    <MLP 784 - 256 relu - 128 relu - 10 softmax; loss cross_entropy; 235146 parameters float32 on numpy, cpu>
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        activation: str | Activation | Formula | Sequence[str | Activation | Formula] = "relu",
+        output: str | Activation = "softmax",
+        loss: str | Loss | None = None,
+        l2: Numbers = 0.0,
+        dropout: Numbers = 0.0,
+        initializer: str | Initializer = "auto",
+        dtype: str = "float32",
+        seed: int | Sequence[int] = 0,
+        members: int | None = None,
+        backend: str | Backend | None = None,
+        device: str | None = None,
+        precision: None = None,
+    ) -> None:
+        super().__init__(
+            _mlp_layers(sizes, activation, output, dropout, initializer),
+            loss=loss,
+            l2=l2,
+            dtype=dtype,
+            seed=seed,
+            members=members,
+            backend=backend,
+            device=device,
+            precision=precision,
+        )
+
+
+def _mlp_layers(sizes: Any, activation: Any, output: Any, dropout: Any, initializer: Any) -> list[Layer]:
+    if isinstance(sizes, str) or not hasattr(sizes, "__len__") or len(sizes) < 2:
+        msg = f"`sizes` must list the units of the input and of every layer, such as [64, 128, 10]; got {sizes!r}."
+        raise ValueError(msg)
+    units = [check_count(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
+    hidden = len(units) - 2
+    several = isinstance(activation, (list, tuple))
+    functions = list(activation) if several else [activation] * hidden
+    if len(functions) != hidden:
+        msg = f"`activation` must be one, or a list of {hidden}, one a hidden layer; got {len(functions)}."
+        raise ValueError(msg)
+    rate = Dropout(check_numbers("dropout", dropout, least=0, below=65535.5 / 65536))
+    dropped = any(rate.rate) if isinstance(rate.rate, tuple) else bool(rate.rate)
+    layers: list[Layer] = []
+    for fan_in, fan_out, function in zip(units, units[1:-1], functions, strict=False):
+        layers.append(Dense(fan_in, fan_out, function, initializer=initializer))
+        if dropped:
+            layers.append(rate)
+    return [*layers, Dense(units[-2], units[-1], output, initializer=initializer)]
+
+
+def _keys(seed: Any, members: int | None) -> list[Key]:
+    if hasattr(seed, "__len__"):
+        if len(seed) != members:
+            msg = f"`seed` must be one int, or one a member of the stack ({members}); got {len(seed)}."
+            raise ValueError(msg)
+        return [Key(_check_seed(s)) for s in seed]
+    return [Key(_check_seed(seed), i) for i in range(members or 1)]
+
+
+def _check_seed(seed: Any) -> int:
+    value = check_count("seed", seed, least=0)
+    if value >= 2**64:
+        msg = f"`seed` must be below 2**64, got {value}."
+        raise ValueError(msg)
+    return value
+
+
+def _parameter(value: Any, shape: tuple[int, ...], name: str) -> Array:
+    array = None if value is None else to_numpy(value)
+    if array is None or tuple(array.shape) != shape:
+        came = "None" if array is None else str(tuple(array.shape))
+        msg = f"`{name}` must have the shape {shape}, got {came}."
+        raise ValueError(msg)
+    if not hxp.isdtype(array.dtype, ("integral", "real floating")) or not hxp.all(hxp.isfinite(array)):
+        msg = f"`{name}` must hold finite real numbers (dtype {array.dtype})."
+        raise ValueError(msg)
+    return array
+
+
+def _with_monitor(chosen: tuple[Metric, ...], monitor: str, output: Any, *, validated: bool) -> tuple[Metric, ...]:
+    """Return the metrics with the monitored one among them."""
+    if monitor == "loss" or monitor in {metric.name for metric in chosen}:
+        found = chosen
+    else:
+        known = ("loss", *Metric.known)
+        found = (*chosen, *_metrics.get(check_choice("monitor", monitor, known), output))
+    if not validated and any(not metric.additive for metric in found):
+        msg = "`metrics` 'roc_auc' needs all outputs at once: give `validation` rows to compute it on."
+        raise ValueError(msg)
+    return found
+
+
+def _check_weight(sample: Sample) -> None:
+    """Refuse training rows that have no weight at all."""
+    if sample.weight is None:
+        return
+    rows: Rows = sample.rows
+    members = max(
+        sample.weight.shape[0] if sample.weight.ndim == 2 else 1, rows.count.shape[0] if rows.count.ndim else 1
+    )
+    for s, own in enumerate(rows.by_member(members)):
+        weight = sample.weight[s] if sample.weight.ndim == 2 else sample.weight
+        if not hxp.any(hxp.take(weight, own) > 0):
+            msg = "`sample_weight` times `class_weight` is 0 on every training row" + (
+                f" of member {s}." if members > 1 else "."
+            )
+            raise ValueError(msg)

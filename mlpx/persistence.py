@@ -1,0 +1,254 @@
+"""Model files: one safetensors file, with everything that is no array as JSON in its metadata. No pickle.
+
+Tensors are named by layer: ``layers.0.theta`` is the block of weights with the bias as the last row. A file does not
+know the backend that wrote it. Reading trusts nothing: sizes that the JSON claims are compared with the header before
+any array is made, and a description is rebuilt through the same checks as one that a user writes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlpx._typing import Array
+from mlpx.backends import Backend, get_backend, to_numpy
+from mlpx.backends.host import Key
+from mlpx.exceptions import ModelFileError
+from mlpx.layers import Layer
+from mlpx.losses import Loss
+from mlpx.network import Architecture
+
+__all__ = ["FORMAT_VERSION", "load", "save"]
+
+FORMAT_VERSION = 1
+_KIND = "mlpx"
+_MOST_JSON = 64 * 2**20
+
+
+def save(net: Any, path: Path) -> None:
+    """Write a network to a file; an existing file is replaced only when the new one is complete."""
+    from safetensors.numpy import save as to_bytes
+
+    arrays = {_tensor_name(s): _tensor(net, s) for s in net.architecture.segments}
+    metadata = {"kind": _KIND, "format_version": str(FORMAT_VERSION), "model": json.dumps(_describe(net))}
+    content = to_bytes(arrays, metadata)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _tensor_name(segment: Any) -> str:
+    return f"layers.{segment.layer}.{segment.name}"
+
+
+def _tensor(net: Any, segment: Any) -> Array:
+    vector = to_numpy(net.vector)
+    block = vector[..., segment.start : segment.stop]
+    return np.ascontiguousarray(block.reshape(*vector.shape[:-1], *segment.shape))
+
+
+def _describe(net: Any) -> dict[str, Any]:
+    for layer in net.layers:
+        if getattr(getattr(layer, "activation", None), "name", "") == "custom":
+            msg = "A network with a custom activation cannot be saved: a file holds formulas only by name."
+            raise ValueError(msg)
+    return {
+        "class": type(net).__name__,
+        "layers": [layer.to_config() for layer in net.layers],
+        "loss": net.loss.to_config(),
+        "l2": list(net.l2) if isinstance(net.l2, tuple) else net.l2,
+        "dtype": net._dtype_name,
+        "members": net.members,
+        "keys": [list(key) for key in net.keys],
+        "epochs_seen": net.epochs_seen,
+        "steps_seen": net.steps_seen,
+        "classes": None if net.classes is None else list(net.classes),
+        "preprocessing": net.preprocessing,
+    }
+
+
+def load(path: str | os.PathLike[str], backend: str | Backend | None = None, device: str | None = None) -> Any:
+    """Read a network from a file that `mlpx.Network.save` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    backend : str or Backend, optional
+        Where the network shall live; see `mlpx.get_backend`. The file does not say.
+    device : str, optional
+        Such as ``"cuda:1"``.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ModelFileError
+        For a file that is broken, truncated, of another kind or of a later version.
+
+    Examples
+    --------
+    >>> import mlpx, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.mlpx"
+    >>> mlpx.MLP([2, 3, 1], output="linear").save(path)
+    >>> mlpx.load(path).n_parameters
+    13
+    """
+    chosen = get_backend(backend, device)
+    path = Path(path)
+    if path.is_dir():
+        msg = f"{path} is a folder, not a model file."
+        raise ModelFileError(msg)
+    if not path.exists():
+        msg = f"There is no file {path}."
+        raise FileNotFoundError(msg)
+    try:
+        return _read(path, chosen)
+    except ModelFileError as error:
+        msg = f"{path} is no readable mlpx model: {error}"
+        raise ModelFileError(msg) from error.__cause__
+
+
+def _read(path: Path, backend: Backend) -> Any:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            model = _metadata(file.metadata() or {})
+            net, shapes = _build(model, backend)
+            _compare(file, shapes, model)
+            vector = _vector(file, net, shapes)
+    except (SafetensorError, OSError, MemoryError, OverflowError, UnicodeDecodeError) as error:
+        msg = f"it is broken, truncated or of another format ({error})."
+        raise ModelFileError(msg) from error
+    net._set_vector(vector)
+    return net
+
+
+def _metadata(metadata: dict[str, str]) -> dict[str, Any]:
+    if metadata.get("kind") != _KIND:
+        msg = "it is a safetensors file, but not of this package."
+        raise ModelFileError(msg)
+    version = metadata.get("format_version", "")
+    if version != str(FORMAT_VERSION):
+        msg = f"its format version is {version[:20]!r}, and this mlpx reads version {FORMAT_VERSION}; update mlpx."
+        raise ModelFileError(msg)
+    text = metadata.get("model", "")
+    try:
+        model = json.loads(text, parse_constant=_refuse_constant) if len(text) <= _MOST_JSON else None
+    except (ValueError, RecursionError) as error:
+        msg = f"its description is no JSON ({error})."
+        raise ModelFileError(msg) from error
+    if not isinstance(model, dict):
+        msg = "its description is no JSON object."
+        raise ModelFileError(msg)
+    return model
+
+
+def _refuse_constant(name: str) -> None:
+    msg = f"{name} is not allowed"
+    raise ValueError(msg)
+
+
+def _build(model: dict[str, Any], backend: Backend) -> tuple[Any, dict[str, tuple[int, ...]]]:
+    """Return a network without parameters, and the shapes that its tensors must have."""
+    try:
+        layers = [Layer.from_config(config) for config in model["layers"]]
+        architecture = Architecture.from_layers(layers, Loss.from_config(model["loss"]))
+        net = _bare_network(model, architecture, backend)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+        msg = f"its description does not fit ({type(error).__name__}: {error})."
+        raise ModelFileError(msg) from error
+    stack = () if net.members is None else (net.members,)
+    return net, {_tensor_name(s): (*stack, *s.shape) for s in architecture.segments}
+
+
+def _bare_network(model: dict[str, Any], architecture: Architecture, backend: Backend) -> Any:
+    from mlpx._checks import check_choice, check_count, check_members, check_numbers
+    from mlpx.model import MLP, Network
+
+    net = object.__new__({"MLP": MLP}.get(model["class"], Network))
+    members = model["members"]
+    net.architecture, net.backend = architecture, backend
+    net.members = None if members is None else check_count("members", members)
+    net.l2 = check_numbers("l2", model["l2"], least=0)
+    check_members("l2", net.l2, net.members)
+    for layer in architecture.layers:
+        layer.check_stack(net.members)
+    net._dtype_name = check_choice("dtype", model["dtype"], ("float32", "float64"))
+    count = net.members or 1
+    net.keys = [Key(*(check_count("keys", part, least=0) for part in key)) for key in model["keys"]]
+    net.epochs_seen = [check_count("epochs_seen", value, least=0) for value in model["epochs_seen"]]
+    net.steps_seen = [check_count("steps_seen", value, least=0) for value in model["steps_seen"]]
+    if not len(net.keys) == len(net.epochs_seen) == len(net.steps_seen) == count:
+        msg = f"keys and counters must be given for {count} members"
+        raise ValueError(msg)
+    if any(key.seed >= 2**64 or key.member >= 2**32 for key in net.keys):
+        msg = "a key is out of range"
+        raise ValueError(msg)
+    net.classes = _classes(model["classes"], architecture)
+    net.preprocessing = model["preprocessing"]
+    if net.preprocessing is not None and not isinstance(net.preprocessing, dict):
+        msg = "preprocessing must be an object"
+        raise ValueError(msg)
+    return net
+
+
+def _classes(classes: Any, architecture: Architecture) -> tuple[Any, ...] | None:
+    if classes is None:
+        return None
+    if not isinstance(classes, list) or len(classes) != max(architecture.output.units, 2):
+        msg = "classes must be a list with one label a class"
+        raise ValueError(msg)
+    if any(not isinstance(label, (str, int, float)) for label in classes) or len(set(classes)) != len(classes):
+        msg = "classes must be different texts or numbers"
+        raise ValueError(msg)
+    return tuple(classes)
+
+
+def _compare(file: Any, shapes: dict[str, tuple[int, ...]], model: dict[str, Any]) -> None:
+    """Refuse a file whose tensors are not those that the description asks for; no tensor is read yet."""
+    names = set(file.keys())
+    if names != set(shapes):
+        msg = f"it holds the tensors {sorted(names)[:5]}, but its description needs {sorted(shapes)[:5]}."
+        raise ModelFileError(msg)
+    kind = {"float32": "F32", "float64": "F64"}[model["dtype"]]
+    for name, shape in shapes.items():
+        tensor = file.get_slice(name)
+        if tuple(tensor.get_shape()) != shape or tensor.get_dtype() != kind:
+            msg = f"its tensor {name} is {tensor.get_dtype()}{tensor.get_shape()}, but must be {kind}{list(shape)}."
+            raise ModelFileError(msg)
+
+
+def _vector(file: Any, net: Any, shapes: dict[str, tuple[int, ...]]) -> Array:
+    stack = () if net.members is None else (net.members,)
+    blocks = [file.get_tensor(name).reshape(*stack, math.prod(shape[len(stack) :])) for name, shape in shapes.items()]
+    vector = np.concatenate(blocks, axis=-1)
+    if not np.all(np.isfinite(vector)):
+        msg = "some of its parameters are not finite."
+        raise ModelFileError(msg)
+    return vector

@@ -1,0 +1,224 @@
+"""A training step, laid out once for a network, an optimizer and a backend, then run again and again.
+
+`TrainingStep` and `Evaluation` are pure functions of their arguments, so that a backend may compile them. Nothing in
+them waits for the device: losses and metrics are sums that add up there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from mlpx._typing import Array, DType
+from mlpx.backends import Backend
+from mlpx.metrics import Metric
+from mlpx.network import Architecture
+from mlpx.optimizers import Optimizer
+
+__all__ = ["Batch", "Data", "Evaluation", "Numbers", "State", "TrainingStep", "compiled"]
+
+
+class Data(NamedTuple):
+    """Features and targets on the device: (N, ...) shared by all members, or (S, N, ...)."""
+
+    x: Array
+    y: Array
+
+
+class State(NamedTuple):
+    """What a step changes: the parameters and the moments of the optimizer, each of shape (..., P)."""
+
+    parameters: Array
+    moments: tuple[Array, ...]
+
+
+class Batch(NamedTuple):
+    """What differs from step to step.
+
+    Attributes
+    ----------
+    index : integer array of shape (B,) or (S, B)
+        The rows.
+    weight : array of shape (B,) or (S, B), optional
+        Their weights with the sum 1; by default 1/B each.
+    total : float or array of shape (S,)
+        The sum of the weights before they were divided by it.
+    draws : tuple
+        The random arrays of each layer.
+    active : boolean array of shape (S, 1), optional
+        Members whose batch has any weight; by default all.
+    """
+
+    index: Array
+    weight: Array | None
+    total: Any
+    draws: tuple[Array | None, ...]
+    active: Array | None
+
+
+class Numbers(NamedTuple):
+    """The numbers of a step, each one number or an array of shape (S, 1)."""
+
+    l2: Any
+    clip_norm: Any
+    coefficients: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """Forward, loss, backward, update: ``step(data, masks, state, batch, numbers) -> state, terms``.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where it runs.
+    architecture : Architecture
+        The network.
+    optimizer : Optimizer
+        The update.
+    metrics : tuple of Metric
+        What is added up beside the loss.
+    frozen : bool
+        Whether some parameters are not trained.
+    penalized, clipped : bool
+        Whether there is a penalty, and a bound on the gradient's norm.
+    """
+
+    backend: Backend
+    architecture: Architecture
+    optimizer: Optimizer
+    metrics: tuple[Metric, ...]
+    frozen: bool
+    penalized: bool
+    clipped: bool
+
+    def __call__(
+        self, data: Data, masks: tuple[Array, Array], state: State, batch: Batch, numbers: Numbers
+    ) -> tuple[State, Array]:
+        """Return the new state, and the sums of loss and metrics over the batch, shape (..., T), float64."""
+        x, y = rows(self.backend, data, batch.index)
+        loss, y_hat, gradient, _ = self.gradient(x, y, batch.weight, masks[0], state.parameters, batch.draws, numbers)
+        new = self.update(state, gradient, masks, numbers)
+        if batch.active is not None:
+            new = self._keep_inactive(new, state, batch.active)
+        return new, self._terms(loss, y_hat, y, batch)
+
+    def gradient(
+        self,
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        decay: Array,
+        parameters: Array,
+        draws: tuple[Array | None, ...],
+        numbers: Numbers,
+    ) -> tuple[Array, Array, Array, tuple[Any, ...]]:
+        """Return the risk, the outputs, the risk's gradient as a vector, and the gradients by layer of the data loss."""
+        ops, net = self.backend, self.architecture
+        z, saved = net.forward(ops, parameters, x, training=True, draws=draws)
+        loss, delta, y_hat = ops.loss_and_delta(net.output, z, y, weight)
+        by_layer = net.backward(ops, parameters, saved, delta)
+        gradient = net.join(ops, by_layer)
+        if self.penalized:
+            loss = loss + net.penalty(ops, parameters, numbers.l2, decay)
+            gradient = gradient + numbers.l2 * decay * parameters
+        return loss, y_hat, gradient, by_layer
+
+    def update(self, state: State, gradient: Array, masks: tuple[Array, Array], numbers: Numbers) -> State:
+        """Return the state after the update: frozen entries zeroed, the norm bounded, the optimizer applied."""
+        xp = self.backend.xp
+        decay, trained = masks
+        if self.frozen:
+            gradient = gradient * trained
+        if self.clipped:
+            norm = xp.sqrt(xp.sum(gradient * gradient, axis=-1, keepdims=True))
+            # min(1, c / norm) without a division by zero
+            gradient = gradient * (numbers.clip_norm / xp.maximum(norm, numbers.clip_norm))
+        parameters, moments = self.backend.update(
+            self.optimizer, state.parameters, gradient, state.moments, numbers.coefficients, decay
+        )
+        return State(parameters, moments)
+
+    def _keep_inactive(self, new: State, old: State, active: Array) -> State:
+        where = self.backend.xp.where
+        moments = tuple(where(active, n, o) for n, o in zip(new.moments, old.moments, strict=True))
+        return State(where(active, new.parameters, old.parameters), moments)
+
+    def _terms(self, loss: Array, y_hat: Array, y: Array, batch: Batch) -> Array:
+        weight = uniform_weight(self.backend, y_hat) if batch.weight is None else batch.weight
+        return sums(self.backend, self.architecture, self.metrics, loss, y_hat, y, weight, batch.total)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Loss (data only) and metrics without training: ``evaluate(parameters, x, y, weight, total) -> terms, outputs``."""
+
+    backend: Backend
+    architecture: Architecture
+    metrics: tuple[Metric, ...]
+
+    def __call__(self, parameters: Array, x: Array, y: Array, weight: Array, total: Any) -> tuple[Array, Array]:
+        """Return the sums of loss and metrics, shape (..., T), and the outputs; `weight` has the sum 1."""
+        ops, net = self.backend, self.architecture
+        z, _ = net.forward(ops, parameters, x)
+        loss, _, y_hat = ops.loss_and_delta(net.output, z, y, weight)
+        return sums(ops, net, self.metrics, loss, y_hat, y, weight, total), y_hat
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Outputs: ``predict(parameters, x) -> y_hat``."""
+
+    backend: Backend
+    architecture: Architecture
+
+    def __call__(self, parameters: Array, x: Array) -> Array:
+        """Return the outputs, shape (..., N, K)."""
+        z, _ = self.architecture.forward(self.backend, parameters, x)
+        return self.backend.evaluate(self.architecture.output, z)
+
+
+def rows(ops: Backend, data: Data, index: Array) -> tuple[Array, Array]:
+    """Gather the rows of a batch."""
+    indices = ops.xp.isdtype(data.y.dtype, "integral")
+    x = ops.take_member_rows(data.x, index) if data.x.ndim == 3 else ops.take_rows(data.x, index)
+    by_member = data.y.ndim == (2 if indices else 3)
+    return x, (ops.take_member_rows(data.y, index) if by_member else ops.take_rows(data.y, index))
+
+
+def uniform_weight(ops: Backend, y_hat: Array) -> Array:
+    """Return equal weights with the sum 1, shape (N,)."""
+    n = y_hat.shape[-2]
+    return ops.xp.full((n,), 1 / n, dtype=y_hat.dtype, device=ops.device)
+
+
+def sums(
+    ops: Backend,
+    net: Architecture,
+    metrics: tuple[Metric, ...],
+    loss: Array,
+    y_hat: Array,
+    y: Array,
+    weight: Array,
+    total: Any,
+) -> Array:
+    """Return loss and metric terms of a batch, times the total weight, shape (..., T), float64."""
+    xp = ops.xp
+    parts = [loss[..., None]]
+    parts += [m.terms(net.output, y_hat, y, xp.astype(weight, xp.float64), xp) for m in metrics if m.additive]
+    joined = xp.concat([xp.astype(part, xp.float64) for part in parts], axis=-1)
+    return joined * (total[..., None] if hasattr(total, "ndim") and total.ndim else total)
+
+
+@lru_cache(maxsize=64)
+def compiled(function: Any) -> Callable[..., Any]:
+    """Return a description of a pure function in its backend's fastest form, the same one for equal descriptions."""
+    fast: Callable[..., Any] = function.backend.compile(function)
+    return fast
+
+
+def get_dtype(ops: Backend, name: str) -> DType:
+    """Return the backend's own type of this name."""
+    return getattr(ops.xp, name)

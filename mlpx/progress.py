@@ -1,0 +1,67 @@
+"""The progress bar of a fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """A bar (tqdm's) over the samples of all epochs, with the loss, the validation metric and the samples a second.
+
+    It is quiet where standard error is no terminal.
+
+    Parameters
+    ----------
+    show : bool
+        Whether to show it at all.
+    epochs, samples : int
+        Epochs, and samples an epoch.
+    """
+
+    def __init__(self, show: bool, epochs: int, samples: int) -> None:  # noqa: FBT001
+        self._bar: Any = None
+        if show:
+            from tqdm import tqdm  # imported when first used
+
+            self._bar = tqdm(
+                total=epochs * samples, disable=None, unit=" samples", unit_scale=True, dynamic_ncols=True, leave=True,
+                bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt}, {remaining} left{postfix}",
+            )  # fmt: skip
+            if self._bar.disable:
+                self._bar = None
+        self._epochs = epochs
+        self._samples = samples
+        self._pending = 0
+
+    def epoch(self, epoch: int) -> None:
+        """Say which epoch begins, from 0."""
+        if self._bar is not None:
+            self._bar.set_description_str(f"epoch {epoch + 1}/{self._epochs}", refresh=False)
+
+    def advance(self, samples: int) -> None:
+        """Count samples."""
+        if self._bar is not None:
+            self._bar.update(samples)
+
+    def report(self, row: Mapping[str, Any]) -> None:
+        """Show the numbers of an epoch, a stack's as their mean."""
+        if self._bar is not None:
+            shown = {name.replace("validation_", "val. "): _mean(value) for name, value in row.items()}
+            self._bar.set_postfix_str(", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.total = max(self._bar.n, 1)
+            self._bar.close()
+
+
+def _mean(value: Any) -> float:
+    if not isinstance(value, list):
+        return float(value)
+    finite = [v for v in value if math.isfinite(v)]
+    return sum(finite) / len(finite) if finite else math.nan

@@ -1,0 +1,354 @@
+"""The algorithm: shuffle, step, validate, stop.
+
+`Run` is one fit. An epoch is a sequence of pure steps on the device; the host draws the order of the rows, hands out
+batches and learning rates, and looks at the device once an epoch, when the sums of loss and metrics are read. A stack
+trains all members side by side; a member that stops leaves the stack, so that it neither costs nor changes any more.
+A single network is trained as a stack of one, without the axis.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mlpx import divergence
+from mlpx._typing import Array
+from mlpx.backends.host import Key, StepKeys, scatter
+from mlpx.backends.host import xp as hxp
+from mlpx.callbacks import Callback
+from mlpx.data import Slice, ordered, slices
+from mlpx.evaluation import Sample, score, summarize
+from mlpx.exceptions import DivergenceError
+from mlpx.history import History
+from mlpx.metrics import Metric
+from mlpx.optimizers import Optimizer
+from mlpx.plan import Batch, Numbers, State, TrainingStep, compiled
+from mlpx.progress import Progress
+from mlpx.schedules import Point
+
+__all__ = ["Run", "Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `mlpx.Network.fit` was asked for, checked."""
+
+    epochs: int
+    batch_size: int
+    optimizer: Optimizer
+    metrics: tuple[Metric, ...]
+    monitor: str
+    patience: int | None
+    clip_norm: float | tuple[float, ...] | None
+    shuffle: bool
+    shared_order: bool
+    callbacks: tuple[Callback, ...]
+    progress: bool
+
+
+class Run:
+    """One fit of a network; callbacks see it.
+
+    Parameters
+    ----------
+    net : mlpx.Network
+        The network; its parameters and counters change.
+    settings : Settings
+        What was asked for.
+    train : Sample
+        What is trained on.
+    validation : Sample, optional
+        What is validated on.
+
+    Attributes
+    ----------
+    epoch, epochs : int
+        Epochs that are done, and that were asked for.
+    row : dict
+        The numbers of the last epoch, by name.
+    history : History
+        Those of all epochs.
+    """
+
+    def __init__(self, net: Any, settings: Settings, train: Sample, validation: Sample | None) -> None:
+        self.net, self.settings = net, settings
+        self.epoch, self.epochs = 0, settings.epochs
+        self.row: dict[str, Any] = {}
+        self.history = History(("validation_" if validation else "") + settings.monitor)
+        self._train, self._validation = train, validation
+        self._stack = net.members is not None
+        self._members = net.members or 1
+        self._alive = hxp.arange(self._members)
+        self._steps = hxp.zeros(self._members, dtype=hxp.int64)
+        batches = -(-train.rows.count // settings.batch_size)
+        self._steps_asked = hxp.broadcast_to(batches * settings.epochs, (self._members,))
+        self._first_epoch = list(net.epochs_seen)
+        self._stop_asked = False
+        self._prepare_step()
+        self._prepare_best()
+
+    def _prepare_step(self) -> None:
+        net, settings, ops = self.net, self.settings, self.net.backend
+        self._state = State(net.vector, (ops.xp.zeros_like(net.vector),) * len(settings.optimizer.moments))
+        decay, trained = net.architecture.masks
+        self._masks = (ops.asarray(decay, dtype=net.dtype), ops.asarray(trained, dtype=net.dtype))
+        self._l2 = hxp.asarray(net.l2, dtype=hxp.float64)
+        clip = settings.clip_norm
+        self._clip = None if clip is None else hxp.asarray(clip, dtype=hxp.float64)
+        self._step = TrainingStep(
+            ops,
+            net.architecture,
+            settings.optimizer,
+            settings.metrics,
+            frozen=not bool(hxp.all(trained == 1)),
+            penalized=bool(hxp.any(self._l2 > 0)),
+            clipped=clip is not None,
+        )
+        self._schedule = settings.optimizer.schedule
+        self._schedule_state = self._schedule.start(hxp)
+        self._rate = hxp.asarray(hxp.nan)
+
+    def _prepare_best(self) -> None:
+        settings = self.settings
+        higher = {metric.name: metric.higher_is_better for metric in settings.metrics}
+        self._sign = -1.0 if higher.get(settings.monitor, False) else 1.0
+        self._keep_best = self._validation is not None or settings.patience is not None
+        self._best = self._state.parameters
+        self._best_score = hxp.full(self._members, hxp.inf)
+        self._best_epoch = hxp.zeros(self._members, dtype=hxp.int64)
+        self._waited = hxp.zeros(self._members, dtype=hxp.int64)
+        self._finished: dict[int, Array] = {}
+
+    def stop(self) -> None:
+        """End training after this epoch; for callbacks."""
+        self._stop_asked = True
+
+    def __call__(self) -> History:
+        """Train, and return what happened."""
+        started = time.perf_counter()
+        bar = Progress(self.settings.progress, self.epochs, int(hxp.max(self._train.rows.count)))
+        try:
+            for callback in self.settings.callbacks:
+                callback.start(self)
+            self._loop(bar)
+        except KeyboardInterrupt:
+            self.history.stopped = "interrupted"
+        finally:
+            bar.close()
+            self._finish()
+            self.history.seconds = time.perf_counter() - started
+            for callback in self.settings.callbacks:
+                callback.end(self)
+        return self.history
+
+    def _loop(self, bar: Progress) -> None:
+        while self.epoch < self.epochs:
+            bar.epoch(self.epoch)
+            before, steps_before = self._state, self._steps
+            means = self._train_epoch(bar)
+            means = self._without_diverged(means, before, steps_before)
+            self.epoch += 1
+            for member in self._alive.tolist():
+                self.net.epochs_seen[member] += 1
+            self._close_epoch(means)
+            bar.report(self.row)
+            for callback in self.settings.callbacks:
+                self.net.vector = self._assembled(self._state.parameters)
+                callback.epoch(self)
+            if self._stop_asked:
+                self.history.stopped = "callback"
+                return
+            self._retire()
+            if self._alive.shape[0] == 0:
+                self.history.stopped = "patience"
+                return
+
+    # An epoch.
+
+    def _train_epoch(self, bar: Progress) -> Array:
+        """Make the steps of an epoch; return the means of the terms of loss and metrics by member, on the host."""
+        step = compiled(self._step)
+        terms: Any = 0.0
+        weight = hxp.zeros(self._alive.shape[0])
+        for piece, batch, numbers, steps in self._batches(self._steps):
+            if batch is not None:
+                self._state, sums = step(self._train.data, self._masks, self._state, batch, numbers)
+                terms = terms + sums
+                self._steps = steps
+            weight = weight + piece.total
+            bar.advance(piece.index.shape[-1])
+        return hxp.reshape(self.net.backend.to_numpy(terms), (weight.shape[0], -1)) / weight[:, None]
+
+    def _batches(self, steps: Array) -> Iterator[tuple[Slice, Batch | None, Numbers, Array]]:
+        """Yield each batch with its numbers and the step counters after it; None for a batch of no weight at all."""
+        settings, alive = self.settings, self._alive
+        keys = [self.net.keys[member] for member in alive.tolist()]
+        shared = settings.shared_order
+        order = ordered(
+            self._train.rows,
+            [self.net.keys[0]] * len(keys) if shared else keys,
+            [self._first_epoch[0 if shared else member] + self.epoch for member in alive.tolist()],
+            shuffle=settings.shuffle,
+            shared=shared,
+            stack=self._stack,
+        )
+        for piece in slices(order, settings.batch_size, self._train.weight):
+            active = hxp.broadcast_to(piece.total > 0, alive.shape)
+            numbers = self._numbers(Point(steps + 1, self.epoch, self._steps_asked))
+            batch = self._batch(piece, keys, steps, active) if hxp.any(active) else None
+            steps = steps + scatter(active, alive, self._members)
+            yield piece, batch, numbers, steps
+
+    def _batch(self, piece: Slice, keys: list[Key], steps: Array, active: Array) -> Batch:
+        net, ops = self.net, self.net.backend
+        members = self._alive.tolist()
+        who = StepKeys(members, keys, [net.steps_seen[m] + int(steps[m]) for m in members])
+        return Batch(
+            ops.asarray(piece.index),
+            None if piece.weight is None else ops.asarray(piece.weight, dtype=net.dtype),
+            float(piece.total) if piece.total.ndim == 0 else ops.asarray(piece.total),
+            net.architecture.draw(ops, who, piece.index.shape[-1], net.dtype, stack=self._stack),
+            None if hxp.all(active) else ops.asarray(active[:, None]),
+        )
+
+    def _numbers(self, point: Point) -> Numbers:
+        """Return the numbers of a step for the members that are left."""
+        self._rate = self._schedule(point, self._schedule_state, hxp)
+        coefficients = self.settings.optimizer.coefficients(self._rate, hxp.astype(point.step, hxp.float64), hxp)
+        clip = None if self._clip is None else self._for_device(self._clip)
+        return Numbers(self._for_device(self._l2), clip, tuple(self._for_device(c) for c in coefficients))
+
+    def _for_device(self, value: Array) -> Any:
+        """Return a number that all members share as a float, else an array of shape (S, 1)."""
+        if value.ndim == 0:
+            return float(value)
+        own = hxp.take(value, self._alive)
+        if hxp.all(own == own[0]):
+            return float(own[0])
+        return self.net.backend.asarray(own[:, None], dtype=self.net.dtype)
+
+    # The end of an epoch.
+
+    def _close_epoch(self, means: Array) -> None:
+        """Write the epoch's row, note the best weights and let the schedule know."""
+        net, settings = self.net, self.settings
+        additive = [metric for metric in settings.metrics if metric.additive]
+        row = summarize(means, additive, net.architecture.output)
+        if self._validation is not None:
+            held_out = score(
+                net.backend, net.architecture, self._validation, self._state.parameters, settings.metrics, net.dtype
+            )
+            row.update({f"validation_{name}": value for name, value in held_out.items()})
+        row["learning_rate"] = hxp.take(hxp.broadcast_to(self._rate, (self._members,)), self._alive)
+        full = {name: scatter(value, self._alive, self._members, hxp.nan) for name, value in row.items()}
+        better = self._note_best(self._sign * full[self.history.monitor])
+        self._schedule_state = self._schedule.observe(self._schedule_state, better if self._stack else better[0], hxp)
+        self.row = {name: value.tolist() if self._stack else float(value[0]) for name, value in full.items()}
+        self.history.append(self.row)
+
+    def _note_best(self, watched: Array) -> Array:
+        """Keep the weights of the members whose score is better than ever; return which those are."""
+        better = watched < self._best_score
+        self._best_score = hxp.where(better, watched, self._best_score)
+        self._best_epoch = hxp.where(better, self.epoch, self._best_epoch)
+        self._waited = hxp.where(better, 0, self._waited + 1)
+        if self._keep_best:
+            self._best = self._choose(better, self._state.parameters, self._best)
+        return better
+
+    def _choose(self, condition: Array, yes: Array, no: Array) -> Array:
+        """Return the parameters `yes` of the members for which the condition holds, `no` of the others."""
+        own = hxp.take(condition, self._alive)
+        if hxp.all(own):
+            return yes
+        if not hxp.any(own):
+            return no
+        return self.net.backend.xp.where(self.net.backend.asarray(own[:, None]), yes, no)
+
+    def _final(self, current: Array) -> Array:
+        """Return the parameters that stay: those of the best epoch, where best epochs count and there was one."""
+        return self._choose(self._best_epoch > 0, self._best, current) if self._keep_best else current
+
+    def _retire(self) -> None:
+        """Take the members whose patience is over out of the stack."""
+        if self.settings.patience is not None:
+            staying = hxp.take(self._waited, self._alive) < self.settings.patience
+            self._leave(staying, self._final(self._state.parameters))
+
+    def _leave(self, staying: Array, final: Array) -> None:
+        """Drop members; their final parameters are kept."""
+        if hxp.all(staying):
+            return
+        for position in hxp.nonzero(~staying)[0].tolist():
+            self._finished[int(self._alive[position])] = final[position, ...] if self._stack else final
+        kept = hxp.nonzero(staying)[0]
+        self._alive = hxp.take(self._alive, kept)
+        if kept.shape[0] == 0:
+            return
+        ops = self.net.backend
+        index = ops.asarray(kept)
+        moments = tuple(ops.xp.take(m, index, axis=0) for m in self._state.moments)
+        self._state = State(ops.xp.take(self._state.parameters, index, axis=0), moments)
+        self._best = ops.xp.take(self._best, index, axis=0)
+        self._train = self._train.select(ops, kept)
+        self._validation = self._validation.select(ops, kept) if self._validation is not None else None
+
+    # The end of training.
+
+    def _finish(self) -> None:
+        """Put the final weights and the counters into the network."""
+        net = self.net
+        for member, steps in enumerate(self._steps.tolist()):
+            net.steps_seen[member] += steps
+        net.vector = self._assembled(self._final(self._state.parameters))
+        best = self._best_epoch.tolist()
+        self.history.best_epoch = best if self._stack else best[0]
+
+    def _assembled(self, current: Array) -> Array:
+        """Return the parameters of all members: those that left, and `current` for the others."""
+        if not self._finished:
+            return current
+        if not self._stack:
+            return self._finished[0]
+        rows = self._finished | {member: current[i, ...] for i, member in enumerate(self._alive.tolist())}
+        return self.net.backend.xp.stack([rows[member] for member in range(self._members)])
+
+    # What is not finite.
+
+    def _without_diverged(self, means: Array, before: State, steps_before: Array) -> Array:
+        """Take members whose loss or weights are not finite out of the stack; raise where none is left."""
+        xp, ops = self.net.backend.xp, self.net.backend
+        weights = ops.to_numpy(xp.all(xp.isfinite(self._state.parameters), axis=-1))
+        finite = hxp.isfinite(means[:, 0]) & hxp.reshape(weights, (-1,))
+        if hxp.all(finite):
+            return means
+        position = int(hxp.nonzero(~finite)[0][0])
+        pieces = ((batch, numbers) for _, batch, numbers, _ in self._batches(steps_before))
+        where = divergence.find(
+            self._step, self._train.data, self._masks, before, pieces, position if self._stack else None
+        )
+        message = self._describe(where, int(self._alive[position]), int(hxp.sum(~finite)))
+        self._leave(finite, self._final(before.parameters))
+        if self._alive.shape[0] == 0:
+            raise DivergenceError(
+                message,
+                epoch=self.epoch + 1,
+                step=where.step,
+                layer=where.layer,
+                quantity=where.quantity,
+                history=self.history,
+            )
+        warnings.warn(message, RuntimeWarning, stacklevel=5)
+        return hxp.take(means, hxp.nonzero(finite)[0], axis=0)
+
+    def _describe(self, where: divergence.Place, member: int, count: int) -> str:
+        whose = f" of member {member}" if self._stack else ""
+        others = f" ({count} members in all)" if count > 1 else ""
+        return (
+            f"Training{whose}{others} diverged in epoch {self.epoch + 1}, step {where.step}: the {where.quantity} of "
+            f"{where.layer} is not finite. Lower the learning rate, bound the gradient with `clip_norm`, or scale the "
+            "features. The best weights so far are kept."
+        )

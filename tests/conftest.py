@@ -1,0 +1,36 @@
+"""Every numerical test runs on every installed backend, through one fixture."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import mlpx
+from mlpx.backends import Backend
+
+try:
+    import array_api_strict
+
+    # process-wide: nothing optional of the standard may be used
+    array_api_strict.set_array_api_strict_flags(boolean_indexing=False, data_dependent_shapes=False)
+except ImportError:
+    pass
+
+INFOS = {info.name: info for info in mlpx.available_backends()}
+BACKENDS = [
+    pytest.param(
+        name,
+        marks=[
+            *([pytest.mark.gpu] if name == "cupy" else []),
+            *([] if info.available else [pytest.mark.skip(reason=f"{name}: {info.reason}")]),
+        ],
+    )
+    for name, info in INFOS.items()
+]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Each installed backend in turn."""
+    chosen = mlpx.get_backend(request.param)
+    with chosen.context():
+        yield chosen
