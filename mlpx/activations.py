@@ -135,7 +135,7 @@ class Activation(Description):
 
 
 @dataclass(frozen=True)
-class identity(Activation):  # noqa: N801
+class identity(Activation):
     """``f(z) = z``."""
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
@@ -152,7 +152,7 @@ class identity(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class step(Activation):  # noqa: N801
+class step(Activation):
     """``f(z) = 1`` for ``z >= 0``, else 0: the neuron of McCulloch and Pitts. It has no derivative to train with."""
 
     differentiable = False
@@ -168,7 +168,7 @@ class step(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class logistic(Activation):  # noqa: N801
+class logistic(Activation):
     """``f(z) = 1 / (1 + e^-z)``, also called sigmoid; ``f' = y (1 - y)``."""
 
     uses = "y"
@@ -183,7 +183,7 @@ class logistic(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class tanh(Activation):  # noqa: N801
+class tanh(Activation):
     """``f(z) = tanh z``; ``f' = 1 - y²``."""
 
     uses = "y"
@@ -198,7 +198,7 @@ class tanh(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class hard_logistic(Activation):  # noqa: N801
+class hard_logistic(Activation):
     """``f(z) = max(min(z/4 + 1/2, 1), 0)``; ``f' = 1/4`` inside, 0 outside and on the edge."""
 
     uses = "y"
@@ -213,7 +213,7 @@ class hard_logistic(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class hard_tanh(Activation):  # noqa: N801
+class hard_tanh(Activation):
     """``f(z) = max(min(z, 1), -1)``; ``f' = 1`` inside, 0 outside and on the edge."""
 
     uses = "y"
@@ -228,7 +228,7 @@ class hard_tanh(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class relu(Activation):  # noqa: N801
+class relu(Activation):
     """``f(z) = max(0, z)``; ``f' = 1`` for ``z > 0``, else 0."""
 
     uses = "y"
@@ -243,7 +243,7 @@ class relu(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class leaky_relu(Activation):  # noqa: N801
+class leaky_relu(Activation):
     """``f(z) = max(0, z) + gamma min(0, z)``; ``f' = 1`` for ``z > 0``, else gamma.
 
     Parameters
@@ -267,7 +267,7 @@ class leaky_relu(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class elu(Activation):  # noqa: N801
+class elu(Activation):
     """``f(z) = max(0, z) + min(0, gamma (e^z - 1))``; ``f' = 1`` for ``z > 0``, else ``gamma e^z``.
 
     Parameters
@@ -296,7 +296,7 @@ _SELU_GAMMA = 1.6732632423543772
 
 
 @dataclass(frozen=True)
-class selu(Activation):  # noqa: N801
+class selu(Activation):
     """``f(z) = lambda elu(z; gamma)`` with the constants that keep mean 0 and variance 1 [1]_.
 
     References
@@ -314,7 +314,7 @@ class selu(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class softplus(Activation):  # noqa: N801
+class softplus(Activation):
     """``f(z) = log(1 + e^z)``; ``f'`` is the logistic function."""
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
@@ -327,7 +327,7 @@ class softplus(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class swish(Activation):  # noqa: N801
+class swish(Activation):
     """``f(z) = z s`` with ``s = logistic(beta z)``, also called SiLU; ``f' = s + beta z s (1 - s)``.
 
     Parameters
@@ -353,7 +353,7 @@ class swish(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class gelu(Activation):  # noqa: N801
+class gelu(Activation):
     """``f(z) = z Phi(z)`` with the normal distribution function Phi; ``f' = Phi(z) + z phi(z)`` [1]_.
 
     Parameters
@@ -406,7 +406,7 @@ def _normal_distribution(z: Array, xp: Namespace) -> Array:
 
 
 @dataclass(frozen=True)
-class mish(Activation):  # noqa: N801
+class mish(Activation):
     """``f(z) = z t`` with ``t = tanh(softplus z)``; ``f' = t + z logistic(z) (1 - t²)``."""
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
@@ -420,7 +420,7 @@ class mish(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class exp(Activation):  # noqa: N801
+class exp(Activation):
     """``f(z) = e^z``: the output of a log-linear mean, as in Poisson regression."""
 
     uses = "y"
@@ -435,7 +435,7 @@ class exp(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class softmax(Activation):  # noqa: N801
+class softmax(Activation):
     """``f(z)_c = e^z_c / sum_k e^z_k``: probabilities of classes, for the output.
 
     It is not element-wise: with ``s = f(z)`` the error term is ``s * (dy - sum_c dy_c s_c)``.
@@ -459,7 +459,7 @@ class softmax(Activation):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class custom(Activation):  # noqa: N801
+class custom(Activation):
     """An activation of your own, from two functions written with the functions of the standard.
 
     Parameters

@@ -61,10 +61,12 @@ def choose_rows(n: int, subsets: Sequence[Any] | None, members: int | None) -> R
 def _check_subset(rows: Array, n: int, member: int) -> Array:
     rows = hxp.reshape(rows, (-1,))
     if rows.dtype == hxp.bool or not hxp.isdtype(rows.dtype, "integral") or rows.shape[0] == 0:
-        msg = f"`subsets[{member}]` must be a list of at least one row number, got dtype {rows.dtype}, size {rows.shape[0]}."
+        came = f"dtype {rows.dtype}, size {rows.shape[0]}"
+        msg = f"`subsets[{member}]` must be a list of at least one row number, got {came}."
         raise ValueError(msg)
-    if int(hxp.min(rows)) < 0 or int(hxp.max(rows)) >= n:
-        msg = f"`subsets[{member}]` must hold row numbers from 0 to {n - 1}, got {int(hxp.min(rows))} to {int(hxp.max(rows))}."
+    low, high = int(hxp.min(rows)), int(hxp.max(rows))
+    if low < 0 or high >= n:
+        msg = f"`subsets[{member}]` must hold row numbers from 0 to {n - 1}, got {low} to {high}."
         raise ValueError(msg)
     return hxp.astype(rows, hxp.int64)
 

@@ -51,7 +51,7 @@ class Sample(NamedTuple):
 
 
 def score(
-    ops: Backend, architecture: Any, sample: Sample, parameters: Array, metrics: Sequence[Metric], dtype: Any
+    ops: Backend, architecture: Any, sample: Sample, parameters: Array, metrics: Sequence[Metric]
 ) -> dict[str, Array]:
     """Return the loss of the data and the metrics, each as a host array with one number a member.
 
@@ -67,8 +67,6 @@ def score(
         The parameters.
     metrics : sequence of Metric
         What is computed beside the loss.
-    dtype : dtype
-        The network's type.
     """
     additive = tuple(metric for metric in metrics if metric.additive)
     evaluate = compiled(Evaluation(ops, architecture, additive))
@@ -80,7 +78,7 @@ def score(
         size = piece.index.shape[-1]
         share = hxp.full(size, 1 / size) if piece.weight is None else piece.weight
         total = float(piece.total) if piece.total.ndim == 0 else ops.asarray(piece.total)
-        sums, y_hat = evaluate(parameters, x, y, ops.asarray(share, dtype=dtype), total)
+        sums, y_hat = evaluate(parameters, x, y, ops.asarray(share), total)
         terms, weight = terms + sums, weight + piece.total
         outputs.append(y_hat)
         truths.append(y)

@@ -1,4 +1,4 @@
-"""Initial values of weights: drawn on the host in float64, by the rules of `mlpx.backends.host`, on every backend alike.
+"""Initial values of weights, drawn on the host in float64 by the rules of `mlpx.backends.host`.
 
 ``fan_in`` and ``fan_out`` are the numbers of units before and after the weights. A member of a stack draws from its own
 stream, so its values do not depend on how many members there are.
@@ -81,7 +81,7 @@ class _Normal(Initializer):
 
 
 @dataclass(frozen=True)
-class glorot_uniform(_Uniform):  # noqa: N801
+class glorot_uniform(_Uniform):
     """Uniform within ``±sqrt(6 / (fan_in + fan_out))`` [1]_.
 
     References
@@ -96,7 +96,7 @@ class glorot_uniform(_Uniform):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class glorot_normal(_Normal):  # noqa: N801
+class glorot_normal(_Normal):
     """Normal with variance ``2 / (fan_in + fan_out)``; see `glorot_uniform` for the source."""
 
     def deviation(self, fan_in: int, fan_out: int) -> float:
@@ -105,7 +105,7 @@ class glorot_normal(_Normal):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class he_uniform(_Uniform):  # noqa: N801
+class he_uniform(_Uniform):
     """Uniform within ``±sqrt(6 / fan_in)`` [1]_.
 
     References
@@ -119,7 +119,7 @@ class he_uniform(_Uniform):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class he_normal(_Normal):  # noqa: N801
+class he_normal(_Normal):
     """Normal with variance ``2 / fan_in``; see `he_uniform` for the source."""
 
     def deviation(self, fan_in: int, fan_out: int) -> float:
@@ -128,7 +128,7 @@ class he_normal(_Normal):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class lecun_uniform(_Uniform):  # noqa: N801
+class lecun_uniform(_Uniform):
     """Uniform within ``±sqrt(3 / fan_in)`` [1]_.
 
     References
@@ -143,7 +143,7 @@ class lecun_uniform(_Uniform):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class lecun_normal(_Normal):  # noqa: N801
+class lecun_normal(_Normal):
     """Normal with variance ``1 / fan_in``, not truncated; see `lecun_uniform` for the source."""
 
     def deviation(self, fan_in: int, fan_out: int) -> float:
@@ -152,7 +152,7 @@ class lecun_normal(_Normal):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class uniform(_Uniform):  # noqa: N801
+class uniform(_Uniform):
     """Uniform within ``±limit``.
 
     Parameters
@@ -172,7 +172,7 @@ class uniform(_Uniform):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class normal(_Normal):  # noqa: N801
+class normal(_Normal):
     """Normal with a given standard deviation.
 
     Parameters
@@ -192,7 +192,7 @@ class normal(_Normal):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class orthogonal(Initializer):  # noqa: N801
+class orthogonal(Initializer):
     """Orthonormal columns (or rows, where there are fewer): the Q of a normal matrix, with R's diagonal positive [1]_.
 
     References
@@ -211,7 +211,7 @@ class orthogonal(Initializer):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class constant(Initializer):  # noqa: N801
+class constant(Initializer):
     """One value everywhere.
 
     Parameters
@@ -231,7 +231,7 @@ class constant(Initializer):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class zeros(Initializer):  # noqa: N801
+class zeros(Initializer):
     """Zero everywhere; for weights behind which another layer follows, nothing would be learned."""
 
     def __call__(self, stream: Stream, shape: tuple[int, int]) -> Array:

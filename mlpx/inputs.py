@@ -25,7 +25,7 @@ class Targets(NamedTuple):
     classes: tuple[Any, ...] | None
 
 
-def features(X: Any, ops: Backend, dtype: DType, width: int, members: int | None, name: str = "X") -> Array:  # noqa: N803
+def features(X: Any, ops: Backend, dtype: DType, width: int, members: int | None, name: str = "X") -> Array:
     """Return features as an array of the backend, checked.
 
     Parameters
@@ -192,7 +192,7 @@ def _learn_classes(labels: Array, output: Output, name: str) -> tuple[Any, ...]:
     if len(found) != expected:
         msg = (
             f"`{name}` must hold {expected} different labels, one a class of the output, got {len(found)}: "
-            f"{_listing(found)}."
+            f"{_listing(found.tolist())}."
         )
         raise ValueError(msg)
     return tuple(found.tolist())
@@ -205,7 +205,7 @@ def _listing(values: Sequence[Any]) -> str:
 
 def _encode(labels: Array, classes: tuple[Any, ...] | None, name: str) -> Array:
     if classes is None:
-        msg = f"`{name}` holds labels, but the network has not been fitted to labels yet; give class indices or fit first."
+        msg = f"`{name}` holds labels, but the network has not been fitted to labels; give class indices or fit first."
         raise ValueError(msg)
     code = {label: i for i, label in enumerate(classes)}
     flat = labels.reshape(-1).tolist()
@@ -229,7 +229,7 @@ def _indices(raw: Any, ops: Backend, output: Output, name: str) -> Array:
     low, high = int(ops.xp.min(array)), int(ops.xp.max(array))
     if low < 0 or high >= output.units:
         msg = (
-            f"`{name}` must hold class indices from 0 to {output.units - 1}, since the output has {output.units} units; "
+            f"`{name}` must hold class indices from 0 to {output.units - 1}, as the output has {output.units} units; "
             f"got {low} to {high}. Give other labels as text, or make the output larger."
         )
         raise ValueError(msg)

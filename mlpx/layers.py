@@ -1,8 +1,9 @@
 """Layers: forward and backward of each, written by hand.
 
 A layer is a frozen description; parameters live outside and come in as arguments. The one invariant: what comes out of
-`backward` as ``dx`` has the shape and type of what went into `forward` as ``x``, and what goes into `backward` as ``dy``
-has those of what came out of `forward` as ``y``. Arrays may carry leading stack axes throughout.
+`backward` as ``dx`` has the shape and type of what went into `forward` as ``x``, and what goes into `backward` as
+``dy`` has those of what came out of `forward` as ``y``. Arrays may carry leading stack axes throughout, and gain them
+where the parameters of a stack meet features that all its members share.
 
 `Dense`, the first layer on this page, explains all others: fields, parameters, `forward`, `backward`.
 """
@@ -179,9 +180,9 @@ class Dense(Layer):
         self, ops: Backend, params: Parameters, x: Array, *, training: bool, draw: Array | None
     ) -> tuple[Array, DenseSaved]:
         """Return ``Y = f(X W + b)``, shape ``(..., N, fan_out)``, and what was saved."""
-        W, b = self.split(params["theta"])  # noqa: N806
+        W, b = self.split(params["theta"])
         z = ops.net_input(x, W, b)
-        y = ops.evaluate(self.activation, z)
+        y = ops.evaluate(self.activation, z)  # type: ignore[arg-type]
         return y, DenseSaved(x, z, y)
 
     def backward(
@@ -195,7 +196,7 @@ class Dense(Layer):
         out: dict[str, Array] | None = None,
     ) -> tuple[Array | None, DenseGradients]:
         """Return ``delta Wᵀ`` and the gradients, with ``delta = f'(Z) * dy`` and ``dtheta = [Xᵀ delta; 1ᵀ delta]``."""
-        W, b = self.split(params["theta"])  # noqa: N806
+        W, b = self.split(params["theta"])
         delta = ops.evaluate(self.activation.backward, dy, saved.z, saved.y)  # type: ignore[union-attr]
         theta = ops.weight_gradient(saved.x, delta, bias=b is not None, out=out["theta"] if out else None)
         return (ops.error_term(delta, W) if need_dx else None), DenseGradients(theta, delta)

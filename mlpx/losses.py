@@ -79,7 +79,7 @@ def _require(condition: Array, rule: str, xp: Namespace) -> None:
 
 
 @dataclass(frozen=True)
-class squared_error(Loss):  # noqa: N801
+class squared_error(Loss):
     """``1/2 sum_k (y_hat_k - y_k)²``."""
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
@@ -89,7 +89,7 @@ class squared_error(Loss):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class mean_squared_error(Loss):  # noqa: N801
+class mean_squared_error(Loss):
     """``1/K sum_k (y_hat_k - y_k)²``: the mean over the K outputs, with no factor 1/2."""
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
@@ -99,7 +99,7 @@ class mean_squared_error(Loss):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class absolute_error(Loss):  # noqa: N801
+class absolute_error(Loss):
     """``sum_k |y_hat_k - y_k|``; the gradient at 0 is 0."""
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
@@ -109,7 +109,7 @@ class absolute_error(Loss):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class huber(Loss):  # noqa: N801
+class huber(Loss):
     """With ``r = y_hat - y`` the sum over k of ``r²/2`` for ``|r| <= delta``, else ``delta (|r| - delta/2)`` [1]_.
 
     Parameters
@@ -136,7 +136,7 @@ class huber(Loss):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class quantile(Loss):  # noqa: N801
+class quantile(Loss):
     """With ``r = y_hat - y`` the sum over k of ``max(-tau r, (1 - tau) r)``; the gradient at 0 is 0.
 
     Its minimum is the quantile of order tau; the loss is also called pinball.
@@ -161,7 +161,7 @@ class quantile(Loss):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class poisson(Loss):  # noqa: N801
+class poisson(Loss):
     """Half the Poisson deviance of counts, ``sum_k e^z - y z + y log y - y`` with ``0 log 0 = 0``.
 
     The output is ``exp``: the network's outputs are the expected counts ``e^z``.
@@ -181,8 +181,11 @@ class poisson(Loss):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class binary_cross_entropy(Loss):  # noqa: N801
-    """``-sum_k y log y_hat + (1 - y) log(1 - y_hat)``, computed as ``softplus(z) - y z``; the output is ``logistic``."""
+class binary_cross_entropy(Loss):
+    """``-sum_k y log y_hat + (1 - y) log(1 - y_hat)``, computed as ``softplus(z) - y z``.
+
+    The output is ``logistic``; targets lie between 0 and 1.
+    """
 
     output = "logistic"
 
@@ -196,7 +199,7 @@ class binary_cross_entropy(Loss):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class cross_entropy(Loss):  # noqa: N801
+class cross_entropy(Loss):
     """``-sum_k y_k log y_hat_k``, computed as ``sum_k y_k (log sum_c e^z_c - z_k)``; the output is ``softmax``.
 
     Targets are integer class indices, or rows of probabilities (not negative, with the sum 1).

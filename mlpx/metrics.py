@@ -1,7 +1,7 @@
 """Metrics: what a fit reports beside the loss, defined as scikit-learn's of the same name are by default.
 
-Most metrics are sums over samples, so that they add up over batches on the device: `terms` gives the sums of a batch and
-`value` the metric from the sums of all batches. Sums are taken in float64. `roc_auc` needs all outputs at once.
+Most metrics are sums over samples, so that they add up over batches on the device: `terms` gives the sums of a batch
+and `value` the metric from the sums of all batches. Sums are taken in float64. `roc_auc` needs all outputs at once.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class _Decided(Metric):
 
 
 @dataclass(frozen=True)
-class accuracy(_Decided):  # noqa: N801
+class accuracy(_Decided):
     """Share of the samples whose decision is right; with several sigmoids all of them must be."""
 
     higher_is_better = True
@@ -92,7 +92,7 @@ class accuracy(_Decided):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class error_rate(accuracy):  # noqa: N801
+class error_rate(accuracy):
     """One minus the accuracy."""
 
     higher_is_better = False
@@ -131,7 +131,7 @@ class _Residual(Metric):
 
 
 @dataclass(frozen=True)
-class rmse(_Residual):  # noqa: N801
+class rmse(_Residual):
     """Root of the mean squared residual, in the unit of the target; averaged over outputs."""
 
     def columns(self, r: Array, y: Array, xp: Namespace) -> tuple[Array, ...]:
@@ -145,7 +145,7 @@ class rmse(_Residual):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class mae(_Residual):  # noqa: N801
+class mae(_Residual):
     """Mean absolute residual, in the unit of the target; averaged over outputs."""
 
     def columns(self, r: Array, y: Array, xp: Namespace) -> tuple[Array, ...]:
@@ -159,7 +159,7 @@ class mae(_Residual):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class r2(_Residual):  # noqa: N801
+class r2(_Residual):
     """``1 - sum of squared residuals / sum of squares around the mean``; averaged over outputs.
 
     An output whose target is constant counts 1 where it is met exactly, else 0.
@@ -183,7 +183,7 @@ class r2(_Residual):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class roc_auc(_Decided):  # noqa: N801
+class roc_auc(_Decided):
     """Area under the ROC curve; more than two classes: mean over the classes of one against the rest.
 
     Not a number where a class does not occur among the samples.

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from mlpx import callbacks as _callbacks
-from mlpx import inputs, metrics as _metrics, optimizers
+from mlpx import inputs, optimizers
+from mlpx import metrics as _metrics
 from mlpx._checks import check_choice, check_count, check_members, check_number, check_numbers, member_of
 from mlpx._typing import Array, DType, Formula, Numbers
 from mlpx.activations import Activation
@@ -25,7 +26,7 @@ from mlpx.losses import Loss
 from mlpx.metrics import Metric
 from mlpx.network import Architecture, Gradients, Trace
 from mlpx.optimizers import Optimizer
-from mlpx.plan import Data, Numbers as StepNumbers, Prediction, TrainingStep, compiled
+from mlpx.plan import Data, Prediction, compiled
 from mlpx.training import Run, Settings
 
 __all__ = ["MLP", "Network"]
@@ -163,10 +164,8 @@ class Network:
             else:
                 widths.append(layer.name)
         stack = f"{self.members} members, " if self.members is not None else ""
-        return (
-            f"<{type(self).__name__} {' - '.join(widths)}; loss {self.loss.name}; {stack}{self.n_parameters} parameters "
-            f"{self._dtype_name} on {self.backend.name}, {self.backend.device_name}>"
-        )
+        what = f"{' - '.join(widths)}; loss {self.loss.name}; {stack}{self.n_parameters} parameters {self._dtype_name}"
+        return f"<{type(self).__name__} {what} on {self.backend.name}, {self.backend.device_name}>"
 
     def set_weights(self, weights: Sequence[Any], biases: Sequence[Any]) -> None:
         """Set the parameters of all dense layers to copies of the given arrays.
@@ -234,7 +233,7 @@ class Network:
 
     # The algorithm, step by step.
 
-    def forward(self, X: Any, *, training: bool = False) -> Trace:  # noqa: N803
+    def forward(self, X: Any, *, training: bool = False) -> Trace:
         """Run the network and keep everything that it computes.
 
         Parameters
@@ -323,14 +322,14 @@ class Network:
             msg = f"`activation` {name!r} has no derivative, so the network cannot be trained; use 'logistic' instead."
             raise ValueError(msg)
 
-    def _features(self, X: Any, name: str = "X") -> Array:  # noqa: N803
+    def _features(self, X: Any, name: str = "X") -> Array:
         return inputs.features(X, self.backend, self.dtype, self.architecture.widths[0], self.members, name)
 
     # Learning.
 
     def fit(
         self,
-        X: Any,  # noqa: N803
+        X: Any,
         y: Any,
         *,
         validation: Any = None,
@@ -452,7 +451,7 @@ class Network:
 
     def _samples(
         self,
-        X: Any,  # noqa: N803
+        X: Any,
         y: Any,
         validation: Any,
         sample_weight: Any,
@@ -508,7 +507,7 @@ class Network:
 
     # Using what was learned.
 
-    def predict(self, X: Any) -> Array:  # noqa: N803
+    def predict(self, X: Any) -> Array:
         """Return the outputs.
 
         Parameters
@@ -538,7 +537,7 @@ class Network:
         parts = [run(self.vector, x[..., start : start + _CHUNK, :]) for start in range(0, n, _CHUNK)]
         return self.backend.xp.concat(parts, axis=-2)
 
-    def predict_labels(self, X: Any) -> Array:  # noqa: N803
+    def predict_labels(self, X: Any) -> Array:
         """Return the decided class of each sample: the largest softmax output, or whether a sigmoid is above 0.5.
 
         Parameters
@@ -562,7 +561,7 @@ class Network:
 
     def evaluate(
         self,
-        X: Any,  # noqa: N803
+        X: Any,
         y: Any,
         *,
         metrics: str | Metric | Sequence[str | Metric] | None = None,
@@ -593,7 +592,7 @@ class Network:
             found = inputs.targets(y, self.backend, self.dtype, output, x, self.members, self.classes)
             weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
             sample = Sample(Data(x, found.y), choose_rows(x.shape[-2], None, self.members), weight)
-            values = score(self.backend, self.architecture, sample, self.vector, chosen, self.dtype)
+            values = score(self.backend, self.architecture, sample, self.vector, chosen)
         if self.members is None:
             return {name: float(value[0]) for name, value in values.items()}
         return values

@@ -80,6 +80,7 @@ class Output:
             delta = self.activation.backward(gradient, z, y_hat, xp)
         if weight is None:
             return xp.mean(value, axis=-1), delta / delta.shape[-2], y_hat
+        weight = xp.astype(weight, z.dtype, copy=False)
         return xp.sum(value * weight, axis=-1), delta * weight[..., None], y_hat
 
     def decide(self, y_hat: Array, xp: Namespace) -> Array:

@@ -41,7 +41,7 @@ class Batch(NamedTuple):
     ----------
     index : integer array of shape (B,) or (S, B)
         The rows.
-    weight : array of shape (B,) or (S, B), optional
+    weight : array of shape (B,) or (S, B), float64, optional
         Their weights with the sum 1; by default 1/B each.
     total : float or array of shape (S,)
         The sum of the weights before they were divided by it.
@@ -115,7 +115,7 @@ class TrainingStep:
         draws: tuple[Array | None, ...],
         numbers: Numbers,
     ) -> tuple[Array, Array, Array, tuple[Any, ...]]:
-        """Return the risk, the outputs, the risk's gradient as a vector, and the gradients by layer of the data loss."""
+        """Return the risk, the outputs, the risk's gradient as a vector, and the data loss's gradients by layer."""
         ops, net = self.backend, self.architecture
         z, saved = net.forward(ops, parameters, x, training=True, draws=draws)
         loss, delta, y_hat = ops.loss_and_delta(net.output, z, y, weight)
@@ -153,14 +153,14 @@ class TrainingStep:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Loss (data only) and metrics without training: ``evaluate(parameters, x, y, weight, total) -> terms, outputs``."""
+    """Loss of the data and metrics, without training: ``evaluate(parameters, x, y, weight, total) -> terms, y_hat``."""
 
     backend: Backend
     architecture: Architecture
     metrics: tuple[Metric, ...]
 
     def __call__(self, parameters: Array, x: Array, y: Array, weight: Array, total: Any) -> tuple[Array, Array]:
-        """Return the sums of loss and metrics, shape (..., T), and the outputs; `weight` has the sum 1."""
+        """Return the sums of loss and metrics, shape (..., T), and the outputs; `weight` (float64) has the sum 1."""
         ops, net = self.backend, self.architecture
         z, _ = net.forward(ops, parameters, x)
         loss, _, y_hat = ops.loss_and_delta(net.output, z, y, weight)
@@ -191,7 +191,7 @@ def rows(ops: Backend, data: Data, index: Array) -> tuple[Array, Array]:
 def uniform_weight(ops: Backend, y_hat: Array) -> Array:
     """Return equal weights with the sum 1, shape (N,)."""
     n = y_hat.shape[-2]
-    return ops.xp.full((n,), 1 / n, dtype=y_hat.dtype, device=ops.device)
+    return ops.xp.full((n,), 1 / n, dtype=ops.xp.float64, device=ops.device)
 
 
 def sums(
@@ -207,7 +207,7 @@ def sums(
     """Return loss and metric terms of a batch, times the total weight, shape (..., T), float64."""
     xp = ops.xp
     parts = [loss[..., None]]
-    parts += [m.terms(net.output, y_hat, y, xp.astype(weight, xp.float64), xp) for m in metrics if m.additive]
+    parts += [m.terms(net.output, y_hat, y, weight, xp) for m in metrics if m.additive]
     joined = xp.concat([xp.astype(part, xp.float64) for part in parts], axis=-1)
     return joined * (total[..., None] if hasattr(total, "ndim") and total.ndim else total)
 

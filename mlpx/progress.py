@@ -22,7 +22,7 @@ class Progress:
         Epochs, and samples an epoch.
     """
 
-    def __init__(self, show: bool, epochs: int, samples: int) -> None:  # noqa: FBT001
+    def __init__(self, show: bool, epochs: int, samples: int) -> None:
         self._bar: Any = None
         if show:
             from tqdm import tqdm  # imported when first used

@@ -162,7 +162,7 @@ class InverseScaling(Schedule):
 
 @dataclass(frozen=True)
 class WarmupCosine(Schedule):
-    """``alpha t / T_w`` up to step T_w, then half a cosine down to the minimum at step T, and the minimum after it [1]_.
+    """``alpha t / T_w`` up to step T_w, then half a cosine down to the minimum at step T, then the minimum [1]_.
 
     Parameters
     ----------

@@ -208,7 +208,7 @@ class Run:
         who = StepKeys(members, keys, [net.steps_seen[m] + int(steps[m]) for m in members])
         return Batch(
             ops.asarray(piece.index),
-            None if piece.weight is None else ops.asarray(piece.weight, dtype=net.dtype),
+            None if piece.weight is None else ops.asarray(piece.weight),
             float(piece.total) if piece.total.ndim == 0 else ops.asarray(piece.total),
             net.architecture.draw(ops, who, piece.index.shape[-1], net.dtype, stack=self._stack),
             None if hxp.all(active) else ops.asarray(active[:, None]),
@@ -238,9 +238,7 @@ class Run:
         additive = [metric for metric in settings.metrics if metric.additive]
         row = summarize(means, additive, net.architecture.output)
         if self._validation is not None:
-            held_out = score(
-                net.backend, net.architecture, self._validation, self._state.parameters, settings.metrics, net.dtype
-            )
+            held_out = score(net.backend, net.architecture, self._validation, self._state.parameters, settings.metrics)
             row.update({f"validation_{name}": value for name, value in held_out.items()})
         row["learning_rate"] = hxp.take(hxp.broadcast_to(self._rate, (self._members,)), self._alive)
         full = {name: scatter(value, self._alive, self._members, hxp.nan) for name, value in row.items()}

@@ -51,7 +51,8 @@ class CuPyBackend(Backend):
 
     def context(self) -> AbstractContextManager[Any]:
         """Return this device as the current one."""
-        return cupy.cuda.Device(self.device.id)
+        current: AbstractContextManager[Any] = cupy.cuda.Device(self.device.id)
+        return current
 
     def synchronize(self) -> None:
         """Wait for the device."""

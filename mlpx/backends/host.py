@@ -23,12 +23,15 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import array_api_compat.numpy as xp
+import array_api_compat.numpy
 import numpy as np
 
-from mlpx._typing import Array
+from mlpx._typing import Array, Namespace
 
 __all__ = ["PURPOSES", "Key", "StepKeys", "Stream", "dropout_mask", "lanes", "scatter", "xp"]
+
+xp: Namespace = array_api_compat.numpy
+"""The host's functions, as the Array API standard names them."""
 
 PURPOSES = {"weights": 0, "shuffle": 1, "dropout": 2, "split": 3}
 """What a stream is drawn for: the upper half of the second word of its key."""
@@ -69,7 +72,7 @@ class Stream:
     (2,)
     """
 
-    xp = xp
+    xp: Namespace = xp
 
     def __init__(self, key: Key, purpose: str, layer: int = 0, step: int = 0) -> None:
         words = np.array([key.seed, (PURPOSES[purpose] << 32) + key.member], dtype=np.uint64)

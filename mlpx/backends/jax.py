@@ -1,7 +1,7 @@
 """JAX: steps are compiled by XLA from the one source."""
 
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, cast
 
 import array_api_compat
 import jax
@@ -43,16 +43,15 @@ class JAXBackend(Backend):
 
     def context(self) -> AbstractContextManager[Any]:
         """Return JAX's 64-bit mode."""
-        return jax.enable_x64(True)
+        mode: AbstractContextManager[Any] = jax.enable_x64(True)
+        return mode
 
     def compile(self, function: F) -> F:
         """Return `function` under `jax.jit`."""
-        compiled: F = jax.jit(function)
-        return compiled
+        return cast("F", jax.jit(function))
 
     def synchronize(self) -> None:
         """Wait until all dispatched work is done."""
-        jax.effects_barrier()
         jax.device_put(0.0, self.device).block_until_ready()
 
 

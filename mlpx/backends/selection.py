@@ -82,7 +82,8 @@ def _backend_class(name: str) -> type[Backend]:
     try:
         module = importlib.import_module(place.module)
     except ImportError as error:
-        msg = f'The backend "{name}" needs the library {place.library}, which cannot be imported ({error}): {place.install}'
+        why = f"needs the library {place.library}, which cannot be imported ({error})"
+        msg = f'The backend "{name}" {why}: {place.install}'
         raise BackendUnavailableError(msg) from error
     cls: type[Backend] = getattr(module, place.cls)
     return cls
@@ -157,7 +158,7 @@ def set_backend(name: str | None, device: str | None = None) -> None:
     >>> mlpx.set_backend("numpy")
     >>> mlpx.set_backend(None)
     """
-    global _process_choice  # noqa: PLW0603 - the one process-wide setting
+    global _process_choice
     if name is not None:
         make_backend(name, device)
     _process_choice = None if name is None else _Choice(name, device)
@@ -198,7 +199,7 @@ def _describe(name: str) -> BackendInfo:
     place = _PLACES[name]
     try:
         backend = make_backend(name)
-    except Exception as error:  # noqa: BLE001 - a broken installation is a reason too
+    except Exception as error:
         installed = importlib.util.find_spec(place.library) is not None
         reason = str(error) if installed else f"{place.library} is not installed"
         return BackendInfo(name, available=False, reason=reason, install=place.install)

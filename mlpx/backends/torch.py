@@ -52,7 +52,8 @@ class TorchBackend(Backend):
 
     def context(self) -> AbstractContextManager[Any]:
         """Return a context in which PyTorch records nothing."""
-        return torch.no_grad()
+        recording_off: AbstractContextManager[Any] = torch.no_grad()
+        return recording_off
 
     def synchronize(self) -> None:
         """Wait for CUDA where the device is one."""

@@ -1,0 +1,84 @@
+"""The checks of the project: `nox` runs tests, lint and typecheck; `nox -l` lists all sessions.
+
+Interpreters that are not installed are skipped and said so. GPU sessions install nothing: they use the environment that
+nox itself runs in (or run the printed command in any environment that has CuPy).
+"""
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["tests", "lint", "typecheck"]
+nox.options.error_on_missing_interpreters = False
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = ["3.11", "3.12", "3.13"]
+# One interpreter carries PyTorch, whose wheel is large; this release is the one that the numbers were checked with.
+TORCH = {"3.11": ["torch==2.13.0"]}
+
+
+def group(name: str) -> list[str]:
+    """Return the requirements of a dependency group, for pips too old to know groups."""
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+def install_wheel(session: nox.Session, *extras: str) -> None:
+    """Install the built wheel, so that what is tested is what users get."""
+    folder = Path(session.create_tmp()) / "dist"
+    session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), ".", silent=True)
+    wheel = max(folder.glob("mlpx-*.whl"), key=lambda path: path.stat().st_mtime)
+    session.install(f"mlpx[{','.join(extras)}] @ {wheel.resolve().as_uri()}" if extras else str(wheel))
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the test suite over every backend that installs on this Python, on the built wheel."""
+    if torch := TORCH.get(str(session.python)):
+        session.install(*torch)
+    install_wheel(session, "cli", "sklearn", "jax")
+    session.install(*group("test"))
+    session.run("python", "-m", "pytest", *session.posargs, env={"JAX_PLATFORMS": "cpu"})
+
+
+@nox.session(python="3.11")
+def bare(session: nox.Session) -> None:
+    """Import, train, save and load with the run-time dependencies alone."""
+    install_wheel(session)
+    session.install("pytest>=8.3")
+    session.run("python", "-m", "pytest", "tests/test_bare.py", "-p", "no:cacheprovider", "--noconftest")
+
+
+@nox.session(python=False)
+def tests_gpu(session: nox.Session) -> None:
+    """Run the tests that need a CUDA device, in the present environment."""
+    session.run("python", "-m", "pytest", "-m", "gpu", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, imports, docstrings and formatting."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python="3.11")
+def typecheck(session: nox.Session) -> None:
+    """Check the types."""
+    session.install(".[cli]", *group("typecheck"))
+    session.run("mypy")
+
+
+@nox.session(python="3.11")
+def docs(session: nox.Session) -> None:
+    """Build the documentation; warnings are errors."""
+    session.install(".", *group("docs"))
+    session.run("python", "-m", "sphinx", "-W", "--keep-going", "-n", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session(python="3.11")
+def bench(session: nox.Session) -> None:
+    """Measure the products of back-propagation and whole training steps."""
+    session.install(".[sklearn]", *group("bench"))
+    session.run("python", "-m", "pytest", "benchmarks", *session.posargs)
