@@ -10,7 +10,7 @@ def test_a_network_trains_saves_and_loads(tmp_path):
     X = rng.normal(size=(200, 3))
     y = np.where(X[:, 0] > X[:, 1], "left", "right")
     net = mlpx.MLP([3, 16, 2], seed=1)
-    history = net.fit(X, y, epochs=30, optimizer=mlpx.Adam(0.01), metrics="accuracy", validation=0.2)
+    history = net.fit(X, y, epochs=60, optimizer=mlpx.Adam(0.02), metrics="accuracy", validation=0.2)
     assert history["validation_accuracy"][-1] > 0.9
     net.save(tmp_path / "model.mlpx")
     again = mlpx.load(tmp_path / "model.mlpx")

@@ -96,8 +96,8 @@ class Backend:
         """Return `function`, which is pure, in the form that runs fastest when it is called again and again."""
         return function
 
-    def synchronize(self) -> None:
-        """Wait until the device has done all that was asked of it."""
+    def synchronize(self, *arrays: Array) -> None:
+        """Wait until the device has computed these arrays."""
 
     # The products of a layer.
 

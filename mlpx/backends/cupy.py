@@ -54,8 +54,8 @@ class CuPyBackend(Backend):
         current: AbstractContextManager[Any] = cupy.cuda.Device(self.device.id)
         return current
 
-    def synchronize(self) -> None:
-        """Wait for the device."""
+    def synchronize(self, *arrays: Array) -> None:
+        """Wait until the device has done all that was asked of it."""
         self.device.synchronize()
 
 

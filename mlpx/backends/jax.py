@@ -50,9 +50,9 @@ class JAXBackend(Backend):
         """Return `function` under `jax.jit`."""
         return cast("F", jax.jit(function))
 
-    def synchronize(self) -> None:
-        """Wait until all dispatched work is done."""
-        jax.device_put(0.0, self.device).block_until_ready()
+    def synchronize(self, *arrays: Array) -> None:
+        """Wait until the device has computed these arrays."""
+        jax.block_until_ready(arrays)
 
 
 def _device_name(device: Any) -> str:

@@ -55,7 +55,7 @@ class TorchBackend(Backend):
         recording_off: AbstractContextManager[Any] = torch.no_grad()
         return recording_off
 
-    def synchronize(self) -> None:
+    def synchronize(self, *arrays: Array) -> None:
         """Wait for CUDA where the device is one."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
