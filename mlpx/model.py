@@ -64,6 +64,8 @@ class Network:
     ----------
     classes : tuple or None
         The labels that `fit` saw, where they were no class indices.
+    vector : array of shape (P,), with a stack (S, P)
+        All parameters, of which `weights` and `biases` are parts.
     preprocessing : dict or None
         What was done to the data before the network, as JSON can hold it; kept in the model file.
 
@@ -490,7 +492,9 @@ class Network:
             weight = by_class if weight is None else by_class * weight
         train_y = inputs.smooth(found.y, smoothing, ops, self.dtype, output) if smoothing else found.y
         sample = Sample(Data(x, train_y), rows, weight)
-        _check_weight(sample)
+        _check_weight(sample, "training")
+        if held_out is not None:
+            _check_weight(held_out, "validation")
         return sample, held_out, found.classes if found.classes is not None else self.classes
 
     def _sample(self, data: Any, classes: tuple[Any, ...] | None) -> Sample:
@@ -736,8 +740,8 @@ def _with_monitor(chosen: tuple[Metric, ...], monitor: str, output: Any, *, vali
     return found
 
 
-def _check_weight(sample: Sample) -> None:
-    """Refuse training rows that have no weight at all."""
+def _check_weight(sample: Sample, what: str) -> None:
+    """Refuse rows that have no weight at all."""
     if sample.weight is None:
         return
     rows: Rows = sample.rows
@@ -747,7 +751,7 @@ def _check_weight(sample: Sample) -> None:
     for s, own in enumerate(rows.by_member(members)):
         weight = sample.weight[s] if sample.weight.ndim == 2 else sample.weight
         if not hxp.any(hxp.take(weight, own) > 0):
-            msg = "`sample_weight` times `class_weight` is 0 on every training row" + (
+            msg = f"`sample_weight` times `class_weight` is 0 on every {what} row" + (
                 f" of member {s}." if members > 1 else "."
             )
             raise ValueError(msg)

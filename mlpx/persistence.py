@@ -210,6 +210,9 @@ def _bare_network(model: dict[str, Any], architecture: Architecture, backend: Ba
     if any(key.seed >= 2**64 or key.member >= 2**32 for key in net.keys):
         msg = "a key is out of range"
         raise ValueError(msg)
+    if max(*net.epochs_seen, *net.steps_seen) >= 2**62:
+        msg = "a counter is out of range"
+        raise ValueError(msg)
     net.classes = _classes(model["classes"], architecture)
     net.preprocessing = model["preprocessing"]
     if net.preprocessing is not None and not isinstance(net.preprocessing, dict):

@@ -280,19 +280,22 @@ class Run:
         """Drop members; their final parameters are kept."""
         if hxp.all(staying):
             return
+        finished = dict(self._finished)
         for position in hxp.nonzero(~staying)[0].tolist():
-            self._finished[int(self._alive[position])] = final[position, ...] if self._stack else final
+            finished[int(self._alive[position])] = final[position, ...] if self._stack else final
         kept = hxp.nonzero(staying)[0]
-        self._alive = hxp.take(self._alive, kept)
-        if kept.shape[0] == 0:
-            return
-        ops = self.net.backend
-        index = ops.asarray(kept)
-        moments = tuple(ops.xp.take(m, index, axis=0) for m in self._state.moments)
-        self._state = State(ops.xp.take(self._state.parameters, index, axis=0), moments)
-        self._best = ops.xp.take(self._best, index, axis=0)
-        self._train = self._train.select(ops, kept)
-        self._validation = self._validation.select(ops, kept) if self._validation is not None else None
+        state, best, train, held_out = self._state, self._best, self._train, self._validation
+        if kept.shape[0]:
+            ops = self.net.backend
+            index = ops.asarray(kept)
+            moments = tuple(ops.xp.take(m, index, axis=0) for m in state.moments)
+            state = State(ops.xp.take(state.parameters, index, axis=0), moments)
+            best = ops.xp.take(best, index, axis=0)
+            train = train.select(ops, kept)
+            held_out = None if held_out is None else held_out.select(ops, kept)
+        # in one go, so that Ctrl-C finds either all of it or nothing
+        self._finished, self._alive = finished, hxp.take(self._alive, kept)
+        self._state, self._best, self._train, self._validation = state, best, train, held_out
 
     # The end of training.
 
