@@ -65,8 +65,10 @@ class BackendInfo:
         Whether it can be used here.
     version, device : str or None
         The library's version and its default device, where it is available.
-    reason, install : str or None
-        Why it is not available, and the command that installs it.
+    reason : str or None
+        Why it is not available.
+    install : str or None
+        The command that installs its library, where that is missing.
     """
 
     name: str
@@ -201,8 +203,9 @@ def _describe(name: str) -> BackendInfo:
         backend = make_backend(name)
     except Exception as error:
         installed = importlib.util.find_spec(place.library) is not None
-        reason = str(error) if installed else f"{place.library} is not installed"
-        return BackendInfo(name, available=False, reason=reason, install=place.install)
+        if installed:
+            return BackendInfo(name, available=False, reason=str(error))
+        return BackendInfo(name, available=False, reason=f"{place.library} is not installed", install=place.install)
     return BackendInfo(name, available=True, version=backend.version, device=backend.device_name)
 
 
