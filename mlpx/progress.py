@@ -29,13 +29,11 @@ class Progress:
 
             self._bar = tqdm(
                 total=epochs * samples, disable=None, unit=" samples", unit_scale=True, dynamic_ncols=True, leave=True,
-                bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt}, {remaining} left{postfix}",
+                bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt} {remaining}{postfix}",
             )  # fmt: skip
             if self._bar.disable:
                 self._bar = None
         self._epochs = epochs
-        self._samples = samples
-        self._pending = 0
 
     def epoch(self, epoch: int) -> None:
         """Say which epoch begins, from 0."""
@@ -48,9 +46,10 @@ class Progress:
             self._bar.update(samples)
 
     def report(self, row: Mapping[str, Any]) -> None:
-        """Show the numbers of an epoch, a stack's as their mean."""
+        """Show the loss and the last validation metric of an epoch, a stack's as their mean."""
         if self._bar is not None:
-            shown = {name.replace("validation_", "val. "): _mean(value) for name, value in row.items()}
+            held_out = [name for name in row if name.startswith("validation_")]
+            shown = {name.replace("validation_", "val. "): _mean(row[name]) for name in ("loss", *held_out[-1:])}
             self._bar.set_postfix_str(", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
 
     def close(self) -> None:
