@@ -1,0 +1,67 @@
+"""Words on the terminal: labelled lines, small tables and notes, wrapped to its width."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+
+#: Lines longer than this are hard to read, however wide the terminal is.
+WIDEST = 110
+LABEL = 11
+
+
+def say(text: str = "") -> None:
+    """Write a line to standard output."""
+    sys.stdout.write(printable(text) + "\n")
+
+
+def note(sentence: str) -> None:
+    """Write a remark to standard error, where it does not mix with results."""
+    sys.stderr.write(f"mlpx: note: {printable(sentence)}\n")
+
+
+def printable(text: str) -> str:
+    """Escape what would steer the terminal: names come from files that anybody may have written."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def width() -> int:
+    """Give the columns of the terminal that are used."""
+    return max(40, min(shutil.get_terminal_size().columns, WIDEST))
+
+
+def say_fields(fields: Iterable[tuple[str, str]]) -> None:
+    """Write labels and what belongs to them, with a hanging indent; fields without a text are passed over."""
+    for label, text in fields:
+        if text:
+            wrapper = textwrap.TextWrapper(
+                width(),
+                initial_indent=f"{label:<{LABEL}}",
+                subsequent_indent=" " * LABEL,
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
+            say(wrapper.fill(printable(text)))
+
+
+def say_table(rows: Sequence[Sequence[str]]) -> None:
+    """Write rows of cells under a header, the first column to the left and the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        first, *others = (
+            cell.ljust(size) if i == 0 else cell.rjust(size) for i, (cell, size) in enumerate(zip(row, widths, strict=True))
+        )
+        say("   ".join([first, *others]).rstrip())
+
+
+def whole(number: int) -> str:
+    """Write a whole number with thin groups of three digits, ``48 842``."""
+    return f"{number:,}".replace(",", " ")
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Write names separated by commas, the first `most` of them."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown}, … {len(names) - most} more"

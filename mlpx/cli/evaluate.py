@@ -1,0 +1,23 @@
+"""``mlpx evaluate``: how well a model does on a table that has the target."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mlpx.cli import measure, models
+from mlpx.cli.console import note
+from mlpx.cli.data import drop_unlabelled, load_table, test_rows
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure, and write a small table."""
+    net, preprocessing = models.load(options.model, options.backend, options.device)
+    if preprocessing is None:
+        msg = f"`{options.model}` holds no description of columns, so no target is known; `mlpx train` stores one"
+        raise ValueError(msg)
+    frame, source = test_rows(load_table(options.data), preprocessing.split)
+    if source:
+        note(f"measuring {source}")
+    frame = drop_unlabelled(frame, preprocessing.target.name)
+    measure.report(net, preprocessing, frame, Path(options.data).name)

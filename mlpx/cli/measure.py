@@ -1,0 +1,56 @@
+"""Measures on test rows, beside what needs no network: the commonest class, or the mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlpx.cli.console import note, say, say_table, whole
+from mlpx.tables import ClassTarget, NumberTarget, Preprocessing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+def report(net: Any, preprocessing: Preprocessing, frame: pd.DataFrame, title: str) -> None:
+    """Measure a network on rows with a target and write a small table."""
+    X = preprocessing.transform(frame, dtype=net.dtype, note=note)
+    y = preprocessing.transform_target(frame)
+    target = preprocessing.target
+    heading = f"{title}, {whole(len(frame))} rows"
+    if isinstance(target, ClassTarget):
+        rows = [(heading, "network", f"always {target.majority[:20]}"), *_classification(net, X, y, target)]
+    else:
+        rows = [(heading, "network", f"always {target.mean:.5g}"), *_regression(net, X, y, target)]
+    say_table(rows)
+
+
+def _classification(net: Any, X: Any, y: NDArray[Any], target: ClassTarget) -> list[tuple[str, str, str]]:
+    everywhere = len(np.unique(y)) == len(target.classes)  # the area under the curve needs every class
+    metrics = ("accuracy", "roc_auc") if everywhere else ("accuracy",)
+    values = net.evaluate(X, y, metrics=metrics)
+    rows = [("accuracy", f"{values['accuracy']:.4f}", f"{np.mean(y == target.majority):.4f}")]
+    if everywhere:
+        rows.append(("ROC AUC", f"{values['roc_auc']:.4f}", "0.5000"))
+    return [*rows, ("cross-entropy", f"{values['loss']:.4f}", "")]
+
+
+def _regression(net: Any, X: Any, y: NDArray[Any], target: NumberTarget) -> list[tuple[str, str, str]]:
+    truth, predicted = target.decode(y), target.decode(net.predict(X))
+    ours, trivial = errors(truth, predicted), errors(truth, np.full_like(truth, target.mean))
+    return [(name, f"{ours[name]:.5g}", f"{trivial[name]:.5g}") for name in ours]
+
+
+def errors(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, float]:
+    """Measure predictions in the target's own unit."""
+    difference = predicted - truth
+    spread = float(((truth - truth.mean()) ** 2).sum())
+    measures = {"RMSE": float(np.sqrt((difference**2).mean())), "MAE": float(np.abs(difference).mean())}
+    return measures if spread == 0 else measures | {"R²": 1 - float((difference**2).sum()) / spread}
+
+
+def say_nothing_measured() -> None:
+    """Say that no row was kept for testing."""
+    say("no test rows were kept: nothing was measured")

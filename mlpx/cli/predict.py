@@ -1,0 +1,98 @@
+"""``mlpx predict``: a table in, its target as CSV out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlpx.cli import models
+from mlpx.cli.console import note
+from mlpx.cli.data import load_table
+from mlpx.tables import ClassTarget, Preprocessing
+from mlpx.tables.columns import kind_of, to_numbers
+from mlpx.tables.requirements import plural, require
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+def run(options: argparse.Namespace) -> None:
+    """Predict, and write CSV to a file or to standard output."""
+    output = choose_output(options)
+    net, preprocessing = models.load(options.model, options.backend, options.device)
+    if options.proba and not probabilistic(net, preprocessing):
+        msg = "`--proba` needs a model of classes; this one predicts numbers"
+        raise ValueError(msg)
+    table = load_table(options.data)
+    frame = table.frame if table.test is None else table.test
+    if table.test is not None:
+        note(f"predicting the {len(frame)} test rows of `{options.data}`")
+    predictions = predict(net, preprocessing, frame, proba=options.proba)
+    predictions.to_csv(output or sys.stdout, index=False, lineterminator="\n")
+
+
+def choose_output(options: argparse.Namespace) -> Path | None:
+    """Give the file to write, which must not be what is read."""
+    if options.output is None:
+        return None
+    path = Path(options.output)
+    if path.resolve() in (Path(options.model).resolve(), Path(options.data).resolve()):
+        msg = f"`--output` must not be the file that is read; got `{path}`"
+        raise ValueError(msg)
+    if not path.parent.is_dir():
+        msg = f"the folder `{path.parent}` does not exist; make it, or choose another `--output`"
+        raise ValueError(msg)
+    return path
+
+
+def probabilistic(net: Any, preprocessing: Preprocessing | None) -> bool:
+    """Tell whether the outputs are the probabilities of classes."""
+    return net.classes is not None if preprocessing is None else isinstance(preprocessing.target, ClassTarget)
+
+
+def predict(net: Any, preprocessing: Preprocessing | None, frame: pd.DataFrame, *, proba: bool) -> pd.DataFrame:
+    """Give a table with the predicted target, and with the probabilities of the classes where they are asked for."""
+    pandas = require("pandas", "writing predictions")
+    if preprocessing is None:
+        X, name = numbers_as_they_are(net, frame), "prediction"
+    else:
+        X, name = preprocessing.transform(frame, dtype=net.dtype, note=note), preprocessing.target.name
+    outputs = np.asarray(net.predict(X))
+    if not probabilistic(net, preprocessing):
+        return pandas.DataFrame(decoded(outputs, preprocessing, name, net.dtype))
+    labels = pandas.DataFrame({name: net.predict_labels(X)})
+    if not proba:
+        return labels
+    return pandas.concat([labels, pandas.DataFrame(outputs, columns=list(net.classes))], axis=1)
+
+
+def decoded(
+    outputs: NDArray[Any], preprocessing: Preprocessing | None, name: str, dtype: str
+) -> dict[str, NDArray[Any]]:
+    """Give the predicted numbers by column, in the network's own precision, so that no digit pretends."""
+    if preprocessing is not None and not isinstance(preprocessing.target, ClassTarget):
+        return {name: preprocessing.target.decode(outputs).astype(dtype)}
+    if outputs.shape[1] == 1:
+        return {name: outputs[:, 0]}
+    return {f"{name}_{i}": outputs[:, i] for i in range(outputs.shape[1])}
+
+
+def numbers_as_they_are(net: Any, frame: pd.DataFrame) -> NDArray[Any]:
+    """Take the columns of numbers for a model that was saved without a description of columns."""
+    names = [name for name in frame.columns if kind_of(frame[name]) == "number"]
+    wanted = net.n_inputs
+    if len(names) != wanted:
+        there = f"the model has {plural(wanted, 'input')} and the table {plural(len(names), 'column')} of numbers"
+        msg = f"the model holds no description of columns, so their number must fit: {there}"
+        raise ValueError(msg)
+    note("the model holds no description of columns; taking the columns of numbers as they stand")
+    X = np.stack([to_numbers(frame[name]) for name in names], axis=1)
+    if np.isnan(X).any():
+        msg = "the model holds no description of columns, so no value may be missing; fill the gaps of the table"
+        raise ValueError(msg)
+    return X.astype(net.dtype)

@@ -1,0 +1,191 @@
+"""``mlpx train``: from a table to a model file, saying what is inferred on the way."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import mlpx
+from mlpx.cli import measure, models
+from mlpx.cli.console import listed, note, say, say_fields, whole
+from mlpx.cli.data import (
+    FEWEST_FOR_VALIDATION,
+    Rows,
+    check_labels,
+    check_rows,
+    choose_target,
+    drop_unlabelled,
+    load_table,
+    split_by_column,
+    split_by_fraction,
+)
+from mlpx.tables import CategoryColumn, ClassTarget, NumberColumn, NumberTarget, Preprocessing, Table, infer_task
+from mlpx.tables.preprocessing import check_columns
+
+TEST_FRACTION = 0.2
+VALIDATION = 0.1
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train, measure and save."""
+    backend = mlpx.get_backend(options.backend, options.device)
+    table = load_table(options.data)
+    path = models.choose_output(options.output, table, force=options.force)
+    target = choose_target(table, options.target)
+    rows = choose_rows(options, table, target)
+    preprocessing = fit_preprocessing(options, table, rows, target)
+    net = make_network(options, preprocessing, len(rows.train), backend)
+    if not options.quiet:
+        say_fields([*describe_table(options.data, table, preprocessing), *describe_run(net, rows)])
+        say()
+    history, seconds = fit(net, preprocessing, rows, options)
+    net.preprocessing = preprocessing.to_dict()
+    models.save(net, path)
+    say_results(net, preprocessing, rows, history, seconds, path)
+
+
+def choose_rows(options: argparse.Namespace, table: Table, target: str) -> Rows:
+    """Divide the table into training and test rows, in the way that was asked for."""
+    frame = drop_unlabelled(table.frame, target)
+    if options.split:
+        return check_rows(split_by_column(frame, options.split))
+    test, source = table.test, "test rows of the file"
+    if options.test:
+        test, source = load_table(options.test).frame, Path(options.test).name
+    elif test is not None and options.test_fraction is not None:
+        msg = f"`--test-fraction` does not go with `{options.data}`, which has test rows of its own"
+        raise ValueError(msg)
+    if test is not None:
+        return check_rows(Rows(frame, drop_unlabelled(test, target), source))
+    task = infer_task(frame[target]) if options.task == "auto" else options.task
+    fraction = TEST_FRACTION if options.test_fraction is None else options.test_fraction
+    by_class = task == "classification"
+    return check_rows(split_by_fraction(frame, target, fraction, options.seed, by_class=by_class))
+
+
+def fit_preprocessing(options: argparse.Namespace, table: Table, rows: Rows, target: str) -> Preprocessing:
+    """Learn the columns from the training rows, and see that the test rows can be read by them."""
+    drop = dropped_columns(options.drop, table)
+    preprocessing = Preprocessing.fit(
+        rows.train, target, task=options.task, drop=drop, split=options.split, one_scale=table.one_scale
+    )
+    if options.class_weight and not isinstance(preprocessing.target, ClassTarget):
+        msg = f"`--class-weight` is for classification; predicting `{target}` is a regression"
+        raise ValueError(msg)
+    if rows.test is not None:
+        check_columns(rows.test, [column.name for column in preprocessing.columns])
+        check_labels(preprocessing.target, rows.test)
+    return preprocessing
+
+
+def dropped_columns(parts: list[str], table: Table) -> list[str]:
+    """Read ``--drop a,b --drop c``; a name that holds a comma may stand alone."""
+    names = [name for part in parts for name in ([part] if part in table.frame.columns else part.split(","))]
+    names = [name.strip() for name in names if name.strip()]
+    check_columns(table.frame, names)
+    return names
+
+
+def make_network(options: argparse.Namespace, preprocessing: Preprocessing, rows: int, backend: Any) -> Any:
+    """Build the network that fits the columns; without ``--hidden`` its size follows the table's."""
+    hidden = default_hidden(rows) if options.hidden is None else options.hidden
+    return mlpx.MLP(
+        [preprocessing.width, *hidden, preprocessing.target.width],
+        activation=options.activation,
+        output="softmax" if isinstance(preprocessing.target, ClassTarget) else "linear",
+        l2=options.l2,
+        dropout=options.dropout,
+        dtype=options.dtype,
+        seed=options.seed,
+        backend=backend,
+    )
+
+
+def default_hidden(rows: int) -> list[int]:
+    """Choose the hidden layers by the number of training rows."""
+    return [32] if rows < 500 else [128, 64] if rows < 50_000 else [256, 128]
+
+
+def default_batch_size(rows: int) -> int:
+    """Choose a power of two from 16 to 256 so that an epoch has some dozens of steps."""
+    return max(16, min(256, 2 ** (rows // 64).bit_length()))
+
+
+def fit(net: Any, preprocessing: Preprocessing, rows: Rows, options: argparse.Namespace) -> tuple[Any, float]:
+    """Train, and give the history and the seconds that it took."""
+    X = preprocessing.transform(rows.train, dtype=options.dtype, note=note)
+    y = preprocessing.transform_target(rows.train)
+    start = time.perf_counter()
+    history = net.fit(
+        X,
+        y,
+        validation=VALIDATION if len(y) >= FEWEST_FOR_VALIDATION else None,
+        epochs=options.epochs,
+        batch_size=min(options.batch_size or default_batch_size(len(y)), len(y)),
+        optimizer=mlpx.Adam(options.learning_rate),
+        patience=options.patience,
+        metrics=("accuracy",) if preprocessing.task == "classification" else ("r2",),
+        class_weight=options.class_weight,
+        progress=not options.quiet,
+    )
+    return history, time.perf_counter() - start
+
+
+def describe_table(source: str, table: Table, preprocessing: Preprocessing) -> list[tuple[str, str]]:
+    """Tell in words what was inferred of the columns."""
+    numbers = [column.name for column in preprocessing.columns if isinstance(column, NumberColumn)]
+    categories = [column for column in preprocessing.columns if isinstance(column, CategoryColumn)]
+    reasons: dict[str, list[str]] = {}
+    for column in preprocessing.left_out:
+        reasons.setdefault(column.reason, []).append(column.name)
+    return [
+        ("data", f"{Path(source).name}: {whole(len(table.frame))} rows, {whole(len(table.frame.columns))} columns"),
+        ("numbers", f"{len(numbers)}: {listed(numbers)}" if numbers else ""),
+        (
+            "categories",
+            f"{len(categories)}: " + listed([f"{c.name} ({c.width})" for c in categories]) if categories else "",
+        ),
+        ("left out", "; ".join(f"{listed(names)} ({reason})" for reason, names in reasons.items())),
+        ("target", describe_target(preprocessing)),
+    ]
+
+
+def describe_target(preprocessing: Preprocessing) -> str:
+    """Tell the task, and the classes with their shares or the numbers with their spread."""
+    target = preprocessing.target
+    if isinstance(target, NumberTarget):
+        return f"{target.name}: regression, mean {target.mean:.5g}, standard deviation {target.scale:.5g}"
+    total = sum(target.counts)
+    shares = [f"{label} {count / total:.0%}" for label, count in zip(target.classes, target.counts, strict=True)]
+    return f"{target.name}: classification, {len(shares)} classes: {listed(shares)}"
+
+
+def describe_run(net: Any, rows: Rows) -> list[tuple[str, str]]:
+    """Tell how the rows are divided and what is trained on which device."""
+    count = len(rows.train)
+    parts = [f"{whole(count)} for training"]
+    if count >= FEWEST_FOR_VALIDATION:
+        parts[0] += f", {VALIDATION:.0%} of them for validation"
+    parts.append(f"{whole(len(rows.test))} for testing ({rows.source})" if rows.test is not None else "none for testing")
+    return [("rows", "; ".join(parts)), ("network", models.describe(net))]
+
+
+def say_results(net: Any, preprocessing: Preprocessing, rows: Rows, history: Any, seconds: float, path: Path) -> None:
+    """Report the measures on the test rows, what training took, and the file."""
+    if history.interrupted:
+        note("stopped by Ctrl-C; the best model so far is kept")
+    if rows.test is None:
+        measure.say_nothing_measured()
+    else:
+        measure.report(net, preprocessing, rows.test, "test")
+    epochs = len(history["loss"])
+    speed = len(rows.train) * epochs / seconds
+    say()
+    say_fields(
+        [
+            ("training", f"{epochs} epochs, best {history.best_epoch}, {seconds:.1f} s, {whole(round(speed))} samples/s"),
+            ("model", str(path)),
+        ]
+    )
