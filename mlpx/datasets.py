@@ -49,7 +49,6 @@ def load_dataset(name: str) -> Table:
     require("pandas", purpose)
     bunch = getattr(require("sklearn.datasets", purpose), f"load_{name}")(as_frame=True)
     frame = bunch.data.copy()
-    classes = getattr(bunch, "target_names", None)
-    names = classes is not None and classes.dtype.kind in "US"
-    frame[TARGETS[name]] = [str(classes[i]) for i in bunch.target] if names else bunch.target
+    classes = [str(label) for label in bunch.get("target_names", ())]
+    frame[TARGETS[name]] = [classes[i] for i in bunch.target] if classes else bunch.target
     return Table(name, frame, TARGETS[name])

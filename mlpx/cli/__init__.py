@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mlpx.cli.console import printable
 from mlpx.cli.parser import make_parser
 from mlpx.exceptions import MlpxError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: What a wrong argument, file or installation raises; anything else is a fault of ours and shows its traceback.
 MISTAKES = (MlpxError, ValueError, OSError, ImportError, MemoryError)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 #: Lines longer than this are hard to read, however wide the terminal is.
 WIDEST = 110
@@ -49,11 +52,9 @@ def say_fields(fields: Iterable[tuple[str, str]]) -> None:
 def say_table(rows: Sequence[Sequence[str]]) -> None:
     """Write rows of cells under a header, the first column to the left and the others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        first, *others = (
-            cell.ljust(size) if i == 0 else cell.rjust(size) for i, (cell, size) in enumerate(zip(row, widths, strict=True))
-        )
-        say("   ".join([first, *others]).rstrip())
+    for first, *others in rows:
+        cells = [first.ljust(widths[0]), *(cell.rjust(size) for cell, size in zip(others, widths[1:], strict=True))]
+        say("   ".join(cells).rstrip())
 
 
 def whole(number: int) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlpx.cli import measure, models
 from mlpx.cli.console import note
 from mlpx.cli.data import drop_unlabelled, load_table, test_rows
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def run(options: argparse.Namespace) -> None:

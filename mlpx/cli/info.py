@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import platform
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +11,9 @@ import mlpx
 from mlpx.cli import models
 from mlpx.cli.console import listed, say, say_fields, say_table
 from mlpx.tables import CategoryColumn, NumberColumn, Preprocessing
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def run(options: argparse.Namespace) -> None:
@@ -38,7 +41,7 @@ def say_backends() -> None:
     )
     missing = [item for item in backends if not item.available]
     say()
-    say(f"* in use; another with `--backend`, or {'MLPX_BACKEND'} in the environment")
+    say("* in use; another with `--backend`, or MLPX_BACKEND in the environment")
     if missing:
         say()
         say_fields((item.name, f"{item.reason}: {item.install}") for item in missing)

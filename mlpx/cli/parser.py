@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import platform
-from collections.abc import Callable
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DATA = "a .csv, .csv.gz, .parquet or .npz file, or digits, iris, wine, breast_cancer or diabetes"
 
@@ -71,7 +73,7 @@ def _add_train(commands: Any) -> None:
 
 
 def _add_network(group: Any) -> None:
-    group.add_argument("--hidden", metavar="N,N", type=sizes, help='units of the hidden layers; "none" for none (by size)')
+    group.add_argument("--hidden", metavar="N,N", type=sizes, help="units of the hidden layers, or none (by size)")
     group.add_argument("--activation", metavar="NAME", default="relu", help="of the hidden layers (relu)")
     group.add_argument("--l2", metavar="λ", type=not_negative, default=1e-4, help="penalty on the weights (0.0001)")
     group.add_argument("--dropout", metavar="RATE", type=fraction, default=0.0, help="of the hidden layers (0)")
@@ -92,7 +94,7 @@ def _add_training(group: Any) -> None:
         "--patience", metavar="N", type=positive_whole, default=20, help="epochs without progress before the end (20)"
     )
     group.add_argument("--class-weight", choices=["balanced"], help="let rare classes count as much as common ones")
-    group.add_argument("--seed", metavar="N", type=not_negative_whole, default=0, help="of weights, order and split (0)")
+    group.add_argument("--seed", metavar="N", type=not_negative_whole, default=0, help="of all random draws (0)")
 
 
 def _add_predict(commands: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import csv
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,17 @@ import numpy as np
 from mlpx.cli import models
 from mlpx.cli.console import note
 from mlpx.cli.data import load_table
-from mlpx.tables import ClassTarget, Preprocessing
+from mlpx.tables import ClassTarget, NumberTarget, Preprocessing
 from mlpx.tables.columns import kind_of, to_numbers
-from mlpx.tables.requirements import plural, require
+from mlpx.tables.requirements import plural
 
 if TYPE_CHECKING:
+    import argparse
+
     import pandas as pd
     from numpy.typing import NDArray
+
+Named = tuple[str, Any]  # a column: its name and its values
 
 
 def run(options: argparse.Namespace) -> None:
@@ -32,8 +37,8 @@ def run(options: argparse.Namespace) -> None:
     frame = table.frame if table.test is None else table.test
     if table.test is not None:
         note(f"predicting the {len(frame)} test rows of `{options.data}`")
-    predictions = predict(net, preprocessing, frame, proba=options.proba)
-    predictions.to_csv(output or sys.stdout, index=False, lineterminator="\n")
+    columns = predict(net, preprocessing, frame, proba=options.proba)
+    write_csv(columns, output)
 
 
 def choose_output(options: argparse.Namespace) -> Path | None:
@@ -55,31 +60,35 @@ def probabilistic(net: Any, preprocessing: Preprocessing | None) -> bool:
     return net.classes is not None if preprocessing is None else isinstance(preprocessing.target, ClassTarget)
 
 
-def predict(net: Any, preprocessing: Preprocessing | None, frame: pd.DataFrame, *, proba: bool) -> pd.DataFrame:
-    """Give a table with the predicted target, and with the probabilities of the classes where they are asked for."""
-    pandas = require("pandas", "writing predictions")
+def write_csv(columns: list[Named], output: Path | None) -> None:
+    """Write columns with a header; numbers get as many digits as their type holds."""
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(output.open("w", encoding="utf-8", newline="")) if output else sys.stdout
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([name for name, _ in columns])
+        writer.writerows(zip(*(values for _, values in columns), strict=True))
+
+
+def predict(net: Any, preprocessing: Preprocessing | None, frame: pd.DataFrame, *, proba: bool) -> list[Named]:
+    """Give the columns to write: the predicted target, and the probability of each class where it is asked for."""
     if preprocessing is None:
         X, name = numbers_as_they_are(net, frame), "prediction"
     else:
         X, name = preprocessing.transform(frame, dtype=net.dtype, note=note), preprocessing.target.name
     outputs = np.asarray(net.predict(X))
     if not probabilistic(net, preprocessing):
-        return pandas.DataFrame(decoded(outputs, preprocessing, name, net.dtype))
-    labels = pandas.DataFrame({name: net.predict_labels(X)})
-    if not proba:
-        return labels
-    return pandas.concat([labels, pandas.DataFrame(outputs, columns=list(net.classes))], axis=1)
+        return decoded(outputs, preprocessing, name, net.dtype)
+    probabilities = [(str(label), outputs[:, i]) for i, label in enumerate(net.classes)] if proba else []
+    return [(name, net.predict_labels(X)), *probabilities]
 
 
-def decoded(
-    outputs: NDArray[Any], preprocessing: Preprocessing | None, name: str, dtype: str
-) -> dict[str, NDArray[Any]]:
+def decoded(outputs: NDArray[Any], preprocessing: Preprocessing | None, name: str, dtype: str) -> list[Named]:
     """Give the predicted numbers by column, in the network's own precision, so that no digit pretends."""
-    if preprocessing is not None and not isinstance(preprocessing.target, ClassTarget):
-        return {name: preprocessing.target.decode(outputs).astype(dtype)}
+    if preprocessing is not None and isinstance(preprocessing.target, NumberTarget):
+        return [(name, preprocessing.target.decode(outputs).astype(dtype))]
     if outputs.shape[1] == 1:
-        return {name: outputs[:, 0]}
-    return {f"{name}_{i}": outputs[:, i] for i in range(outputs.shape[1])}
+        return [(name, outputs[:, 0])]
+    return [(f"{name}_{i}", outputs[:, i]) for i in range(outputs.shape[1])]
 
 
 def numbers_as_they_are(net: Any, frame: pd.DataFrame) -> NDArray[Any]:

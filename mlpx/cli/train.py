@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlpx
 from mlpx.cli import measure, models
@@ -23,6 +22,9 @@ from mlpx.cli.data import (
 )
 from mlpx.tables import CategoryColumn, ClassTarget, NumberColumn, NumberTarget, Preprocessing, Table, infer_task
 from mlpx.tables.preprocessing import check_columns
+
+if TYPE_CHECKING:
+    import argparse
 
 TEST_FRACTION = 0.2
 VALIDATION = 0.1
@@ -110,7 +112,7 @@ def default_hidden(rows: int) -> list[int]:
 
 def default_batch_size(rows: int) -> int:
     """Choose a power of two from 16 to 256 so that an epoch has some dozens of steps."""
-    return max(16, min(256, 2 ** (rows // 64).bit_length()))
+    return max(16, min(256, 1 << (rows // 64).bit_length()))
 
 
 def fit(net: Any, preprocessing: Preprocessing, rows: Rows, options: argparse.Namespace) -> tuple[Any, float]:
@@ -168,7 +170,8 @@ def describe_run(net: Any, rows: Rows) -> list[tuple[str, str]]:
     parts = [f"{whole(count)} for training"]
     if count >= FEWEST_FOR_VALIDATION:
         parts[0] += f", {VALIDATION:.0%} of them for validation"
-    parts.append(f"{whole(len(rows.test))} for testing ({rows.source})" if rows.test is not None else "none for testing")
+    test = "none" if rows.test is None else whole(len(rows.test))
+    parts.append(f"{test} for testing" + (f" ({rows.source})" if rows.source else ""))
     return [("rows", "; ".join(parts)), ("network", models.describe(net))]
 
 
@@ -181,11 +184,7 @@ def say_results(net: Any, preprocessing: Preprocessing, rows: Rows, history: Any
     else:
         measure.report(net, preprocessing, rows.test, "test")
     epochs = len(history["loss"])
-    speed = len(rows.train) * epochs / seconds
+    speed = whole(round(len(rows.train) * epochs / seconds))
+    course = f"{epochs} epochs (best: {history.best_epoch}) in {seconds:.1f} s, {speed} samples a second"
     say()
-    say_fields(
-        [
-            ("training", f"{epochs} epochs, best {history.best_epoch}, {seconds:.1f} s, {whole(round(speed))} samples/s"),
-            ("model", str(path)),
-        ]
-    )
+    say_fields([("training", course), ("model", str(path))])

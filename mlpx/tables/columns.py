@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,9 @@ import numpy as np
 from mlpx.tables.requirements import plural, require
 
 if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Hashable
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -120,7 +121,7 @@ def kind_of(series: pd.Series) -> str:
     """Tell whether a column holds numbers (``"number"``), categories (``"category"``) or something else."""
     types = require("pandas", "reading a table").api.types
     dtype = series.dtype
-    if types.is_bool_dtype(dtype) or types.is_string_dtype(dtype) and not types.is_object_dtype(dtype):
+    if types.is_bool_dtype(dtype) or (types.is_string_dtype(dtype) and not types.is_object_dtype(dtype)):
         return "category"
     if types.is_numeric_dtype(dtype):
         return "other" if types.is_complex_dtype(dtype) else "number"

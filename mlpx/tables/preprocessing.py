@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -219,8 +219,7 @@ def _share_scale(columns: tuple[Column, ...]) -> tuple[Column, ...]:
     if scale == 0:
         msg = f"all numbers of the table are {mean:g}; there is nothing to learn from"
         raise ValueError(msg)
-    shared = [replace(c, mean=mean, scale=scale) if isinstance(c, NumberColumn) else c for c in columns]
-    return tuple(cast("list[Column]", shared))
+    return tuple(replace(c, mean=mean, scale=scale) if isinstance(c, NumberColumn) else c for c in columns)
 
 
 def _note_unknown(unknown: dict[str, Counter[str]], note: Note) -> None:

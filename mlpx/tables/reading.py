@@ -8,7 +8,6 @@ import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,8 @@ import numpy as np
 from mlpx.tables.requirements import named, plural, require
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import pandas as pd
 
 #: Cells of a CSV file that mean "missing". "None" is not among them: it is a common name of a class or category.
@@ -121,7 +122,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
-    """Number the rows from 0 and make every column's name a text."""
+    """Count the rows from 0 and make every column's name a text."""
     frame = frame.reset_index(drop=True)
     frame.columns = frame.columns.map(str)
     twice = [name for name, count in Counter(frame.columns).items() if count > 1]

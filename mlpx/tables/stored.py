@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlpx.tables.columns import CategoryColumn, Column, LeftOut, NumberColumn
 from mlpx.tables.targets import ClassTarget, NumberTarget, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 KIND = "mlpx.tables.Preprocessing"
 VERSION = 1
@@ -71,12 +73,12 @@ def _column(item: object, where: str) -> Column:
     entry = _dictionary(item, where)
     name = _text(entry, "name", where)
     if "categories" not in entry:
-        numbers = (_number(entry, key, where) for key in ("median", "mean"))
-        return NumberColumn(name, *numbers, scale=_scale(entry, where))
+        median, mean = _number(entry, "median", where), _number(entry, "mean", where)
+        return NumberColumn(name, median, mean, _scale(entry, where))
     categories = _texts(entry, "categories", where)
     missing = entry.get("missing")
     if not isinstance(missing, bool):
-        raise _wrong(where, "missing", "true or false", missing)
+        _refuse(where, "missing", "true or false", missing)
     return CategoryColumn(name, categories, missing)
 
 
@@ -94,25 +96,25 @@ def _target(item: object) -> Target:
     counts = _list(entry, "counts", "target")
     whole = all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts)
     if len(classes) < 2 or len(counts) != len(classes) or not whole:
-        raise _wrong("target", "counts", "one count for each of at least two classes", counts)
+        _refuse("target", "counts", "one count for each of at least two classes", counts)
     return ClassTarget(name, classes, tuple(counts))
 
 
 def _dictionary(item: object, where: str) -> dict[str, Any]:
     if not isinstance(item, dict):
-        raise _wrong("", where, "a dictionary", item)
+        _refuse(where, "", "a dictionary", item)
     return item
 
 
 def _list(entry: dict[str, Any], key: str, where: str) -> list[Any]:
     if not isinstance(entry.get(key), list):
-        raise _wrong(where, key, "a list", entry.get(key))
+        _refuse(where, key, "a list", entry.get(key))
     return list(entry[key])
 
 
 def _text(entry: dict[str, Any], key: str, where: str) -> str:
     if not isinstance(entry.get(key), str):
-        raise _wrong(where, key, "a text", entry.get(key))
+        _refuse(where, key, "a text", entry.get(key))
     return str(entry[key])
 
 
@@ -120,21 +122,21 @@ def _texts(entry: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
     """Give a list of different texts."""
     values = _list(entry, key, where)
     if not all(isinstance(value, str) for value in values) or len(set(values)) < len(values):
-        raise _wrong(where, key, "a list of different texts", values)
+        _refuse(where, key, "a list of different texts", values)
     return tuple(values)
 
 
 def _number(entry: dict[str, Any], key: str, where: str) -> float:
     value = entry.get(key)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not _finite(value):
-        raise _wrong(where, key, "a finite number", value)
+        _refuse(where, key, "a finite number", value)
     return float(value)
 
 
 def _scale(entry: dict[str, Any], where: str) -> float:
     value = _number(entry, "scale", where)
     if value <= 0:
-        raise _wrong(where, "scale", "a positive number", value)
+        _refuse(where, "scale", "a positive number", value)
     return value
 
 
@@ -153,8 +155,7 @@ def _check_names(names: list[str]) -> None:
         raise ValueError(msg)
 
 
-def _wrong(where: str, key: str, rule: str, value: object) -> ValueError:
-    place = f"{where}.{key}" if where else key
-    return ValueError(f"the stored preprocessing is damaged: `{place}` must be {rule}; got {repr(value)[:60]}")
-
-
+def _refuse(where: str, key: str, rule: str, value: object) -> NoReturn:
+    place = ".".join(part for part in (where, key) if part)
+    msg = f"the stored preprocessing is damaged: `{place}` must be {rule}; got {repr(value)[:60]}"
+    raise ValueError(msg)
