@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from mlpx.cli.console import printable
+from mlpx.cli.console import complain
 from mlpx.cli.parser import make_parser
 from mlpx.exceptions import MlpxError
 
@@ -45,18 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _forget_output()
         return 141
     except MISTAKES as error:
-        sys.stderr.write(f"mlpx: error: {_sentence(error)}\n")
+        complain(_sentence(error))
         return 2
     return 0
 
 
 def _sentence(error: BaseException) -> str:
-    """Give an exception's message in one line."""
+    """Tell what went wrong."""
     if isinstance(error, MemoryError):
         return "there is not enough memory; take fewer rows or columns, or a smaller `--batch-size`"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: `{error.filename}`" if error.filename else error.strerror
-    return printable(" ".join(str(error).split()))
+    return str(error)
 
 
 def _forget_output() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -13,21 +13,36 @@ if TYPE_CHECKING:
 #: Lines longer than this are hard to read, however wide the terminal is.
 WIDEST = 110
 LABEL = 11
+NO_BREAK = "\u00a0"
 
 
 def say(text: str = "") -> None:
     """Write a line to standard output."""
-    sys.stdout.write(printable(text) + "\n")
+    _write(sys.stdout, text)
 
 
 def note(sentence: str) -> None:
     """Write a remark to standard error, where it does not mix with results."""
-    sys.stderr.write(f"mlpx: note: {printable(sentence)}\n")
+    _write(sys.stderr, f"mlpx: note: {sentence}")
+
+
+def complain(sentence: str) -> None:
+    """Write what went wrong to standard error."""
+    _write(sys.stderr, f"mlpx: error: {' '.join(sentence.split())}")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write a line, with escapes for letters that the stream cannot hold."""
+    encoding = stream.encoding or "utf-8"
+    line = printable(text.replace(NO_BREAK, " ")) + "\n"
+    stream.write(line.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def printable(text: str) -> str:
     """Escape what would steer the terminal: names come from files that anybody may have written."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(
+        c if c.isprintable() or c in ("\n", NO_BREAK) else c.encode("unicode_escape").decode("ascii") for c in text
+    )
 
 
 def width() -> int:
@@ -58,11 +73,11 @@ def say_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def whole(number: int) -> str:
-    """Write a whole number with thin groups of three digits, ``48 842``."""
-    return f"{number:,}".replace(",", " ")
+    """Write a whole number in groups of three digits, ``48 842``, which no line break divides."""
+    return f"{number:,}".replace(",", NO_BREAK)
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
     """Write names separated by commas, the first `most` of them."""
     shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown}, … {len(names) - most} more"
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

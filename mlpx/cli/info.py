@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import mlpx
-from mlpx.cli import models
+from mlpx.cli import describe, models
 from mlpx.cli.console import listed, say, say_fields, say_table
-from mlpx.tables import CategoryColumn, NumberColumn, Preprocessing
 
 if TYPE_CHECKING:
     import argparse
@@ -53,20 +52,8 @@ def say_model(path: str) -> None:
     say_fields(
         [
             ("model", path),
-            ("network", models.describe(net)),
-            ("classes", listed(list(net.classes)) if net.classes is not None else ""),
-            *(describe_columns(preprocessing) if preprocessing else [("columns", "no description is stored")]),
+            ("network", describe.network(net)),
+            ("classes", listed([str(label) for label in net.classes or ()])),
+            *(describe.columns(preprocessing) if preprocessing else [("columns", "no description is stored")]),
         ]
     )
-
-
-def describe_columns(preprocessing: Preprocessing) -> list[tuple[str, str]]:
-    """Tell the columns that the model reads and the one that it predicts."""
-    numbers = [column.name for column in preprocessing.columns if isinstance(column, NumberColumn)]
-    categories = [column.name for column in preprocessing.columns if isinstance(column, CategoryColumn)]
-    return [
-        ("target", f"{preprocessing.target.name} ({preprocessing.task})"),
-        ("numbers", f"{len(numbers)}: {listed(numbers)}" if numbers else ""),
-        ("categories", f"{len(categories)}: {listed(categories)}" if categories else ""),
-        ("left out", listed([f"{column.name} ({column.reason})" for column in preprocessing.left_out])),
-    ]

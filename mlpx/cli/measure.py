@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpx.cli.console import note, say, say_table, whole
+from mlpx.cli.console import note, say_table, whole
 from mlpx.tables import ClassTarget, NumberTarget, Preprocessing
 
 if TYPE_CHECKING:
@@ -48,9 +48,4 @@ def errors(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[s
     difference = predicted - truth
     spread = float(((truth - truth.mean()) ** 2).sum())
     measures = {"RMSE": float(np.sqrt((difference**2).mean())), "MAE": float(np.abs(difference).mean())}
-    return measures if spread == 0 else measures | {"R²": 1 - float((difference**2).sum()) / spread}
-
-
-def say_nothing_measured() -> None:
-    """Say that no row was kept for testing."""
-    say("no test rows were kept: nothing was measured")
+    return measures if spread == 0 else measures | {"R2": 1 - float((difference**2).sum()) / spread}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import mlpx
-from mlpx.cli.console import whole
 from mlpx.tables import Preprocessing, Table
 from mlpx.tables.requirements import plural
 
@@ -62,13 +61,6 @@ def load(path: str, backend: str | None, device: str | None) -> tuple[Any, Prepr
     preprocessing = Preprocessing.from_dict(net.preprocessing)
     _check_widths(net, preprocessing)
     return net, preprocessing
-
-
-def describe(net: Any) -> str:
-    """Give the network's layers, size and place in one line."""
-    sizes = "-".join(str(size) for size in net.sizes)
-    backend = net.backend
-    return f"{sizes}, {whole(net.n_parameters)} parameters, {net.dtype}, {backend.name} on {backend.device_name}"
 
 
 def _check_widths(net: Any, preprocessing: Preprocessing) -> None:

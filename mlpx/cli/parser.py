@@ -7,6 +7,8 @@ import platform
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from mlpx.cli.console import complain
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,7 +20,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Write the sentence and leave with the status 2."""
-        self.exit(2, f"mlpx: error: {message}; see `{self.prog} --help`\n")
+        complain(f"{message}; see `{self.prog} --help`")
+        self.exit(2)
 
 
 class Version(argparse.Action):
@@ -46,7 +49,9 @@ def make_parser() -> Parser:
 
 def _command(commands: Any, name: str, text: str) -> Parser:
     """Add a command whose work is done by ``run`` of the module of the same name."""
-    parser: Parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser: Parser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}. Defaults stand in parentheses."
+    )
     parser.set_defaults(run=lambda options: import_module(f"mlpx.cli.{name}").run(options))
     return parser
 
@@ -75,7 +80,7 @@ def _add_train(commands: Any) -> None:
 def _add_network(group: Any) -> None:
     group.add_argument("--hidden", metavar="N,N", type=sizes, help="units of the hidden layers, or none (by size)")
     group.add_argument("--activation", metavar="NAME", default="relu", help="of the hidden layers (relu)")
-    group.add_argument("--l2", metavar="λ", type=not_negative, default=1e-4, help="penalty on the weights (0.0001)")
+    group.add_argument("--l2", metavar="X", type=not_negative, default=1e-4, help="penalty on the weights (0.0001)")
     group.add_argument("--dropout", metavar="RATE", type=fraction, default=0.0, help="of the hidden layers (0)")
     group.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     _add_place(group)
@@ -87,9 +92,9 @@ def _add_place(group: Any) -> None:
 
 
 def _add_training(group: Any) -> None:
-    group.add_argument("--epochs", metavar="N", type=positive_whole, default=200, help="at most (200)")
+    group.add_argument("--epochs", metavar="N", type=positive_whole, default=200, help="at most so many (200)")
     group.add_argument("--batch-size", metavar="N", type=positive_whole, help="samples a step (by size of the table)")
-    group.add_argument("--learning-rate", metavar="η", type=positive, default=1e-3, help="of Adam (0.001)")
+    group.add_argument("--learning-rate", metavar="X", type=positive, default=1e-3, help="of Adam (0.001)")
     group.add_argument(
         "--patience", metavar="N", type=positive_whole, default=20, help="epochs without progress before the end (20)"
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlpx
-from mlpx.cli import measure, models
-from mlpx.cli.console import listed, note, say, say_fields, whole
+from mlpx.cli import describe, measure, models
+from mlpx.cli.console import note, say, say_fields, whole
 from mlpx.cli.data import (
     FEWEST_FOR_VALIDATION,
     Rows,
@@ -20,7 +19,7 @@ from mlpx.cli.data import (
     split_by_column,
     split_by_fraction,
 )
-from mlpx.tables import CategoryColumn, ClassTarget, NumberColumn, NumberTarget, Preprocessing, Table, infer_task
+from mlpx.tables import ClassTarget, Preprocessing, Table, infer_task
 from mlpx.tables.preprocessing import check_columns
 
 if TYPE_CHECKING:
@@ -40,12 +39,16 @@ def run(options: argparse.Namespace) -> None:
     preprocessing = fit_preprocessing(options, table, rows, target)
     net = make_network(options, preprocessing, len(rows.train), backend)
     if not options.quiet:
-        say_fields([*describe_table(options.data, table, preprocessing), *describe_run(net, rows)])
+        say_fields([*describe_run(options, table, rows), *describe.columns(preprocessing)])
+        say_fields([("network", describe.network(net))])
         say()
-    history, seconds = fit(net, preprocessing, rows, options)
+    history = fit(net, preprocessing, rows, options)
+    if not history.epochs:
+        note("stopped before the first epoch was over; no model is written")
+        raise KeyboardInterrupt
     net.preprocessing = preprocessing.to_dict()
     models.save(net, path)
-    say_results(net, preprocessing, rows, history, seconds, path)
+    say_results(net, preprocessing, rows, history, path)
 
 
 def choose_rows(options: argparse.Namespace, table: Table, target: str) -> Rows:
@@ -115,12 +118,11 @@ def default_batch_size(rows: int) -> int:
     return max(16, min(256, 1 << (rows // 64).bit_length()))
 
 
-def fit(net: Any, preprocessing: Preprocessing, rows: Rows, options: argparse.Namespace) -> tuple[Any, float]:
-    """Train, and give the history and the seconds that it took."""
+def fit(net: Any, preprocessing: Preprocessing, rows: Rows, options: argparse.Namespace) -> mlpx.History:
+    """Train the network on the training rows."""
     X = preprocessing.transform(rows.train, dtype=options.dtype, note=note)
     y = preprocessing.transform_target(rows.train)
-    start = time.perf_counter()
-    history = net.fit(
+    history: mlpx.History = net.fit(
         X,
         y,
         validation=VALIDATION if len(y) >= FEWEST_FOR_VALIDATION else None,
@@ -132,59 +134,33 @@ def fit(net: Any, preprocessing: Preprocessing, rows: Rows, options: argparse.Na
         class_weight=options.class_weight,
         progress=not options.quiet,
     )
-    return history, time.perf_counter() - start
+    return history
 
 
-def describe_table(source: str, table: Table, preprocessing: Preprocessing) -> list[tuple[str, str]]:
-    """Tell in words what was inferred of the columns."""
-    numbers = [column.name for column in preprocessing.columns if isinstance(column, NumberColumn)]
-    categories = [column for column in preprocessing.columns if isinstance(column, CategoryColumn)]
-    reasons: dict[str, list[str]] = {}
-    for column in preprocessing.left_out:
-        reasons.setdefault(column.reason, []).append(column.name)
+def describe_run(options: argparse.Namespace, table: Table, rows: Rows) -> list[describe.Field]:
+    """Tell what was read, and how the rows are divided."""
+    count = len(rows.train)
+    validation = f", {VALIDATION:.0%} of them for validation" if count >= FEWEST_FOR_VALIDATION else ""
+    test = "none" if rows.test is None else whole(len(rows.test))
+    source = f" ({rows.source})" if rows.source else ""
+    size = f"{whole(len(table.frame))} rows, {whole(len(table.frame.columns))} columns"
     return [
-        ("data", f"{Path(source).name}: {whole(len(table.frame))} rows, {whole(len(table.frame.columns))} columns"),
-        ("numbers", f"{len(numbers)}: {listed(numbers)}" if numbers else ""),
-        (
-            "categories",
-            f"{len(categories)}: " + listed([f"{c.name} ({c.width})" for c in categories]) if categories else "",
-        ),
-        ("left out", "; ".join(f"{listed(names)} ({reason})" for reason, names in reasons.items())),
-        ("target", describe_target(preprocessing)),
+        ("data", f"{Path(options.data).name}: {size}"),
+        ("rows", f"{whole(count)} for training{validation}; {test} for testing{source}"),
     ]
 
 
-def describe_target(preprocessing: Preprocessing) -> str:
-    """Tell the task, and the classes with their shares or the numbers with their spread."""
-    target = preprocessing.target
-    if isinstance(target, NumberTarget):
-        return f"{target.name}: regression, mean {target.mean:.5g}, standard deviation {target.scale:.5g}"
-    total = sum(target.counts)
-    shares = [f"{label} {count / total:.0%}" for label, count in zip(target.classes, target.counts, strict=True)]
-    return f"{target.name}: classification, {len(shares)} classes: {listed(shares)}"
-
-
-def describe_run(net: Any, rows: Rows) -> list[tuple[str, str]]:
-    """Tell how the rows are divided and what is trained on which device."""
-    count = len(rows.train)
-    parts = [f"{whole(count)} for training"]
-    if count >= FEWEST_FOR_VALIDATION:
-        parts[0] += f", {VALIDATION:.0%} of them for validation"
-    test = "none" if rows.test is None else whole(len(rows.test))
-    parts.append(f"{test} for testing" + (f" ({rows.source})" if rows.source else ""))
-    return [("rows", "; ".join(parts)), ("network", models.describe(net))]
-
-
-def say_results(net: Any, preprocessing: Preprocessing, rows: Rows, history: Any, seconds: float, path: Path) -> None:
+def say_results(net: Any, preprocessing: Preprocessing, rows: Rows, history: mlpx.History, path: Path) -> None:
     """Report the measures on the test rows, what training took, and the file."""
     if history.interrupted:
         note("stopped by Ctrl-C; the best model so far is kept")
     if rows.test is None:
-        measure.say_nothing_measured()
+        say("no test rows were kept: nothing was measured")
     else:
         measure.report(net, preprocessing, rows.test, "test")
-    epochs = len(history["loss"])
-    speed = whole(round(len(rows.train) * epochs / seconds))
-    course = f"{epochs} epochs (best: {history.best_epoch}) in {seconds:.1f} s, {speed} samples a second"
+    speed = whole(round(len(rows.train) * history.epochs / history.seconds))
+    course = (
+        f"{history.epochs} epochs (best: {history.best_epoch}) in {history.seconds:.1f} s, {speed} samples a second"
+    )
     say()
     say_fields([("training", course), ("model", str(path))])
