@@ -10,7 +10,7 @@ import numpy as np
 
 from mlpx.cli.console import note
 from mlpx.datasets import TARGETS, load_dataset
-from mlpx.tables import ClassTarget, Table, read_table
+from mlpx.tables import Table, read_table
 from mlpx.tables.preprocessing import check_columns, labelled_rows
 from mlpx.tables.requirements import named, plural, suggestion
 
@@ -105,9 +105,3 @@ def test_rows(table: Table, split: str | None) -> tuple[pd.DataFrame, str]:
         if rows.test is not None and len(rows.train):
             return rows.test, f"the rows that `{split}` calls test"
     return table.frame, ""
-
-
-def check_labels(target: object, frame: pd.DataFrame) -> None:
-    """Refuse test rows with a class that no training row has, before time is spent on training."""
-    if isinstance(target, ClassTarget):
-        target.encode(frame[target.name])

@@ -11,7 +11,6 @@ from mlpx.cli.console import note, say, say_fields, whole
 from mlpx.cli.data import (
     FEWEST_FOR_VALIDATION,
     Rows,
-    check_labels,
     check_rows,
     choose_target,
     drop_unlabelled,
@@ -20,10 +19,16 @@ from mlpx.cli.data import (
     split_by_fraction,
 )
 from mlpx.tables import ClassTarget, Preprocessing, Table, infer_task
+from mlpx.tables.columns import kind_of
 from mlpx.tables.preprocessing import check_columns
+from mlpx.tables.requirements import plural
 
 if TYPE_CHECKING:
     import argparse
+
+    import pandas as pd
+
+    from mlpx.tables.targets import Task
 
 TEST_FRACTION = 0.2
 VALIDATION = 0.1
@@ -35,8 +40,10 @@ def run(options: argparse.Namespace) -> None:
     table = load_table(options.data)
     path = models.choose_output(options.output, table, force=options.force)
     target = choose_target(table, options.target)
-    rows = choose_rows(options, table, target)
-    preprocessing = fit_preprocessing(options, table, rows, target)
+    frame = drop_unlabelled(table.frame, target)
+    task = choose_task(options, table, frame[target])
+    rows = choose_rows(options, table, frame, target, by_class=task == "classification")
+    preprocessing = fit_preprocessing(options, table, rows, target, task)
     net = make_network(options, preprocessing, len(rows.train), backend)
     if not options.quiet:
         say_fields([*describe_run(options, table, rows), *describe.columns(preprocessing)])
@@ -51,9 +58,19 @@ def run(options: argparse.Namespace) -> None:
     say_results(net, preprocessing, rows, history, path)
 
 
-def choose_rows(options: argparse.Namespace, table: Table, target: str) -> Rows:
-    """Divide the table into training and test rows, in the way that was asked for."""
-    frame = drop_unlabelled(table.frame, target)
+def choose_task(options: argparse.Namespace, table: Table, target: pd.Series) -> Task:
+    """Give the task that was asked for, or that the target asks for; say so where that could be seen otherwise."""
+    if options.task != "auto":
+        return "classification" if options.task == "classification" else "regression"
+    task = infer_task(target)
+    if task == "classification" and kind_of(target) == "number" and table.target is None:
+        number = f"{target.nunique()} different whole numbers"
+        note(f"`{target.name}` holds {number}, which are taken as classes; `--task regression` overrules that")
+    return task
+
+
+def choose_rows(options: argparse.Namespace, table: Table, frame: pd.DataFrame, target: str, *, by_class: bool) -> Rows:
+    """Divide the rows into training and test rows, in the way that was asked for."""
     if options.split:
         return check_rows(split_by_column(frame, options.split))
     test, source = table.test, "test rows of the file"
@@ -64,24 +81,22 @@ def choose_rows(options: argparse.Namespace, table: Table, target: str) -> Rows:
         raise ValueError(msg)
     if test is not None:
         return check_rows(Rows(frame, drop_unlabelled(test, target), source))
-    task = infer_task(frame[target]) if options.task == "auto" else options.task
     fraction = TEST_FRACTION if options.test_fraction is None else options.test_fraction
-    by_class = task == "classification"
     return check_rows(split_by_fraction(frame, target, fraction, options.seed, by_class=by_class))
 
 
-def fit_preprocessing(options: argparse.Namespace, table: Table, rows: Rows, target: str) -> Preprocessing:
+def fit_preprocessing(options: argparse.Namespace, table: Table, rows: Rows, target: str, task: Task) -> Preprocessing:
     """Learn the columns from the training rows, and see that the test rows can be read by them."""
     drop = dropped_columns(options.drop, table)
     preprocessing = Preprocessing.fit(
-        rows.train, target, task=options.task, drop=drop, split=options.split, one_scale=table.one_scale
+        rows.train, target, task=task, drop=drop, split=options.split, one_scale=table.one_scale
     )
     if options.class_weight and not isinstance(preprocessing.target, ClassTarget):
         msg = f"`--class-weight` is for classification; predicting `{target}` is a regression"
         raise ValueError(msg)
     if rows.test is not None:
-        check_columns(rows.test, [column.name for column in preprocessing.columns])
-        check_labels(preprocessing.target, rows.test)
+        preprocessing.transform(rows.test, note=str)  # the notes come with the report
+        preprocessing.transform_target(rows.test)
     return preprocessing
 
 
@@ -159,8 +174,7 @@ def say_results(net: Any, preprocessing: Preprocessing, rows: Rows, history: mlp
     else:
         measure.report(net, preprocessing, rows.test, "test")
     speed = whole(round(len(rows.train) * history.epochs / history.seconds))
-    course = (
-        f"{history.epochs} epochs (best: {history.best_epoch}) in {history.seconds:.1f} s, {speed} samples a second"
-    )
+    epochs = f"{plural(history.epochs, 'epoch')} (best: {history.best_epoch})"
+    course = f"{epochs} in {history.seconds:.1f} s, {speed} samples a second"
     say()
     say_fields([("training", course), ("model", str(path))])

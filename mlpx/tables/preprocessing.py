@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-Note = Callable[[str], None]
+Note = Callable[[str], object]
 
 
 def _warn(sentence: str) -> None:
