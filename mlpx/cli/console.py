@@ -64,11 +64,12 @@ def say_fields(fields: Iterable[tuple[str, str]]) -> None:
             say(wrapper.fill(printable(text)))
 
 
-def say_table(rows: Sequence[Sequence[str]]) -> None:
-    """Write rows of cells under a header, the first column to the left and the others to the right."""
+def say_table(rows: Sequence[Sequence[str]], *, numbers: bool = True) -> None:
+    """Write rows of cells under a header, the first column to the left and numbers to the right."""
+    align = str.rjust if numbers else str.ljust
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for first, *others in rows:
-        cells = [first.ljust(widths[0]), *(cell.rjust(size) for cell, size in zip(others, widths[1:], strict=True))]
+        cells = [first.ljust(widths[0]), *(align(cell, size) for cell, size in zip(others, widths[1:], strict=True))]
         say("   ".join(cells).rstrip())
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import mlpx
+from mlpx.activations import Activation
+from mlpx.cli import models
 from mlpx.cli.console import listed, whole
 from mlpx.tables import CategoryColumn, NumberColumn, NumberTarget, Preprocessing
 
@@ -34,11 +35,13 @@ def target(preprocessing: Preprocessing) -> str:
     return f"{column.name}: classification, {len(shares)} classes: {listed(shares)}"
 
 
-def network(net: Any) -> str:
+def network(net: mlpx.Network) -> str:
     """Tell the network's layers, size and place."""
-    sizes = "-".join(str(size) for size in net.sizes)
-    backend = net.backend
-    return f"{sizes}, {whole(net.n_parameters)} parameters, {net.dtype}, {backend.name} on {backend.device_name}"
+    sizes = "-".join(str(size) for size in models.sizes(net))
+    dense = [layer for layer in net.layers if isinstance(layer, mlpx.Dense)]
+    activations = ", ".join(dict.fromkeys(Activation.get(layer.activation).name for layer in dense))
+    place = f"{models.dtype_name(net)}, {net.backend.name} on {net.backend.device_name}"
+    return f"{sizes}, {activations}, {whole(net.n_parameters)} parameters, {place}"
 
 
 def _counted(names: list[str]) -> str:

@@ -29,18 +29,14 @@ def say_backends() -> None:
     say()
     current = mlpx.get_backend().name
     backends = mlpx.available_backends()
-    say_table(
-        [
-            ("  backend", "version", "device"),
-            *(
-                (f"{'*' if item.name == current else ' '} {item.name}", item.version or "-", item.device or "-")
-                for item in backends
-            ),
-        ]
-    )
+    rows = [("  backend", "available", "version", "device")]
+    for item in backends:
+        mark, there = "*" if item.name == current else " ", "yes" if item.available else "no"
+        rows.append((f"{mark} {item.name}", there, item.version or "", item.device or ""))
+    say_table(rows, numbers=False)
     missing = [item for item in backends if not item.available]
     say()
-    say("* in use; another with `--backend`, or MLPX_BACKEND in the environment")
+    say("* in use; another by `--backend` or the environment variable MLPX_BACKEND")
     if missing:
         say()
         say_fields((item.name, f"{item.reason}: {item.install}") for item in missing)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpx.cli import models
 from mlpx.cli.console import note, say_table, whole
 from mlpx.tables import ClassTarget, NumberTarget, Preprocessing
 
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    import mlpx
 
-def report(net: Any, preprocessing: Preprocessing, frame: pd.DataFrame, title: str) -> None:
+
+def report(net: mlpx.Network, preprocessing: Preprocessing, frame: pd.DataFrame, title: str) -> None:
     """Measure a network on rows with a target and write a small table."""
-    X = preprocessing.transform(frame, dtype=net.dtype, note=note)
+    X = preprocessing.transform(frame, dtype=models.dtype_name(net), note=note)
     y = preprocessing.transform_target(frame)
     target = preprocessing.target
     heading = f"{title}, {whole(len(frame))} rows"
@@ -27,7 +30,7 @@ def report(net: Any, preprocessing: Preprocessing, frame: pd.DataFrame, title: s
     say_table(rows)
 
 
-def _classification(net: Any, X: Any, y: NDArray[Any], target: ClassTarget) -> list[tuple[str, str, str]]:
+def _classification(net: mlpx.Network, X: Any, y: NDArray[Any], target: ClassTarget) -> list[tuple[str, str, str]]:
     everywhere = len(np.unique(y)) == len(target.classes)  # the area under the curve needs every class
     metrics = ("accuracy", "roc_auc") if everywhere else ("accuracy",)
     values = net.evaluate(X, y, metrics=metrics)
@@ -37,7 +40,7 @@ def _classification(net: Any, X: Any, y: NDArray[Any], target: ClassTarget) -> l
     return [*rows, ("cross-entropy", f"{values['loss']:.4f}", "")]
 
 
-def _regression(net: Any, X: Any, y: NDArray[Any], target: NumberTarget) -> list[tuple[str, str, str]]:
+def _regression(net: mlpx.Network, X: Any, y: NDArray[Any], target: NumberTarget) -> list[tuple[str, str, str]]:
     truth, predicted = target.decode(y), target.decode(net.predict(X))
     ours, trivial = errors(truth, predicted), errors(truth, np.full_like(truth, target.mean))
     return [(name, f"{ours[name]:.5g}", f"{trivial[name]:.5g}") for name in ours]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import mlpx
-from mlpx.tables import Preprocessing, Table
+from mlpx.tables import ClassTarget, Preprocessing, Table
 from mlpx.tables.requirements import plural
 
 
@@ -38,35 +36,37 @@ def _is_model(path: Path) -> bool:
     return True
 
 
-def save(net: Any, path: Path) -> None:
-    """Write a model beside its place first, so that a full disk or Ctrl-C never leaves half a file in it."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
-    try:
-        net.save(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def load(path: str, backend: str | None, device: str | None) -> tuple[Any, Preprocessing | None]:
+def load(path: str, backend: str | None, device: str | None) -> tuple[mlpx.Network, Preprocessing | None]:
     """Read a model and the description of its columns, None where it has none."""
-    if not Path(path).is_file():
-        msg = f"the model file `{path}` does not exist; `mlpx train` writes one"
-        raise FileNotFoundError(msg)
-    net = mlpx.load(path, backend=mlpx.get_backend(backend, device))
+    net: mlpx.Network = mlpx.load(path, backend, device)
+    if net.members is not None:
+        msg = f"`{path}` holds a stack of {net.members} networks; save one of them with `net.member(i).save(…)`"
+        raise ValueError(msg)
     if net.preprocessing is None:
         return net, None
     preprocessing = Preprocessing.from_dict(net.preprocessing)
-    _check_widths(net, preprocessing)
+    _check_fit(net, preprocessing)
     return net, preprocessing
 
 
-def _check_widths(net: Any, preprocessing: Preprocessing) -> None:
+def sizes(net: mlpx.Network) -> list[int]:
+    """Give the units of the input and of every dense layer."""
+    dense = [layer for layer in net.layers if isinstance(layer, mlpx.Dense)]
+    return [dense[0].fan_in, *(layer.fan_out for layer in dense)]
+
+
+def dtype_name(net: mlpx.Network) -> str:
+    """Give the name of the type that the network computes in."""
+    return str(mlpx.to_numpy(net.weights[0]).dtype)
+
+
+def _check_fit(net: mlpx.Network, preprocessing: Preprocessing) -> None:
     """Refuse a file whose columns and network do not belong together."""
-    wanted, there = (preprocessing.width, preprocessing.target.width), (net.n_inputs, net.n_outputs)
-    if wanted != there:
-        inputs = f"{plural(wanted[0], 'input')} and {plural(wanted[1], 'output')}"
-        msg = f"the model file is damaged: its columns ask for {inputs}, its network has {there[0]} and {there[1]}"
+    inputs, *_, outputs = sizes(net)
+    wanted = f"{plural(preprocessing.width, 'input')} and {plural(preprocessing.target.width, 'output')}"
+    if (inputs, outputs) != (preprocessing.width, preprocessing.target.width):
+        msg = f"the model file is damaged: its columns ask for {wanted}, its network has {inputs} and {outputs}"
+        raise ValueError(msg)
+    if isinstance(preprocessing.target, ClassTarget) and net.classes != preprocessing.target.classes:
+        msg = "the model file is damaged: the classes of its network are not those of its target"
         raise ValueError(msg)

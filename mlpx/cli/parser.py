@@ -7,7 +7,7 @@ import platform
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mlpx.cli.console import complain
+from mlpx.cli.console import complain, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,8 @@ class Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         """Answer ``--version``; the version is looked up only when it is asked for."""
-        parser.exit(0, f"mlpx {import_module('mlpx').__version__} (Python {platform.python_version()})\n")
+        say(f"mlpx {import_module('mlpx').__version__} (Python {platform.python_version()})")
+        parser.exit(0)
 
 
 def make_parser() -> Parser:

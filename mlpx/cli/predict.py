@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    import mlpx
+
 Named = tuple[str, Any]  # a column: its name and its values
 
 
@@ -55,7 +57,7 @@ def choose_output(options: argparse.Namespace) -> Path | None:
     return path
 
 
-def probabilistic(net: Any, preprocessing: Preprocessing | None) -> bool:
+def probabilistic(net: mlpx.Network, preprocessing: Preprocessing | None) -> bool:
     """Tell whether the outputs are the probabilities of classes."""
     return net.classes is not None if preprocessing is None else isinstance(preprocessing.target, ClassTarget)
 
@@ -69,16 +71,16 @@ def write_csv(columns: list[Named], output: Path | None) -> None:
         writer.writerows(zip(*(values for _, values in columns), strict=True))
 
 
-def predict(net: Any, preprocessing: Preprocessing | None, frame: pd.DataFrame, *, proba: bool) -> list[Named]:
+def predict(net: mlpx.Network, preprocessing: Preprocessing | None, frame: pd.DataFrame, *, proba: bool) -> list[Named]:
     """Give the columns to write: the predicted target, and the probability of each class where it is asked for."""
     if preprocessing is None:
         X, name = numbers_as_they_are(net, frame), "prediction"
     else:
-        X, name = preprocessing.transform(frame, dtype=net.dtype, note=note), preprocessing.target.name
+        X, name = preprocessing.transform(frame, dtype=models.dtype_name(net), note=note), preprocessing.target.name
     outputs = np.asarray(net.predict(X))
     if not probabilistic(net, preprocessing):
-        return decoded(outputs, preprocessing, name, net.dtype)
-    probabilities = [(str(label), outputs[:, i]) for i, label in enumerate(net.classes)] if proba else []
+        return decoded(outputs, preprocessing, name, models.dtype_name(net))
+    probabilities = [(str(label), outputs[:, i]) for i, label in enumerate(net.classes or ())] if proba else []
     return [(name, net.predict_labels(X)), *probabilities]
 
 
@@ -91,10 +93,10 @@ def decoded(outputs: NDArray[Any], preprocessing: Preprocessing | None, name: st
     return [(f"{name}_{i}", outputs[:, i]) for i in range(outputs.shape[1])]
 
 
-def numbers_as_they_are(net: Any, frame: pd.DataFrame) -> NDArray[Any]:
+def numbers_as_they_are(net: mlpx.Network, frame: pd.DataFrame) -> NDArray[Any]:
     """Take the columns of numbers for a model that was saved without a description of columns."""
     names = [name for name in frame.columns if kind_of(frame[name]) == "number"]
-    wanted = net.n_inputs
+    wanted = models.sizes(net)[0]
     if len(names) != wanted:
         there = f"the model has {plural(wanted, 'input')} and the table {plural(len(names), 'column')} of numbers"
         msg = f"the model holds no description of columns, so their number must fit: {there}"
@@ -104,4 +106,4 @@ def numbers_as_they_are(net: Any, frame: pd.DataFrame) -> NDArray[Any]:
     if np.isnan(X).any():
         msg = "the model holds no description of columns, so no value may be missing; fill the gaps of the table"
         raise ValueError(msg)
-    return X.astype(net.dtype)
+    return X.astype(models.dtype_name(net))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import mlpx
 from mlpx.cli import describe, measure, models
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
         note("stopped before the first epoch was over; no model is written")
         raise KeyboardInterrupt
     net.preprocessing = preprocessing.to_dict()
-    models.save(net, path)
+    net.save(path)
     say_results(net, preprocessing, rows, history, path)
 
 
@@ -108,7 +108,9 @@ def dropped_columns(parts: list[str], table: Table) -> list[str]:
     return names
 
 
-def make_network(options: argparse.Namespace, preprocessing: Preprocessing, rows: int, backend: Any) -> Any:
+def make_network(
+    options: argparse.Namespace, preprocessing: Preprocessing, rows: int, backend: mlpx.Backend
+) -> mlpx.MLP:
     """Build the network that fits the columns; without ``--hidden`` its size follows the table's."""
     hidden = default_hidden(rows) if options.hidden is None else options.hidden
     return mlpx.MLP(
@@ -133,11 +135,11 @@ def default_batch_size(rows: int) -> int:
     return max(16, min(256, 1 << (rows // 64).bit_length()))
 
 
-def fit(net: Any, preprocessing: Preprocessing, rows: Rows, options: argparse.Namespace) -> mlpx.History:
+def fit(net: mlpx.MLP, preprocessing: Preprocessing, rows: Rows, options: argparse.Namespace) -> mlpx.History:
     """Train the network on the training rows."""
     X = preprocessing.transform(rows.train, dtype=options.dtype, note=note)
     y = preprocessing.transform_target(rows.train)
-    history: mlpx.History = net.fit(
+    return net.fit(
         X,
         y,
         validation=VALIDATION if len(y) >= FEWEST_FOR_VALIDATION else None,
@@ -149,7 +151,6 @@ def fit(net: Any, preprocessing: Preprocessing, rows: Rows, options: argparse.Na
         class_weight=options.class_weight,
         progress=not options.quiet,
     )
-    return history
 
 
 def describe_run(options: argparse.Namespace, table: Table, rows: Rows) -> list[describe.Field]:
@@ -165,7 +166,7 @@ def describe_run(options: argparse.Namespace, table: Table, rows: Rows) -> list[
     ]
 
 
-def say_results(net: Any, preprocessing: Preprocessing, rows: Rows, history: mlpx.History, path: Path) -> None:
+def say_results(net: mlpx.MLP, preprocessing: Preprocessing, rows: Rows, history: mlpx.History, path: Path) -> None:
     """Report the measures on the test rows, what training took, and the file."""
     if history.interrupted:
         note("stopped by Ctrl-C; the best model so far is kept")
