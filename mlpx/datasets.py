@@ -51,4 +51,4 @@ def load_dataset(name: str) -> Table:
     frame = bunch.data.copy()
     classes = [str(label) for label in bunch.get("target_names", ())]
     frame[TARGETS[name]] = [classes[i] for i in bunch.target] if classes else bunch.target
-    return Table(name, frame, TARGETS[name])
+    return Table(name, frame, TARGETS[name], one_scale=name == "digits")  # pixels

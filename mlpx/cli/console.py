@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import textwrap
@@ -76,6 +77,13 @@ def say_table(rows: Sequence[Sequence[str]], *, numbers: bool = True) -> None:
 def whole(number: int) -> str:
     """Write a whole number in groups of three digits, ``48 842``, which no line break divides."""
     return f"{number:,}".replace(",", NO_BREAK)
+
+
+def figure(number: float) -> str:
+    """Write a number with five digits, and without an exponent where that is short."""
+    if number == 0 or not 1e-3 <= abs(number) < 1e7:
+        return f"{number:.5g}"
+    return f"{number:.{max(0, 4 - math.floor(math.log10(abs(number))))}f}"
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:

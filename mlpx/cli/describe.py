@@ -5,7 +5,7 @@ from __future__ import annotations
 import mlpx
 from mlpx.activations import Activation
 from mlpx.cli import models
-from mlpx.cli.console import listed, whole
+from mlpx.cli.console import figure, listed, whole
 from mlpx.tables import CategoryColumn, NumberColumn, NumberTarget, Preprocessing
 
 Field = tuple[str, str]
@@ -29,9 +29,9 @@ def target(preprocessing: Preprocessing) -> str:
     """Tell the task, and the classes with their shares or the numbers with their spread."""
     column = preprocessing.target
     if isinstance(column, NumberTarget):
-        return f"{column.name}: regression, mean {column.mean:.5g}, standard deviation {column.scale:.5g}"
+        return f"{column.name}: regression, mean {figure(column.mean)}, standard deviation {figure(column.scale)}"
     total = sum(column.counts) or 1
-    shares = [f"{label} {count / total:.0%}" for label, count in zip(column.classes, column.counts, strict=True)]
+    shares = [f"{label} ({count / total:.0%})" for label, count in zip(column.classes, column.counts, strict=True)]
     return f"{column.name}: classification, {len(shares)} classes: {listed(shares)}"
 
 

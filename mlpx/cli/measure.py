@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpx.cli import models
-from mlpx.cli.console import note, say_table, whole
+from mlpx.cli.console import figure, note, say_table, whole
 from mlpx.tables import ClassTarget, NumberTarget, Preprocessing
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def report(net: mlpx.Network, preprocessing: Preprocessing, frame: pd.DataFrame,
     if isinstance(target, ClassTarget):
         rows = [(heading, "network", f"always {target.majority[:20]}"), *_classification(net, X, y, target)]
     else:
-        rows = [(heading, "network", f"always {target.mean:.5g}"), *_regression(net, X, y, target)]
+        rows = [(heading, "network", f"always {figure(target.mean)}"), *_regression(net, X, y, target)]
     say_table(rows)
 
 
@@ -43,7 +43,12 @@ def _classification(net: mlpx.Network, X: Any, y: NDArray[Any], target: ClassTar
 def _regression(net: mlpx.Network, X: Any, y: NDArray[Any], target: NumberTarget) -> list[tuple[str, str, str]]:
     truth, predicted = target.decode(y), target.decode(net.predict(X))
     ours, trivial = errors(truth, predicted), errors(truth, np.full_like(truth, target.mean))
-    return [(name, f"{ours[name]:.5g}", f"{trivial[name]:.5g}") for name in ours]
+    return [(name, _written(name, ours[name]), _written(name, trivial[name])) for name in ours]
+
+
+def _written(name: str, value: float) -> str:
+    """Write errors with five digits, and shares with four decimals, never as minus nothing."""
+    return f"{value:z.4f}" if name == "R2" else figure(value)
 
 
 def errors(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,12 +128,17 @@ def make_network(
 
 def default_hidden(rows: int) -> list[int]:
     """Choose the hidden layers by the number of training rows."""
-    return [32] if rows < 500 else [128, 64] if rows < 50_000 else [256, 128]
+    return [32] if rows < 500 else [128] if rows < 5000 else [128, 64] if rows < 50_000 else [256, 128]
 
 
 def default_batch_size(rows: int) -> int:
     """Choose a power of two from 16 to 256 so that an epoch has some dozens of steps."""
     return max(16, min(256, 1 << (rows // 64).bit_length()))
+
+
+def validation_share(rows: Rows) -> float | None:
+    """Give the share of the training rows that decides when to stop; few rows can spare none."""
+    return VALIDATION if len(rows.train) >= FEWEST_FOR_VALIDATION else None
 
 
 def fit(net: mlpx.MLP, preprocessing: Preprocessing, rows: Rows, options: argparse.Namespace) -> mlpx.History:
@@ -142,7 +148,7 @@ def fit(net: mlpx.MLP, preprocessing: Preprocessing, rows: Rows, options: argpar
     return net.fit(
         X,
         y,
-        validation=VALIDATION if len(y) >= FEWEST_FOR_VALIDATION else None,
+        validation=validation_share(rows),
         epochs=options.epochs,
         batch_size=min(options.batch_size or default_batch_size(len(y)), len(y)),
         optimizer=mlpx.Adam(options.learning_rate),
@@ -156,7 +162,8 @@ def fit(net: mlpx.MLP, preprocessing: Preprocessing, rows: Rows, options: argpar
 def describe_run(options: argparse.Namespace, table: Table, rows: Rows) -> list[describe.Field]:
     """Tell what was read, and how the rows are divided."""
     count = len(rows.train)
-    validation = f", {VALIDATION:.0%} of them for validation" if count >= FEWEST_FOR_VALIDATION else ""
+    share = validation_share(rows)
+    validation = f", {share:.0%} of them for validation" if share else ""
     test = "none" if rows.test is None else whole(len(rows.test))
     source = f" ({rows.source})" if rows.source else ""
     size = f"{whole(len(table.frame))} rows, {whole(len(table.frame.columns))} columns"
@@ -174,7 +181,8 @@ def say_results(net: mlpx.MLP, preprocessing: Preprocessing, rows: Rows, history
         say("no test rows were kept: nothing was measured")
     else:
         measure.report(net, preprocessing, rows.test, "test")
-    speed = whole(round(len(rows.train) * history.epochs / history.seconds))
+    seen = len(rows.train) - math.ceil((validation_share(rows) or 0) * len(rows.train))
+    speed = whole(round(seen * history.epochs / history.seconds))
     epochs = f"{plural(history.epochs, 'epoch')} (best: {history.best_epoch})"
     course = f"{epochs} in {history.seconds:.1f} s, {speed} samples a second"
     say()
