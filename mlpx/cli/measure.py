@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 def report(net: mlpx.Network, preprocessing: Preprocessing, frame: pd.DataFrame, title: str) -> None:
     """Measure a network on rows with a target and write a small table."""
-    X = preprocessing.transform(frame, dtype=models.dtype_name(net), note=note)
+    inputs = preprocessing.transform(frame, dtype=models.dtype_name(net), note=note)
     y = preprocessing.transform_target(frame)
     target = preprocessing.target
     heading = f"{title}, {whole(len(frame))} rows"
     if isinstance(target, ClassTarget):
-        rows = [(heading, "network", f"always {target.majority[:20]}"), *_classification(net, X, y, target)]
+        rows = [(heading, "network", f"always {target.majority[:20]}"), *_classification(net, inputs, y, target)]
     else:
-        rows = [(heading, "network", f"always {figure(target.mean)}"), *_regression(net, X, y, target)]
+        rows = [(heading, "network", f"always {figure(target.mean)}"), *_regression(net, inputs, y, target)]
     say_table(rows)
 
 
-def _classification(net: mlpx.Network, X: Any, y: NDArray[Any], target: ClassTarget) -> list[tuple[str, str, str]]:
+def _classification(net: mlpx.Network, inputs: Any, y: NDArray[Any], target: ClassTarget) -> list[tuple[str, str, str]]:
     everywhere = len(np.unique(y)) == len(target.classes)  # the area under the curve needs every class
     metrics = ("accuracy", "roc_auc") if everywhere else ("accuracy",)
-    values = net.evaluate(X, y, metrics=metrics)
+    values = net.evaluate(inputs, y, metrics=metrics)
     rows = [("accuracy", f"{values['accuracy']:.4f}", f"{np.mean(y == target.majority):.4f}")]
     if everywhere:
         rows.append(("ROC AUC", f"{values['roc_auc']:.4f}", "0.5000"))
     return [*rows, ("cross-entropy", f"{values['loss']:.4f}", "")]
 
 
-def _regression(net: mlpx.Network, X: Any, y: NDArray[Any], target: NumberTarget) -> list[tuple[str, str, str]]:
-    truth, predicted = target.decode(y), target.decode(net.predict(X))
+def _regression(net: mlpx.Network, inputs: Any, y: NDArray[Any], target: NumberTarget) -> list[tuple[str, str, str]]:
+    truth, predicted = target.decode(y), target.decode(net.predict(inputs))
     ours, trivial = errors(truth, predicted), errors(truth, np.full_like(truth, target.mean))
     return [(name, _written(name, ours[name]), _written(name, trivial[name])) for name in ours]
 

@@ -74,14 +74,17 @@ def write_csv(columns: list[Named], output: Path | None) -> None:
 def predict(net: mlpx.Network, preprocessing: Preprocessing | None, frame: pd.DataFrame, *, proba: bool) -> list[Named]:
     """Give the columns to write: the predicted target, and the probability of each class where it is asked for."""
     if preprocessing is None:
-        X, name = numbers_as_they_are(net, frame), "prediction"
+        inputs, name = numbers_as_they_are(net, frame), "prediction"
     else:
-        X, name = preprocessing.transform(frame, dtype=models.dtype_name(net), note=note), preprocessing.target.name
-    outputs = np.asarray(net.predict(X))
+        inputs, name = (
+            preprocessing.transform(frame, dtype=models.dtype_name(net), note=note),
+            preprocessing.target.name,
+        )
+    outputs = np.asarray(net.predict(inputs))
     if not probabilistic(net, preprocessing):
         return decoded(outputs, preprocessing, name, models.dtype_name(net))
     probabilities = [(str(label), outputs[:, i]) for i, label in enumerate(net.classes or ())] if proba else []
-    return [(name, net.predict_labels(X)), *probabilities]
+    return [(name, net.predict_labels(inputs)), *probabilities]
 
 
 def decoded(outputs: NDArray[Any], preprocessing: Preprocessing | None, name: str, dtype: str) -> list[Named]:
@@ -102,8 +105,8 @@ def numbers_as_they_are(net: mlpx.Network, frame: pd.DataFrame) -> NDArray[Any]:
         msg = f"the model holds no description of columns, so their number must fit: {there}"
         raise ValueError(msg)
     note("the model holds no description of columns; taking the columns of numbers as they stand")
-    X = np.stack([to_numbers(frame[name]) for name in names], axis=1)
-    if np.isnan(X).any():
+    inputs = np.stack([to_numbers(frame[name]) for name in names], axis=1)
+    if np.isnan(inputs).any():
         msg = "the model holds no description of columns, so no value may be missing; fill the gaps of the table"
         raise ValueError(msg)
-    return X.astype(models.dtype_name(net))
+    return inputs.astype(models.dtype_name(net))

@@ -143,10 +143,10 @@ def validation_share(rows: Rows) -> float | None:
 
 def fit(net: mlpx.MLP, preprocessing: Preprocessing, rows: Rows, options: argparse.Namespace) -> mlpx.History:
     """Train the network on the training rows."""
-    X = preprocessing.transform(rows.train, dtype=options.dtype, note=note)
+    inputs = preprocessing.transform(rows.train, dtype=options.dtype, note=note)
     y = preprocessing.transform_target(rows.train)
     return net.fit(
-        X,
+        inputs,
         y,
         validation=validation_share(rows),
         epochs=options.epochs,

@@ -184,17 +184,17 @@ def _read_npz(path: Path) -> Table:
 
 def _npz_part(archive: Mapping[str, Any], arrays: Mapping[str, str], suffix: str) -> tuple[pd.DataFrame, bool]:
     """Make a frame of one pair of arrays; the columns are called x0, x1, … and y."""
-    X = archive[arrays[f"x{suffix}"]]
-    if X.ndim == 0 or X.dtype.kind not in "buif":
-        msg = f"`{arrays[f'x{suffix}']}` must be an array of numbers, one row a sample; got {X.dtype}, shape {X.shape}"
+    x = archive[arrays[f"x{suffix}"]]
+    if x.ndim == 0 or x.dtype.kind not in "buif":
+        msg = f"`{arrays[f'x{suffix}']}` must be an array of numbers, one row a sample; got {x.dtype}, shape {x.shape}"
         raise ValueError(msg)
-    one_scale = X.ndim > 2 or X.dtype.kind == "b" or X.dtype == np.uint8
-    X = X.reshape(len(X), -1)
-    X = X.astype(np.uint8) if X.dtype.kind == "b" else X
+    one_scale = x.ndim > 2 or x.dtype.kind == "b" or x.dtype == np.uint8
+    x = x.reshape(len(x), -1)
+    x = x.astype(np.uint8) if x.dtype.kind == "b" else x
     pandas = require("pandas", "reading an npz file")
-    frame = pandas.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+    frame = pandas.DataFrame(x, columns=[f"x{i}" for i in range(x.shape[1])])
     if f"y{suffix}" in arrays:
-        frame["y"] = _npz_target(archive[arrays[f"y{suffix}"]], len(X), arrays[f"y{suffix}"])
+        frame["y"] = _npz_target(archive[arrays[f"y{suffix}"]], len(x), arrays[f"y{suffix}"])
     return frame, one_scale
 
 
