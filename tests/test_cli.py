@@ -282,7 +282,8 @@ def test_a_model_without_columns_takes_the_numbers_as_they_stand(
 def test_evaluate_shows_the_baseline_of_the_training_rows(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     run("evaluate", str(model), "flowers.csv")
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "rows seen in training flatter it" in err
     accuracy, baseline = table_row(out, "accuracy")
     species = pd.read_csv("flowers.csv")["species"]
     assert baseline == pytest.approx(species.value_counts(normalize=True).max(), abs=1e-4)

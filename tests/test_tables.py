@@ -23,6 +23,7 @@ from mlpx.tables import (  # noqa: E402
     NumberColumn,
     NumberTarget,
     Preprocessing,
+    Source,
     infer_task,
     read_table,
 )
@@ -210,7 +211,7 @@ def test_training_rows_become_finite_inputs_and_survive_json(values: list[float 
     frame = pd.DataFrame({"n": pd.Series(values, dtype=float), "t": pd.Series(words, dtype=object)})
     frame["always"] = np.arange(len(values), dtype=float) % 2
     frame["y"] = np.arange(len(values)) + 0.5
-    fitted = Preprocessing.fit(frame, "y")
+    fitted = Preprocessing.fit(frame, "y", source=Source("words", len(values)))
     X = fitted.transform(frame, dtype="float64", note=pytest.fail)
     assert X.shape == (len(values), fitted.width)
     assert np.isfinite(X).all()
@@ -426,6 +427,9 @@ DAMAGES: list[tuple[list[Any], Any]] = [
     (["target", "counts"], [1, -1]),
     (["target", "counts"], [1, 1.5]),
     (["split"], 1),
+    (["source"], "a.csv"),
+    (["source"], {"name": "a", "rows": 0}),
+    (["source"], {"name": 1, "rows": 3}),
 ]
 
 
@@ -447,7 +451,7 @@ json_values = st.recursive(
 )
 
 
-@given(entry=json_values, place=st.sampled_from([None, "version", "columns", "left_out", "target", "split"]))
+@given(entry=json_values, place=st.sampled_from([None, "version", "columns", "left_out", "target", "split", "source"]))
 def test_any_json_is_read_or_refused_with_a_sentence(entry: Any, place: str | None) -> None:
     whole = Preprocessing((NumberColumn("a", 0, 0, 1),), (), NumberTarget("y", 0, 1)).to_dict()
     with contextlib.suppress(ValueError):

@@ -19,8 +19,11 @@ def run(options: argparse.Namespace) -> None:
     if preprocessing is None:
         msg = f"`{options.model}` holds no description of columns, so no target is known; `mlpx train` stores one"
         raise ValueError(msg)
-    frame, source = test_rows(load_table(options.data), preprocessing.split)
+    table = load_table(options.data)
+    frame, source = test_rows(table, preprocessing.split)
     if source:
         note(f"measuring {source}")
+    elif table.source == preprocessing.source:
+        note(f"`{options.data}` looks like the table that the model was trained on; rows seen in training flatter it")
     frame = drop_unlabelled(frame, preprocessing.target.name)
     measure.report(net, preprocessing, frame, Path(options.data).name)

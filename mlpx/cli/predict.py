@@ -76,10 +76,8 @@ def predict(net: mlpx.Network, preprocessing: Preprocessing | None, frame: pd.Da
     if preprocessing is None:
         inputs, name = numbers_as_they_are(net, frame), "prediction"
     else:
-        inputs, name = (
-            preprocessing.transform(frame, dtype=models.dtype_name(net), note=note),
-            preprocessing.target.name,
-        )
+        inputs = preprocessing.transform(frame, dtype=models.dtype_name(net), note=note)
+        name = preprocessing.target.name
     outputs = np.asarray(net.predict(inputs))
     if not probabilistic(net, preprocessing):
         return decoded(outputs, preprocessing, name, models.dtype_name(net))

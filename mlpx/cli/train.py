@@ -90,7 +90,7 @@ def fit_preprocessing(options: argparse.Namespace, table: Table, rows: Rows, tar
     """Learn the columns from the training rows, and see that the test rows can be read by them."""
     drop = dropped_columns(options.drop, table)
     preprocessing = Preprocessing.fit(
-        rows.train, target, task=task, drop=drop, split=options.split, one_scale=table.one_scale
+        rows.train, target, task=task, drop=drop, split=options.split, one_scale=table.one_scale, source=table.source
     )
     if options.class_weight and not isinstance(preprocessing.target, ClassTarget):
         msg = f"`--class-weight` is for classification; predicting `{target}` is a regression"

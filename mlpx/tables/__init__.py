@@ -11,7 +11,7 @@ table with the same columns into the network's inputs, and is a plain dictionary
 pandas is imported when a table is first read or fitted, not before.
 """
 
-from mlpx.tables.columns import CategoryColumn, LeftOut, NumberColumn
+from mlpx.tables.columns import CategoryColumn, LeftOut, NumberColumn, Source
 from mlpx.tables.preprocessing import Preprocessing
 from mlpx.tables.reading import Table, read_table
 from mlpx.tables.targets import ClassTarget, NumberTarget, infer_task
@@ -23,6 +23,7 @@ __all__ = [
     "NumberColumn",
     "NumberTarget",
     "Preprocessing",
+    "Source",
     "Table",
     "infer_task",
     "read_table",

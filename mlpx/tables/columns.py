@@ -81,6 +81,14 @@ class LeftOut:
     width: int = field(default=0, init=False)
 
 
+@dataclass(frozen=True)
+class Source:
+    """The table whose rows were learnt from, by its short name and its number of rows."""
+
+    name: str
+    rows: int
+
+
 Column = NumberColumn | CategoryColumn
 
 

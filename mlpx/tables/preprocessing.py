@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mlpx.tables import stored
-from mlpx.tables.columns import CategoryColumn, Column, LeftOut, NumberColumn, fit_column
+from mlpx.tables.columns import CategoryColumn, Column, LeftOut, NumberColumn, Source, fit_column
 from mlpx.tables.requirements import named, plural, suggestion
 from mlpx.tables.targets import Target, Task, fit_target, infer_task
 
@@ -40,6 +40,8 @@ class Preprocessing:
         The column to predict.
     split : str or None
         The column that told training rows from test rows, if there was one.
+    source : Source or None
+        The table that the training rows came from, if it is known.
 
     Notes
     -----
@@ -53,6 +55,7 @@ class Preprocessing:
     left_out: tuple[LeftOut, ...]
     target: Target
     split: str | None = None
+    source: Source | None = None
 
     @classmethod
     def fit(
@@ -64,6 +67,7 @@ class Preprocessing:
         drop: Collection[str] = (),
         split: str | None = None,
         one_scale: bool = False,
+        source: Source | None = None,
     ) -> Preprocessing:
         """Learn the columns from training rows.
 
@@ -81,6 +85,8 @@ class Preprocessing:
             The column that tells training rows from test rows; left out as well.
         one_scale : bool
             Standardise all numbers by one mean and one scale, as for pixels. Columns of one value are then kept.
+        source : Source, optional
+            The table that the rows come from.
 
         Returns
         -------
@@ -104,7 +110,8 @@ class Preprocessing:
             msg = f"no column is left to predict `{target}` from ({why})"
             raise ValueError(msg)
         chosen = infer_task(frame[target]) if task == "auto" else task
-        return cls(_share_scale(columns) if one_scale else columns, left_out, fit_target(frame[target], chosen), split)
+        shared = _share_scale(columns) if one_scale else columns
+        return cls(shared, left_out, fit_target(frame[target], chosen), split, source)
 
     @property
     def width(self) -> int:
@@ -157,7 +164,7 @@ class Preprocessing:
 
     def to_dict(self) -> dict[str, Any]:
         """Give a dictionary that JSON can hold."""
-        return stored.to_dict(self.columns, self.left_out, self.target, self.split)
+        return stored.to_dict(self.columns, self.left_out, self.target, self.split, self.source)
 
     @classmethod
     def from_dict(cls, entry: object) -> Preprocessing:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpx.tables.columns import Source
 from mlpx.tables.requirements import named, plural, require
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class Table:
     target: str | None = None
     test: pd.DataFrame | None = None
     one_scale: bool = False
+
+    @property
+    def source(self) -> Source:
+        """What tells this table from others."""
+        return Source(self.name, len(self.frame))
 
 
 def read_table(path: str | Path) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mlpx.tables.columns import CategoryColumn, Column, LeftOut, NumberColumn
+from mlpx.tables.columns import CategoryColumn, Column, LeftOut, NumberColumn, Source
 from mlpx.tables.targets import ClassTarget, NumberTarget, Target
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ MOST_INPUTS = 10_000_000
 
 
 def to_dict(
-    columns: Sequence[Column], left_out: Sequence[LeftOut], target: Target, split: str | None
+    columns: Sequence[Column], left_out: Sequence[LeftOut], target: Target, split: str | None, source: Source | None
 ) -> dict[str, Any]:
     """Give the parts of a `Preprocessing` as one dictionary of texts, numbers, lists and dictionaries."""
     return {
@@ -28,10 +28,13 @@ def to_dict(
         "left_out": [{"name": column.name, "reason": column.reason} for column in left_out],
         "target": _target_to_dict(target),
         "split": split,
+        "source": source and {"name": source.name, "rows": source.rows},
     }
 
 
-def from_dict(entry: object) -> tuple[tuple[Column, ...], tuple[LeftOut, ...], Target, str | None]:
+def from_dict(
+    entry: object,
+) -> tuple[tuple[Column, ...], tuple[LeftOut, ...], Target, str | None, Source | None]:
     """Give the parts back, after a look at every one of them.
 
     Raises
@@ -54,7 +57,7 @@ def from_dict(entry: object) -> tuple[tuple[Column, ...], tuple[LeftOut, ...], T
     if not 0 < sum(column.width for column in columns) <= MOST_INPUTS:
         msg = f"the stored preprocessing must describe between 1 and {MOST_INPUTS} inputs"
         raise ValueError(msg)
-    return columns, left_out, target, split
+    return columns, left_out, target, split, _source(entry.get("source"))
 
 
 def _column_to_dict(column: Column) -> dict[str, Any]:
@@ -98,6 +101,16 @@ def _target(item: object) -> Target:
     if len(classes) < 2 or len(counts) != len(classes) or not whole:
         _refuse("target", "counts", "one count for each of at least two classes", counts)
     return ClassTarget(name, classes, tuple(counts))
+
+
+def _source(item: object) -> Source | None:
+    if item is None:
+        return None
+    entry = _dictionary(item, "source")
+    rows = entry.get("rows")
+    if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
+        _refuse("source", "rows", "a whole number from 1 on", rows)
+    return Source(_text(entry, "name", "source"), rows)
 
 
 def _dictionary(item: object, where: str) -> dict[str, Any]:
