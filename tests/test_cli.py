@@ -276,6 +276,32 @@ def test_a_model_without_columns_takes_the_numbers_as_they_stand(
     assert "no description is stored" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("sizes", "output", "y", "header"),
+    [
+        ([1, 3], "softmax", [0, 1, 2], "prediction,0,1,2"),
+        ([1, 1], "sigmoid", ["no", "yes", "no"], "prediction,no,yes"),
+    ],
+)
+def test_models_of_the_library_give_labels_and_probabilities(
+    flowers: Path, capsys: pytest.CaptureFixture[str], sizes: list[int], output: str, y: list[Any], header: str
+) -> None:
+    net = mlpx.MLP(sizes, output=output)
+    net.fit(np.array([[1.0], [2.0], [3.0]]), np.array(y), epochs=1, progress=False)
+    net.save("bare.mlpx")
+    pd.DataFrame({"a": [0.5, 1, 2]}).to_csv("n.csv", index=False)
+    run("predict", "bare.mlpx", "n.csv", "--proba")
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == header
+    rows = [[float(cell) for cell in line.split(",")[1:]] for line in out.splitlines()[1:]]
+    np.testing.assert_allclose(np.sum(rows, axis=1), 1, rtol=1e-5)
+
+
+def test_a_stack_of_networks_is_refused(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mlpx.MLP([3, 2], members=4).save("stack.mlpx")
+    assert "holds a stack of 4 networks" in mistake(capsys, "predict", "stack.mlpx", "flowers.csv")
+
+
 # Evaluate and info
 
 
@@ -342,7 +368,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "file missing": ("train none.csv --target a", "the file `none.csv` does not exist"),
     "no ending": ("train flower", "`flower` is no file and no data set"),
     "data set misspelt": ("train digit", "did you mean `digits`?"),
-    "no target": ("train flowers.csv", "`--target COLUMN` is needed"),
+    "no target": ("train flowers.csv", "`--target COLUMN` must say which"),
     "target missing": (
         "train flowers.csv --target specis",
         "no column `specis` (did you mean `species`?); the",

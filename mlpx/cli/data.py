@@ -48,7 +48,7 @@ def choose_target(table: Table, target: str | None) -> str:
     chosen = target or table.target
     if chosen is None:
         columns = f"the columns are {named(table.frame.columns, most=30)}"
-        msg = f"`--target COLUMN` is needed: which column is to be predicted? {columns}"
+        msg = f"`--target COLUMN` must say which column is to be predicted; {columns}"
         raise ValueError(msg)
     check_columns(table.frame, [chosen])
     return chosen

@@ -13,7 +13,7 @@ import numpy as np
 from mlpx.cli import models
 from mlpx.cli.console import note
 from mlpx.cli.data import load_table
-from mlpx.tables import ClassTarget, NumberTarget, Preprocessing
+from mlpx.tables import NumberTarget, Preprocessing
 from mlpx.tables.columns import kind_of, to_numbers
 from mlpx.tables.requirements import plural
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    import mlpx
+import mlpx
+from mlpx.activations import Activation
 
 Named = tuple[str, Any]  # a column: its name and its values
 
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     """Predict, and write CSV to a file or to standard output."""
     output = choose_output(options)
     net, preprocessing = models.load(options.model, options.backend, options.device)
-    if options.proba and not probabilistic(net, preprocessing):
+    if options.proba and not class_names(net):
         msg = "`--proba` needs a model of classes; this one predicts numbers"
         raise ValueError(msg)
     table = load_table(options.data)
@@ -57,9 +58,13 @@ def choose_output(options: argparse.Namespace) -> Path | None:
     return path
 
 
-def probabilistic(net: mlpx.Network, preprocessing: Preprocessing | None) -> bool:
-    """Tell whether the outputs are the probabilities of classes."""
-    return net.classes is not None if preprocessing is None else isinstance(preprocessing.target, ClassTarget)
+def class_names(net: mlpx.Network) -> list[str]:
+    """Give the names of the classes whose probabilities the network puts out; none where it puts out numbers."""
+    if net.classes is not None:
+        return [str(label) for label in net.classes]
+    last = net.layers[-1]
+    softmax = isinstance(last, mlpx.Dense) and Activation.get(last.activation).name == "softmax"
+    return [str(i) for i in range(models.sizes(net)[-1])] if softmax else []
 
 
 def write_csv(columns: list[Named], output: Path | None) -> None:
@@ -79,9 +84,12 @@ def predict(net: mlpx.Network, preprocessing: Preprocessing | None, frame: pd.Da
         inputs = preprocessing.transform(frame, dtype=models.dtype_name(net), note=note)
         name = preprocessing.target.name
     outputs = np.asarray(net.predict(inputs))
-    if not probabilistic(net, preprocessing):
+    classes = class_names(net)
+    if not classes:
         return decoded(outputs, preprocessing, name, models.dtype_name(net))
-    probabilities = [(str(label), outputs[:, i]) for i, label in enumerate(net.classes or ())] if proba else []
+    if outputs.shape[1] == 1:  # one sigmoid: the probability of the second of two classes
+        outputs = np.concatenate([1 - outputs, outputs], axis=1)
+    probabilities = list(zip(classes, outputs.T, strict=True)) if proba else []
     return [(name, net.predict_labels(inputs)), *probabilities]
 
 
