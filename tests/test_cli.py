@@ -145,6 +145,9 @@ def test_a_model_trained_by_a_split_column_is_measured_on_its_test_rows(
     captured = capsys.readouterr()
     assert table_row(captured.out, "accuracy") == trained
     assert "measuring the rows that `part` calls test" in captured.err
+    pd.read_csv(flowers).assign(part="later").to_csv("later.csv", index=False)
+    run("evaluate", "flowers.mlpx", "later.csv")
+    assert "later.csv, 240 rows" in capsys.readouterr().out
 
 
 def test_npz_of_images_trains_and_is_measured_on_its_own_test_rows(
@@ -160,6 +163,13 @@ def test_npz_of_images_trains_and_is_measured_on_its_own_test_rows(
     captured = capsys.readouterr()
     assert np.mean(np.array(column(captured.out, "y"), dtype=int) == y[60:]) > 0.9
     assert "the 30 test rows" in captured.err
+
+
+def test_a_folder_does_not_hide_a_data_set_of_its_name(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sklearn", reason="the data sets come with scikit-learn")
+    Path("iris").mkdir()
+    run("train", "iris", *QUICK, "--epochs", "1")
+    assert Path("iris.mlpx").is_file()
 
 
 def test_rows_without_a_target_are_counted(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:

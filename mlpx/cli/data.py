@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Fewer training rows than this are too few to give up some of them for validation.
 FEWEST_FOR_VALIDATION = 20
+PARTS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Rows:
 
 def load_table(source: str) -> Table:
     """Read a file, or load the shipped data set of that name; a file of the very name comes first."""
-    if not Path(source).suffix and not Path(source).exists():
+    if not Path(source).suffix and not Path(source).is_file():
         return load_dataset(source) if source in TARGETS else _refuse_name(source)
     return read_table(source)
 
@@ -65,14 +66,18 @@ def drop_unlabelled(frame: pd.DataFrame, target: str) -> pd.DataFrame:
 def split_by_column(frame: pd.DataFrame, column: str) -> Rows:
     """Divide the rows by a column that holds ``train`` and ``test`` and nothing else."""
     check_columns(frame, [column])
-    words = frame[column].astype(str).str.strip().str.lower()
-    others = words[~words.isin(["train", "test"])]
+    words = _words(frame, column)
+    others = words[~words.isin(PARTS)]
     if len(others):
         row, word = others.index[0] + 1, others.iloc[0]
         msg = f"the column `{column}` of `--split` must say train or test in every row; row {row} says {word[:60]!r}"
         raise ValueError(msg)
     test = frame[words == "test"]
     return Rows(frame[words == "train"], test if len(test) else None, f"column {column}")
+
+
+def _words(frame: pd.DataFrame, column: str) -> pd.Series:
+    return frame[column].astype(str).str.strip().str.lower()
 
 
 def split_by_fraction(frame: pd.DataFrame, target: str, fraction: float, seed: int, *, by_class: bool) -> Rows:
@@ -96,12 +101,12 @@ def check_rows(rows: Rows) -> Rows:
     return rows
 
 
-def test_rows(table: Table, split: str | None) -> tuple[pd.DataFrame, str]:
+def rows_to_measure(table: Table, split: str | None) -> tuple[pd.DataFrame, str]:
     """Give the rows to measure a model on: the part kept for testing where the table has one, else all of it."""
     if table.test is not None:
         return table.test, "the test rows of the file"
     if split is not None and split in table.frame.columns:
-        rows = split_by_column(table.frame, split)
-        if rows.test is not None and len(rows.train):
-            return rows.test, f"the rows that `{split}` calls test"
+        words = _words(table.frame, split)
+        if set(words) == set(PARTS):
+            return table.frame[words == "test"], f"the rows that `{split}` calls test"
     return table.frame, ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlpx.cli import measure, models
 from mlpx.cli.console import note
-from mlpx.cli.data import drop_unlabelled, load_table, test_rows
+from mlpx.cli.data import drop_unlabelled, load_table, rows_to_measure
 
 if TYPE_CHECKING:
     import argparse
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> None:
         msg = f"`{options.model}` holds no description of columns, so no target is known; `mlpx train` stores one"
         raise ValueError(msg)
     table = load_table(options.data)
-    frame, source = test_rows(table, preprocessing.split)
+    frame, source = rows_to_measure(table, preprocessing.split)
     if source:
         note(f"measuring {source}")
     elif table.source == preprocessing.source:

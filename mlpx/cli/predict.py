@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import mlpx
+from mlpx.activations import Activation
 from mlpx.cli import models
 from mlpx.cli.console import note
 from mlpx.cli.data import load_table
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from numpy.typing import NDArray
-
-import mlpx
-from mlpx.activations import Activation
 
 Named = tuple[str, Any]  # a column: its name and its values
 
