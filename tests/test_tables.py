@@ -76,6 +76,14 @@ def test_csv_separator_is_found(tmp_path: Path, separator: str) -> None:
     assert read_table(path).frame.columns.tolist() == ["a", "b,;|c", "d"]
 
 
+def test_decimal_commas_are_numbers_where_they_do_not_separate(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a;b;c\n1,5;x,y;2\n-20,25;;3\n;z;4\n")
+    frame = read_table(path).frame
+    np.testing.assert_array_equal(frame["a"], [1.5, -20.25, np.nan])
+    assert frame["b"].tolist()[::2] == ["x,y", "z"]
+
+
 def test_compressed_csv_and_parquet_equal_the_plain_table(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     frame = flowers()

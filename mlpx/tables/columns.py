@@ -68,8 +68,8 @@ class CategoryColumn:
         rows = np.flatnonzero(where >= 0)
         out[:] = 0
         out[rows, where[rows]] = 1
-        for code in codes[where < 0]:
-            unknown["a missing value" if code < 0 else f"`{texts[code]}`"] += 1
+        for code, count in zip(*np.unique(codes[where < 0], return_counts=True), strict=True):
+            unknown["a missing value" if code < 0 else f"`{texts[code]}`"] += int(count)
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,9 @@ def read_table(path: str | Path) -> Table:
     Parameters
     ----------
     path : str or Path
-        A ``.csv`` or ``.csv.gz`` file with a header line (fields separated by comma, semicolon, tab or bar), a
-        ``.parquet`` file, or an ``.npz`` file with the arrays ``X`` and ``y``, or ``x_train``, ``y_train``, ``x_test``
-        and ``y_test``; arrays of images are flattened.
+        A ``.csv`` or ``.csv.gz`` file with a header line (its fields separated by commas, or by semicolons, tabs or
+        bars, and then also with decimal commas), a ``.parquet`` file, or an ``.npz`` file with the arrays ``X`` and
+        ``y``, or ``x_train``, ``y_train``, ``x_test`` and ``y_test``; arrays of images are flattened.
 
     Returns
     -------
@@ -139,12 +139,21 @@ def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> Table:
+    delimiter = _delimiter(path)
+    frame = _parse_csv(path, delimiter)
+    if delimiter != "," and any(_decimal_commas(frame[name]) for name in frame):
+        frame = _parse_csv(path, delimiter, decimal=",")
+    return Table(_stem(path), _tidy(frame))
+
+
+def _parse_csv(path: Path, delimiter: str, decimal: str = ".") -> pd.DataFrame:
     pandas = require("pandas", "reading a CSV file")
     with warnings.catch_warnings():
         warnings.simplefilter("error", pandas.errors.ParserWarning)
-        frame = pandas.read_csv(
+        frame: pd.DataFrame = pandas.read_csv(
             path,
-            sep=_delimiter(path),
+            sep=delimiter,
+            decimal=decimal,
             compression="gzip" if _ending(path) == ".csv.gz" else None,
             keep_default_na=False,
             na_values=list(MISSING),
@@ -152,7 +161,15 @@ def _read_csv(path: Path) -> Table:
             low_memory=False,  # else one column may come in chunks of different types
             index_col=False,  # else rows with one field too many would push every value into the next column
         )
-    return Table(_stem(path), _tidy(frame))
+    return frame
+
+
+def _decimal_commas(column: pd.Series) -> bool:
+    """Tell whether a column holds numbers such as ``1,5``, as spreadsheets write them in many countries."""
+    texts = column.dropna()
+    if texts.dtype.kind in "biufc" or not len(texts):
+        return False
+    return bool(texts.astype(str).str.fullmatch(r"[-+]?\d+(,\d+)?").all())
 
 
 def _delimiter(path: Path) -> str:
