@@ -455,8 +455,12 @@ def test_ctrl_c_in_training_keeps_the_best_model(
     original = mlpx.MLP.fit
 
     def interrupted(self: Any, *arguments: Any, **options: Any) -> Any:
-        threading.Timer(0.5, interrupt_main).start()
-        return original(self, *arguments, **options)
+        timer = threading.Timer(0.5, interrupt_main)
+        timer.start()
+        try:
+            return original(self, *arguments, **options)
+        finally:
+            timer.cancel()
 
     monkeypatch.setattr(mlpx.MLP, "fit", interrupted)
     run("train", "flowers.csv", "--target", "species", "--epochs", "1000000", "--patience", "1000000", "--quiet")
