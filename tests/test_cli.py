@@ -75,7 +75,7 @@ def mistake(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def process(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     """Start the command as a process of its own."""
     here = str(Path(mlpx.__file__).parents[1])
-    environment = os.environ | {"PYTHONPATH": here, "MPLBACKEND": "agg"}
+    environment = os.environ | {"PYTHONPATH": here}
     command = [sys.executable, "-m", "mlpx", *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **options
