@@ -37,10 +37,10 @@ def target(preprocessing: Preprocessing) -> str:
 
 def network(net: mlpx.Network) -> str:
     """Tell the network's layers, size and place."""
-    sizes = "-".join(str(size) for size in models.sizes(net))
+    sizes = "-".join(str(size) for size in net.sizes)
     dense = [layer for layer in net.layers if isinstance(layer, mlpx.Dense)]
     activations = ", ".join(dict.fromkeys(Activation.get(layer.activation).name for layer in dense))
-    place = f"{models.dtype_name(net)}, {net.backend.name} on {net.backend.device_name}"
+    place = f"{net.dtype_name}, {net.backend.name} on {net.backend.device_name}"
     return f"{sizes}, {activations}, {whole(net.n_parameters)} parameters, {place}"
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def report(net: mlpx.Network, preprocessing: Preprocessing, frame: pd.DataFrame, title: str) -> None:
     """Measure a network on rows with a target and write a small table."""
-    inputs = preprocessing.transform(frame, dtype=models.dtype_name(net), note=note)
+    inputs = preprocessing.transform(frame, dtype=net.dtype_name, note=note)
     y = preprocessing.transform_target(frame)
     target = preprocessing.target
     heading = f"{title}, {whole(len(frame))} rows"

@@ -49,20 +49,9 @@ def load(path: str, backend: str | None, device: str | None) -> tuple[mlpx.Netwo
     return net, preprocessing
 
 
-def sizes(net: mlpx.Network) -> list[int]:
-    """Give the units of the input and of every dense layer."""
-    dense = [layer for layer in net.layers if isinstance(layer, mlpx.Dense)]
-    return [dense[0].fan_in, *(layer.fan_out for layer in dense)]
-
-
-def dtype_name(net: mlpx.Network) -> str:
-    """Give the name of the type that the network computes in."""
-    return str(mlpx.to_numpy(net.weights[0]).dtype)
-
-
 def _check_fit(net: mlpx.Network, preprocessing: Preprocessing) -> None:
     """Refuse a file whose columns and network do not belong together."""
-    inputs, *_, outputs = sizes(net)
+    inputs, *_, outputs = net.sizes
     wanted = f"{plural(preprocessing.width, 'input')} and {plural(preprocessing.target.width, 'output')}"
     if (inputs, outputs) != (preprocessing.width, preprocessing.target.width):
         msg = f"the model file is damaged: its columns ask for {wanted}, its network has {inputs} and {outputs}"

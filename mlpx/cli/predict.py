@@ -63,7 +63,7 @@ def class_names(net: mlpx.Network) -> list[str]:
         return [str(label) for label in net.classes]
     last = net.layers[-1]
     softmax = isinstance(last, mlpx.Dense) and Activation.get(last.activation).name == "softmax"
-    return [str(i) for i in range(models.sizes(net)[-1])] if softmax else []
+    return [str(i) for i in range(net.sizes[-1])] if softmax else []
 
 
 def write_csv(columns: list[Named], output: Path | None) -> None:
@@ -80,12 +80,12 @@ def predict(net: mlpx.Network, preprocessing: Preprocessing | None, frame: pd.Da
     if preprocessing is None:
         inputs, name = numbers_as_they_are(net, frame), "prediction"
     else:
-        inputs = preprocessing.transform(frame, dtype=models.dtype_name(net), note=note)
+        inputs = preprocessing.transform(frame, dtype=net.dtype_name, note=note)
         name = preprocessing.target.name
     outputs = np.asarray(net.predict(inputs))
     classes = class_names(net)
     if not classes:
-        return decoded(outputs, preprocessing, name, models.dtype_name(net))
+        return decoded(outputs, preprocessing, name, net.dtype_name)
     if outputs.shape[1] == 1:  # one sigmoid: the probability of the second of two classes
         outputs = np.concatenate([1 - outputs, outputs], axis=1)
     probabilities = list(zip(classes, outputs.T, strict=True)) if proba else []
@@ -104,7 +104,7 @@ def decoded(outputs: NDArray[Any], preprocessing: Preprocessing | None, name: st
 def numbers_as_they_are(net: mlpx.Network, frame: pd.DataFrame) -> NDArray[Any]:
     """Take the columns of numbers for a model that was saved without a description of columns."""
     names = [name for name in frame.columns if kind_of(frame[name]) == "number"]
-    wanted = models.sizes(net)[0]
+    wanted = net.sizes[0]
     if len(names) != wanted:
         there = f"the model has {plural(wanted, 'input')} and the table {plural(len(names), 'column')} of numbers"
         msg = f"the model holds no description of columns, so their number must fit: {there}"
@@ -114,4 +114,4 @@ def numbers_as_they_are(net: mlpx.Network, frame: pd.DataFrame) -> NDArray[Any]:
     if np.isnan(inputs).any():
         msg = "the model holds no description of columns, so no value may be missing; fill the gaps of the table"
         raise ValueError(msg)
-    return inputs.astype(models.dtype_name(net))
+    return inputs.astype(net.dtype_name)
