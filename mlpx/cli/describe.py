@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mlpx
 from mlpx.activations import Activation
-from mlpx.cli import models
 from mlpx.cli.console import figure, listed, whole
 from mlpx.tables import CategoryColumn, NumberColumn, NumberTarget, Preprocessing
 

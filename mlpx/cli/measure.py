@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpx.cli import models
 from mlpx.cli.console import figure, note, say_table, whole
 from mlpx.tables import ClassTarget, NumberTarget, Preprocessing
 
