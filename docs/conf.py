@@ -6,7 +6,7 @@ import mlpx
 
 project = "mlpx"
 author = "The mlpx developers"
-copyright = "The mlpx developers"  # noqa: A001 - Sphinx's name
+copyright = "The mlpx developers"
 version = release = mlpx.__version__
 
 extensions = [
