@@ -39,7 +39,10 @@ html_title = "mlpx"
 html_static_path = ["_static"]
 html_css_files = ["mlpx.css"]
 html_show_sourcelink = False
+# pages without a section of their own have nothing to show at the left
+html_sidebars = {page: [] for page in ("quickstart", "worked-example", "differences", "random-numbers", "limitations")}
 html_theme_options = {
+    "header_links_before_dropdown": 5,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": True,
