@@ -297,7 +297,9 @@ _SELU_GAMMA = 1.6732632423543772
 
 @dataclass(frozen=True)
 class selu(Activation):
-    """``f(z) = lambda elu(z; gamma)`` with the constants that keep mean 0 and variance 1 [1]_.
+    """``f(z) = lambda elu(z; gamma)`` with the constants that keep mean 0 and variance 1.
+
+    Source: [1]_.
 
     References
     ----------
@@ -354,7 +356,9 @@ class swish(Activation):
 
 @dataclass(frozen=True)
 class gelu(Activation):
-    """``f(z) = z Phi(z)`` with the normal distribution function Phi; ``f' = Phi(z) + z phi(z)`` [1]_.
+    """``f(z) = z Phi(z)`` with the normal distribution function Phi; ``f' = Phi(z) + z phi(z)``.
+
+    Source: [1]_.
 
     Parameters
     ----------

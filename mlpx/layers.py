@@ -214,7 +214,9 @@ class DropoutGradients(NamedTuple):
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """In training, zero each element with some probability and scale the kept ones; else the identity [1]_.
+    """In training, zero each element with some probability and scale the kept ones; else the identity.
+
+    Source: [1]_.
 
     Parameters
     ----------

@@ -110,7 +110,9 @@ class absolute_error(Loss):
 
 @dataclass(frozen=True)
 class huber(Loss):
-    """With ``r = y_hat - y`` the sum over k of ``r²/2`` for ``|r| <= delta``, else ``delta (|r| - delta/2)`` [1]_.
+    """With ``r = y_hat - y`` the sum over k of ``r²/2`` for ``|r| <= delta``, else ``delta (|r| - delta/2)``.
+
+    Source: [1]_.
 
     Parameters
     ----------

@@ -148,7 +148,9 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """``m <- b1 m + (1-b1) g``, ``v <- b2 v + (1-b2) g²``, ``w <- w - alpha m^ / (sqrt(v^) + epsilon)`` [1]_.
+    """``m <- b1 m + (1-b1) g``, ``v <- b2 v + (1-b2) g²``, ``w <- w - alpha m^ / (sqrt(v^) + epsilon)``.
+
+    Source: [1]_.
 
     ``m^ = m / (1 - b1^t)`` and ``v^ = v / (1 - b2^t)`` correct for the start at zero.
 
@@ -202,7 +204,9 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay, ``w <- w - alpha (m^ / (sqrt(v^) + epsilon) + lambda w)`` [1]_.
+    """Adam with decoupled weight decay, ``w <- w - alpha (m^ / (sqrt(v^) + epsilon) + lambda w)``.
+
+    Source: [1]_.
 
     The decay acts on weights, not on biases. The network's `l2` is another thing: it stays in the gradient.
 
@@ -239,7 +243,9 @@ class AdamW(Adam):
 
 @dataclass(frozen=True)
 class RMSProp(Optimizer):
-    """``v <- rho v + (1-rho) g²``, ``w <- w - alpha g / (sqrt(v) + epsilon)`` [1]_.
+    """``v <- rho v + (1-rho) g²``, ``w <- w - alpha g / (sqrt(v) + epsilon)``.
+
+    Source: [1]_.
 
     With momentum ``u <- mu u - alpha g / (sqrt(v) + epsilon)``, ``w <- w + u``.
 

@@ -162,7 +162,9 @@ class InverseScaling(Schedule):
 
 @dataclass(frozen=True)
 class WarmupCosine(Schedule):
-    """``alpha t / T_w`` up to step T_w, then half a cosine down to the minimum at step T, then the minimum [1]_.
+    """``alpha t / T_w`` up to step T_w, then half a cosine down to the minimum at step T, then the minimum.
+
+    Source: [1]_.
 
     Parameters
     ----------
@@ -203,7 +205,9 @@ class WarmupCosine(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up along half a cosine, then down along another, the two-phase form of PyTorch's ``OneCycleLR`` [1]_.
+    """Up along half a cosine, then down along another, the two-phase form of PyTorch's ``OneCycleLR``.
+
+    Source: [1]_.
 
     From ``alpha / start_divisor`` up to ``alpha``, then down to ``alpha / (start_divisor * end_divisor)``. The momentum
     stays as it is.
