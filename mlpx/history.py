@@ -22,9 +22,9 @@ class History(Mapping[str, list[Any]]):
     best_epoch : int or list of int
         Epoch (from 1) of the best monitored score; 0 where there was none.
     monitor : str
-        The column that was watched.
+        The column that was watched, such as ``"validation_loss"``.
     stopped : str
-        Why training ended: ``"epochs"``, ``"patience"``, ``"interrupted"`` or ``"callback"``.
+        Why training ended: ``"epochs"`` (all were made), ``"patience"``, ``"interrupted"`` or ``"callback"``.
     seconds : float
         Wall-clock time.
 

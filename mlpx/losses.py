@@ -229,6 +229,11 @@ class cross_entropy(Loss):
 def get(loss: str | Loss) -> Loss:
     """Return a loss from its name, or as it is.
 
+    Parameters
+    ----------
+    loss : str or Loss
+        A name of this module, or an object with its parameters.
+
     Raises
     ------
     ValueError

@@ -46,6 +46,7 @@ class Network:
         sigmoid, ``"poisson"`` to exp, else ``"squared_error"``. See `mlpx.losses`.
     l2 : float or sequence of float
         Lambda of the penalty ``lambda/2 * sum of squared weights`` that is added to the mean loss; biases are free.
+        With a stack also one number a member.
     dtype : {"float32", "float64"}
         What the network computes in.
     seed : int or sequence of int
@@ -190,7 +191,15 @@ class Network:
         Raises
         ------
         ValueError
-            Where number or shapes do not fit; then nothing is changed.
+            Where number or shapes do not fit, or a number is not finite; then nothing is changed.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> net = mlpx.MLP([2, 1], output="linear")
+        >>> net.set_weights([[[1.0], [2.0]]], [[0.5]])
+        >>> net.predict([[10.0, 1.0]])
+        array([[12.5]], dtype=float32)
         """
         dense = [self._dense(i) for i in self.architecture.dense]
         for name, given in (("weights", weights), ("biases", biases)):
@@ -216,6 +225,13 @@ class Network:
         ----------
         index : int
             From 0; negative numbers count from the end.
+
+        Raises
+        ------
+        ValueError
+            For a network that is no stack.
+        IndexError
+            For a member that there is not.
 
         Examples
         --------
@@ -372,7 +388,8 @@ class Network:
             strings; for one sigmoid 0 and 1 or two labels. With a stack and a three-dimensional `X` also one more axis
             in front.
         validation : float, tuple or None
-            A fraction of the rows to hold out, or ``(X, y)`` or ``(X, y, sample_weight)``.
+            A fraction of the rows to hold out (rounded up; drawn at random, the last rows if not `shuffle`), or
+            ``(X, y)`` or ``(X, y, sample_weight)``.
         epochs : int
             Passes through the rows.
         batch_size : int
@@ -561,6 +578,19 @@ class Network:
         -------
         array of shape (N,), with a stack (S, N); several sigmoids: one more axis of K
             The labels that `fit` saw, as a NumPy array; where it saw class indices, integers in the library of `X`.
+
+        Raises
+        ------
+        ValueError
+            For an output that is neither softmax nor sigmoid.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> net = mlpx.MLP([1, 1], output="sigmoid")
+        >>> net.set_weights([[[1.0]]], [[0.0]])
+        >>> net.predict_labels([[-2.0], [2.0]])
+        array([0, 1])
         """
         ops, output = self.backend, self.architecture.output
         with ops.context():
@@ -593,7 +623,16 @@ class Network:
         Returns
         -------
         dict
-            Numbers by name; with a stack NumPy arrays of shape (S,).
+            Numbers by name: ``"loss"``, the mean over the samples, and the metrics; with a stack NumPy arrays of
+            shape (S,).
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> net = mlpx.MLP([1, 1], output="linear")
+        >>> net.set_weights([[[1.0]]], [[0.0]])
+        >>> net.evaluate([[1.0], [3.0]], [1.0, 1.0], metrics=["mae", "rmse"])["mae"]
+        1.0
         """
         output = self.architecture.output
         if metrics is None:
@@ -623,6 +662,16 @@ class Network:
         ------
         ValueError
             For an activation made by `mlpx.activations.custom`, which no file can hold.
+        OSError
+            Where the file cannot be written; an existing one is then as it was.
+
+        Examples
+        --------
+        >>> import mlpx, pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.mlpx"
+        >>> mlpx.MLP([2, 3, 1], output="linear").save(path)
+        >>> path.exists()
+        True
         """
         from mlpx.persistence import save
 

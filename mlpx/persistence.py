@@ -109,6 +109,8 @@ def load(path: str | os.PathLike[str], backend: str | Backend | None = None, dev
         Where there is no such file.
     ModelFileError
         For a file that is broken, truncated, of another kind or of a later version.
+    BackendUnavailableError
+        For a backend that is not there.
 
     Examples
     --------
