@@ -13,6 +13,7 @@ import mlpx
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(p for p in ROOT.glob("docs/**/*.md") if "_build" not in p.parts)])
+API = sorted(ROOT.glob("docs/api/*.md"))
 BLOCK = re.compile(r"^(?P<fence>```+)python[^\n]*\n(?P<code>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL)
 MODULES = [m.name for m in pkgutil.walk_packages(mlpx.__path__, "mlpx.") if not m.name.endswith("__main__")]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -72,3 +73,30 @@ def test_docstrings(name: str) -> None:
     tests = [test for test in doctest.DocTestFinder().find(module, name) if test.examples]
     for test in tests:
         run_examples(test)
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """The API pages list what `__all__` lists."""
+    listed = set(
+        re.findall(
+            r"^ *(?:\.\. [\w:]+:: )?([\w.]+)$",
+            "\n".join(page.read_text(encoding="utf-8") for page in API),
+            re.MULTILINE,
+        )
+    )
+    names = {name.rpartition(".")[2] for name in listed}
+    modules = [mlpx.activations, mlpx.initializers, mlpx.losses, mlpx.metrics, mlpx.optimizers, mlpx.schedules]
+    public = {*mlpx.__all__, *(name for module in modules for name in module.__all__)}
+    assert sorted(public - names) == []
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate", "info"])
+def test_every_option_is_in_the_guide(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page on the command line names every option that ``--help`` shows."""
+    from mlpx.cli import main
+
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = set(re.findall(r"--[a-z][a-z0-9-]+", capsys.readouterr().out))
+    text = (ROOT / "docs/guide/command-line.md").read_text(encoding="utf-8")
+    assert sorted(option for option in shown if option not in text) == []
