@@ -32,6 +32,7 @@ autodoc_typehints = "none"  # the docstrings say types, shapes and units
 autodoc_class_signature = "mixed"
 autosummary_generate = False
 numpydoc_class_members_toctree = False
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 
 html_theme = "pydata_sphinx_theme"
