@@ -40,7 +40,8 @@ class Trace(NamedTuple):
     layers : tuple
         What each layer saved, in the order of ``net.layers``; for `Dense` the fields ``x``, ``z``, ``y``.
     a : list of array
-        ``a[0]`` is the input, ``a[i + 1]`` the activation of the i-th dense layer, ``a[-1]`` the outputs.
+        ``a[0]`` is the input, ``a[i + 1]`` the activation of the i-th dense layer, ``a[-1]`` the outputs. Where dropout
+        acts these are the values before it; what went into a dense layer is its ``x`` in `layers`.
     z : list of array
         ``z[i]`` is the net input of the i-th dense layer.
     """
