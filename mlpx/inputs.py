@@ -330,7 +330,8 @@ def class_weights(
         index = index[..., 0] if output.units == 1 else np.argmax(index, axis=-1)
     count = max(output.units, 2)
     if class_weight == "balanced":
-        by_member = [_balanced((index if index.ndim == 1 else index[s])[r], count) for s, r in enumerate(rows)]
+        own_rows = list(rows) * (len(index) if index.ndim == 2 and len(rows) == 1 else 1)
+        by_member = [_balanced((index if index.ndim == 1 else index[s])[r], count) for s, r in enumerate(own_rows)]
     else:
         by_member = [_class_table(class_weight, count, classes)]
     tables = np.stack(by_member)
