@@ -111,7 +111,7 @@ def test_threads_with_backends_of_their_own_do_not_disturb_each_other() -> None:
                 net.fit(X, Y, epochs=3, batch_size=7, validation=0.2)
                 barrier.wait(timeout=60)
                 results[position] = (net.backend.name, mlpx.get_backend().name, parameters(net))
-        except Exception as error:  # noqa: BLE001 - to be shown by the main thread
+        except Exception as error:
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=pair) for pair in enumerate(names)]
