@@ -9,8 +9,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, cast
 
-from mlpx import callbacks as _callbacks
 from mlpx import activations, inputs, optimizers
+from mlpx import callbacks as _callbacks
 from mlpx import metrics as _metrics
 from mlpx._checks import check_choice, check_count, check_flag, check_members, check_number, check_numbers, member_of
 from mlpx._typing import Array, DType, Formula, Numbers
