@@ -388,7 +388,7 @@ def _class_table(class_weight: Any, count: int, classes: tuple[Any, ...] | None)
 def like(result: Array, ops: Backend, original: Any) -> Array:
     """Return a result in the library, and on the device, of what the user gave; NumPy for lists and tables."""
     cls = library_of(original)
-    if cls is None or cls.name == "numpy":
+    if cls is None or cls is library_of(np.empty(0)):
         return ops.to_numpy(result)
     if cls is type(ops) and ops.array_device(original) == ops.device_name:
         return result
