@@ -547,7 +547,7 @@ class Network:
         n = x.shape[-2]
         if n <= _CHUNK:
             return run(self.vector, x)
-        parts = [run(self.vector, x[..., start : start + _CHUNK, :]) for start in range(0, n, _CHUNK)]
+        parts = [run(self.vector, x[..., start : min(start + _CHUNK, n), :]) for start in range(0, n, _CHUNK)]
         return self.backend.xp.concat(parts, axis=-2)
 
     def predict_labels(self, X: Any) -> Array:
