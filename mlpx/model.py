@@ -167,6 +167,14 @@ class Network:
     def _dense(self, position: int) -> Dense:
         return cast("Dense", self.architecture.layers[position])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the parameters as host data: a JAX array of float64 would come back as float32."""
+        return {**self.__dict__, "vector": to_numpy(self.vector)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._set_vector(state["vector"])
+
     def __repr__(self) -> str:
         widths = [str(self.architecture.widths[0])]
         for layer in self.layers:
