@@ -389,7 +389,7 @@ def like(result: Array, ops: Backend, original: Any) -> Array:
     """Return a result in the library, and on the device, of what the user gave; NumPy for lists and tables."""
     cls = library_of(original)
     if cls is None or cls is library_of(np.empty(0)):
-        return ops.to_numpy(result)
+        return np.require(ops.to_numpy(result), requirements="W")  # JAX's memory may not be written to
     if cls is type(ops) and ops.array_device(original) == ops.device_name:
         return result
     target = make_backend(cls.name)
