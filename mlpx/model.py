@@ -203,15 +203,16 @@ class Network:
         """
         dense = [self._dense(i) for i in self.architecture.dense]
         for name, given in (("weights", weights), ("biases", biases)):
-            if len(given) != len(dense):
-                msg = f"`{name}` must hold one array for each of the {len(dense)} dense layers, got {len(given)}."
+            if not hasattr(given, "__len__") or len(given) != len(dense):
+                came = f"{len(given)}" if hasattr(given, "__len__") else repr(given)
+                msg = f"`{name}` must hold one array for each of the {len(dense)} dense layers, got {came}."
                 raise ValueError(msg)
         stack = () if self.members is None else (self.members,)
         blocks = []
         for i, (layer, w, b) in enumerate(zip(dense, weights, biases, strict=True)):
-            rows = [_parameter(w, (*stack, layer.fan_in, layer.fan_out), f"weights[{i}]")]
+            rows = [_parameter(w, (*stack, layer.fan_in, layer.fan_out), self.dtype_name, f"weights[{i}]")]
             if layer.bias:
-                rows.append(_parameter(b, (*stack, layer.fan_out), f"biases[{i}]")[..., None, :])
+                rows.append(_parameter(b, (*stack, layer.fan_out), self.dtype_name, f"biases[{i}]")[..., None, :])
             elif b is not None:
                 msg = f"`biases[{i}]` must be None, since that layer has no bias."
                 raise ValueError(msg)
@@ -236,6 +237,9 @@ class Network:
         if self.members is None:
             msg = "`member` is for stacks, but `members` is None."
             raise ValueError(msg)
+        if not hasattr(index, "__index__"):
+            msg = f"`index` must be a whole number, got {index!r}."
+            raise TypeError(msg)
         if not -self.members <= index < self.members:
             msg = f"`index` must be from 0 to {self.members - 1}, got {index}."
             raise IndexError(msg)
@@ -737,14 +741,20 @@ def _check_seed(seed: Any) -> int:
     return value
 
 
-def _parameter(value: Any, shape: tuple[int, ...], name: str) -> Array:
-    array = None if value is None else to_numpy(value)
-    if array is None or tuple(array.shape) != shape:
-        came = "None" if array is None else str(tuple(array.shape))
+def _parameter(value: Any, shape: tuple[int, ...], dtype: str, name: str) -> Array:
+    """Return weights or biases that a user gave, as a host array, checked."""
+    try:
+        array = to_numpy(value)
+    except (ValueError, TypeError) as error:
+        msg = f"`{name}` must be an array of numbers; it cannot be made one ({error})."
+        raise ValueError(msg) from error
+    if tuple(array.shape) != shape:
+        came = "None" if value is None else str(tuple(array.shape))
         msg = f"`{name}` must have the shape {shape}, got {came}."
         raise ValueError(msg)
-    if not hxp.isdtype(array.dtype, ("integral", "real floating")) or not hxp.all(hxp.isfinite(array)):
-        msg = f"`{name}` must hold finite real numbers (dtype {array.dtype})."
+    numbers = hxp.isdtype(array.dtype, ("integral", "real floating"))
+    if not numbers or not hxp.all(hxp.abs(array) <= hxp.finfo(getattr(hxp, dtype)).max):
+        msg = f"`{name}` must hold real numbers that are finite in {dtype} (dtype {array.dtype})."
         raise ValueError(msg)
     return array
 
