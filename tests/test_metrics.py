@@ -101,6 +101,17 @@ def test_each_member_has_its_own_area(backend: Backend) -> None:
         assert_allclose(history["validation_roc_auc"][0][i], expected, rtol=1e-12)
 
 
+def test_more_rows_than_are_computed_at_once_have_one_score(backend: Backend) -> None:
+    net, rows = make("softmax", backend, members=2), np.tile(np.arange(N), 160)
+    w = RNG.uniform(size=(2, len(rows)))
+    names = ("accuracy", "roc_auc")
+    values = net.evaluate(X[rows], TARGETS["softmax"][rows], metrics=names, sample_weight=w)
+    for i, p in enumerate(net.predict(X)):
+        for name in names:
+            expected = SCORES[name]("softmax", TARGETS["softmax"][rows], p[rows], w[i])
+            assert_allclose(values[name][i], expected, rtol=1e-11)
+
+
 def test_tied_scores_count_one_half(backend: Backend) -> None:
     net, x = make("sigmoid", backend), np.round(X[:, :1]) @ np.ones((1, 4))
     y, w = TARGETS["sigmoid"], WEIGHTS["weighted"]

@@ -55,6 +55,8 @@ CASES: dict[str, Callable[[Pick], tuple[dict, dict]]] = {
         {"X": i(X_EACH), "y": i(Y_EACH), "subsets": i(SUBSETS), "class_weight": "balanced"},
     ),
     "rows of one hot": lambda i: ({}, {"X": i(X_EACH), "y": i(np.eye(3)[Y_EACH]), "validation": 0.25}),
+    "targets beside shared features": lambda i: ({}, {"y": i(np.eye(3)[Y_EACH])}),
+    "validation by member": lambda i: ({}, {"validation": (i(X_EACH), i(Y_EACH)), "patience": 1, "epochs": 6}),
     "balanced classes": lambda i: ({}, {"X": i(X_EACH), "y": i(Y_EACH), "class_weight": "balanced"}),
     "sample weights": lambda i: ({}, {"sample_weight": i(WEIGHTS), "validation": 0.25, "metrics": "accuracy"}),
     "patience": lambda i: (
