@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, cast
 
+from mlpx import activations, inputs, optimizers
 from mlpx import callbacks as _callbacks
-from mlpx import inputs, optimizers
 from mlpx import metrics as _metrics
-from mlpx._checks import check_choice, check_count, check_members, check_number, check_numbers, member_of
+from mlpx._checks import check_choice, check_count, check_flag, check_members, check_number, check_numbers, member_of
 from mlpx._typing import Array, DType, Formula, Numbers
 from mlpx.activations import Activation
 from mlpx.backends import Backend, get_backend, to_numpy
@@ -167,6 +168,14 @@ class Network:
     def _dense(self, position: int) -> Dense:
         return cast("Dense", self.architecture.layers[position])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the parameters as host data: a JAX array of float64 would come back as float32."""
+        return {**self.__dict__, "vector": to_numpy(self.vector)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._set_vector(state["vector"])
+
     def __repr__(self) -> str:
         widths = [str(self.architecture.widths[0])]
         for layer in self.layers:
@@ -203,15 +212,16 @@ class Network:
         """
         dense = [self._dense(i) for i in self.architecture.dense]
         for name, given in (("weights", weights), ("biases", biases)):
-            if len(given) != len(dense):
-                msg = f"`{name}` must hold one array for each of the {len(dense)} dense layers, got {len(given)}."
+            if not hasattr(given, "__len__") or len(given) != len(dense):
+                came = f"{len(given)}" if hasattr(given, "__len__") else repr(given)
+                msg = f"`{name}` must hold one array for each of the {len(dense)} dense layers, got {came}."
                 raise ValueError(msg)
         stack = () if self.members is None else (self.members,)
         blocks = []
         for i, (layer, w, b) in enumerate(zip(dense, weights, biases, strict=True)):
-            rows = [_parameter(w, (*stack, layer.fan_in, layer.fan_out), f"weights[{i}]")]
+            rows = [_parameter(w, (*stack, layer.fan_in, layer.fan_out), self.dtype_name, f"weights[{i}]")]
             if layer.bias:
-                rows.append(_parameter(b, (*stack, layer.fan_out), f"biases[{i}]")[..., None, :])
+                rows.append(_parameter(b, (*stack, layer.fan_out), self.dtype_name, f"biases[{i}]")[..., None, :])
             elif b is not None:
                 msg = f"`biases[{i}]` must be None, since that layer has no bias."
                 raise ValueError(msg)
@@ -243,6 +253,9 @@ class Network:
         if self.members is None:
             msg = "`member` is for stacks, but `members` is None."
             raise ValueError(msg)
+        if not hasattr(index, "__index__"):
+            msg = f"`index` must be a whole number, got {index!r}."
+            raise TypeError(msg)
         if not -self.members <= index < self.members:
             msg = f"`index` must be from 0 to {self.members - 1}, got {index}."
             raise IndexError(msg)
@@ -459,10 +472,10 @@ class Network:
             monitor=monitor,
             patience=None if patience is None else check_count("patience", patience),
             clip_norm=None if clip_norm is None else check_numbers("clip_norm", clip_norm, above=0),
-            shuffle=shuffle,
-            shared_order=shared_order,
+            shuffle=check_flag("shuffle", shuffle),
+            shared_order=check_flag("shared_order", shared_order),
             callbacks=_callbacks.get(callbacks),
-            progress=progress,
+            progress=check_flag("progress", progress),
         )
         settings.optimizer.check_stack(self.members)
         if settings.clip_norm is not None:
@@ -495,7 +508,7 @@ class Network:
         weight = inputs.sample_weights(sample_weight, n, self.members)
         rows = choose_rows(n, subsets, self.members)
         held_out: Sample | None = None
-        if isinstance(validation, (int, float)):
+        if isinstance(validation, Real):
             fraction = check_number("validation", validation, above=0, below=1)
             shared = settings.shared_order
             rows, rows_out = split_rows(
@@ -563,7 +576,7 @@ class Network:
         n = x.shape[-2]
         if n <= _CHUNK:
             return run(self.vector, x)
-        parts = [run(self.vector, x[..., start : start + _CHUNK, :]) for start in range(0, n, _CHUNK)]
+        parts = [run(self.vector, x[..., start : min(start + _CHUNK, n), :]) for start in range(0, n, _CHUNK)]
         return self.backend.xp.concat(parts, axis=-2)
 
     def predict_labels(self, X: Any) -> Array:
@@ -721,6 +734,7 @@ class MLP(Network):
         device: str | None = None,
         precision: None = None,
     ) -> None:
+        check_members("dropout", check_numbers("dropout", dropout), members)
         super().__init__(
             _mlp_layers(sizes, activation, output, dropout, initializer),
             loss=loss,
@@ -740,6 +754,10 @@ def _mlp_layers(sizes: Any, activation: Any, output: Any, dropout: Any, initiali
         raise ValueError(msg)
     units = [check_count(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
     hidden = len(units) - 2
+    try:
+        output = activations.get(output)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("`activation`", "`output`")) from None
     several = isinstance(activation, (list, tuple))
     functions = list(activation) if several else [activation] * hidden
     if len(functions) != hidden:
@@ -772,21 +790,27 @@ def _check_seed(seed: Any) -> int:
     return value
 
 
-def _parameter(value: Any, shape: tuple[int, ...], name: str) -> Array:
-    array = None if value is None else to_numpy(value)
-    if array is None or tuple(array.shape) != shape:
-        came = "None" if array is None else str(tuple(array.shape))
+def _parameter(value: Any, shape: tuple[int, ...], dtype: str, name: str) -> Array:
+    """Return weights or biases that a user gave, as a host array, checked."""
+    try:
+        array = to_numpy(value)
+    except (ValueError, TypeError) as error:
+        msg = f"`{name}` must be an array of numbers; it cannot be made one ({error})."
+        raise ValueError(msg) from error
+    if tuple(array.shape) != shape:
+        came = "None" if value is None else str(tuple(array.shape))
         msg = f"`{name}` must have the shape {shape}, got {came}."
         raise ValueError(msg)
-    if not hxp.isdtype(array.dtype, ("integral", "real floating")) or not hxp.all(hxp.isfinite(array)):
-        msg = f"`{name}` must hold finite real numbers (dtype {array.dtype})."
+    numbers = hxp.isdtype(array.dtype, ("integral", "real floating"))
+    if not numbers or not hxp.all(hxp.abs(array) <= hxp.finfo(getattr(hxp, dtype)).max):
+        msg = f"`{name}` must hold real numbers that are finite in {dtype} (dtype {array.dtype})."
         raise ValueError(msg)
     return array
 
 
 def _with_monitor(chosen: tuple[Metric, ...], monitor: str, output: Any, *, validated: bool) -> tuple[Metric, ...]:
     """Return the metrics with the monitored one among them."""
-    if monitor == "loss" or monitor in {metric.name for metric in chosen}:
+    if monitor == "loss" or monitor in [metric.name for metric in chosen]:
         found = chosen
     else:
         known = ("loss", *Metric.known)

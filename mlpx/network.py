@@ -8,7 +8,7 @@ operation each.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -89,12 +89,17 @@ class Architecture:
     @classmethod
     def from_layers(cls, layers: Sequence[Layer], loss: Any) -> Architecture:
         """Return the architecture of a list of layers, the last of which is split into a linear one and the output."""
+        if isinstance(layers, str) or not isinstance(layers, Iterable):
+            msg = f"`layers` must be a list of layers such as Dense(64, 10), got {layers!r}."
+            raise TypeError(msg)
         layers = tuple(layers)
         _check_layers(layers)
         last = layers[-1]
         assert isinstance(last, Dense)
         linear = Dense(last.fan_in, last.fan_out, "identity", last.bias, last.initializer, last.bias_initializer)
-        return cls((*layers[:-1], linear), pair(last.activation, loss, last.fan_out))  # type: ignore[arg-type]
+        made = cls((*layers[:-1], linear), pair(last.activation, loss, last.fan_out))  # type: ignore[arg-type]
+        _ = made.widths  # refuses layers that do not fit
+        return made
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
