@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-from mlpx._checks import check_count, check_numbers
+from mlpx._checks import check_count, check_number, check_numbers
 from mlpx._typing import Array, Namespace, Numbers
 from mlpx.description import Description
 
@@ -219,7 +219,7 @@ class OneCycle(Schedule):
     steps : int, optional
         Length of the cycle; by default all steps of the fit.
     rise : float
-        Share of the steps that go up.
+        Share of the steps that go up, above 0 and at most 1.
     start_divisor, end_divisor : float
         As above.
 
@@ -235,7 +235,10 @@ class OneCycle(Schedule):
     end_divisor: float = 1e4
 
     def __post_init__(self) -> None:
-        self._check("rise", "start_divisor", "end_divisor")
+        self._check()
+        object.__setattr__(self, "rise", check_number("rise", self.rise, above=0, most=1))
+        for name in ("start_divisor", "end_divisor"):
+            object.__setattr__(self, name, check_number(name, getattr(self, name), above=0))
         if self.steps is not None:
             check_count("steps", self.steps)
 
@@ -245,7 +248,7 @@ class OneCycle(Schedule):
         first = top / self.start_divisor
         last = first / self.end_divisor
         end = point.steps if self.steps is None else self.steps
-        summit = xp.maximum(xp.asarray(self.rise * end - 1.0), 0.0)
+        summit = xp.asarray(self.rise * end - 1.0)  # below 0 in a short cycle, which then only falls, as PyTorch's does
         position = point.step - 1.0
         up = _half_cosine(first, top, position / xp.maximum(summit, 1e-12), xp)
         down = _half_cosine(top, last, (position - summit) / xp.maximum(end - 1 - summit, 1e-12), xp)
