@@ -205,7 +205,7 @@ def _learn_classes(labels: Array, output: Output, name: str) -> tuple[Any, ...]:
         msg = f"`{name}` must hold labels of one type that can be sorted ({error})."
         raise TypeError(msg) from error
     if not all(isinstance(label, (str, int, float)) for label in found.tolist()):
-        msg = f"`{name}` must hold labels that are text, integers, floats or booleans, got {_listing(found)}."
+        msg = f"`{name}` must hold labels that are text, integers, floats or booleans, got {_listing(found.tolist())}."
         raise TypeError(msg)
     if found.dtype.kind == "f" and not np.all(np.isfinite(found)):
         msg = f"`{name}` must be finite, but it holds NaN or infinity. Drop those samples."
@@ -270,7 +270,9 @@ def _values(
     if shape not in ((n, units), (members, n, units)):
         also = " or (n_samples,)" if units == 1 else ""
         kind = _kind(raw)
-        hint = " Class indices must be one-dimensional integers." if output.task == "classes" and kind == "i" else ""
+        hint = " Class indices need the loss 'cross_entropy'." if output.task == "classes" and kind == "i" else ""
+        if hint and output.loss.name == "cross_entropy":
+            hint = " Class indices must be one-dimensional."
         msg = f"`{name}` must have the shape ({n}, {units}){also}, got {tuple(raw.shape)}.{hint}"
         raise ValueError(msg)
     array = _finite(array, ops, name)
@@ -291,12 +293,12 @@ def _check_rows(shape: tuple[int, ...], features: Array, ndim: int, members: int
 
 def smooth(y: Array, smoothing: float, ops: Backend, dtype: DType, output: Output) -> Array:
     """Return targets with label smoothing: ``(1 - e) y + e / K``, for sigmoids ``(1 - e) y + e / 2``."""
-    if output.loss.name not in ("cross_entropy", "binary_cross_entropy"):
-        msg = f"`label_smoothing` needs a cross-entropy loss, got {output.loss.name!r}."
+    if output.task == "values":
+        msg = f"`label_smoothing` needs a softmax or sigmoid output, got {output.activation.name!r}."
         raise ValueError(msg)
     if ops.xp.isdtype(y.dtype, "integral"):
         y = _one_hot(y, output, ops, dtype)
-    return (1 - smoothing) * y + smoothing / (2 if output.loss.name == "binary_cross_entropy" else output.units)
+    return (1 - smoothing) * y + smoothing / (output.units if output.task == "classes" else 2)
 
 
 def sample_weights(weight: Any, n: int, members: int | None, name: str = "sample_weight") -> Array | None:

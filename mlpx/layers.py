@@ -264,6 +264,10 @@ class Dense(Layer):
         return (ops.error_term(delta, W) if need_dx else None), DenseGradients(theta, delta)
 
 
+MOST_DROPPED = 65535.5 / 65536
+"""Rate from which on the threshold would drop everything."""
+
+
 class DropoutSaved(NamedTuple):
     """What `Dropout` keeps for its backward pass: its factors, or None where it did nothing."""
 
@@ -303,8 +307,7 @@ class Dropout(Layer):
     scale: float | None = None
 
     def __post_init__(self) -> None:
-        most = 65535.5 / 65536  # from there on the threshold would drop everything
-        object.__setattr__(self, "rate", check_numbers("rate", self.rate, least=0, below=most))
+        object.__setattr__(self, "rate", check_numbers("rate", self.rate, least=0, below=MOST_DROPPED))
         if self.scale is not None:
             object.__setattr__(self, "scale", check_number("scale", self.scale, above=0))
 

@@ -240,3 +240,8 @@ def get(metrics: str | Metric | Sequence[str | Metric], output: Output) -> tuple
     for metric in found:
         metric.check(output)
     return found
+
+
+def full_name(monitor: str) -> str:
+    """Return the name of a monitored quantity where one of its short names was given."""
+    return Metric.aliases.get(monitor, monitor) if isinstance(monitor, str) else monitor

@@ -22,7 +22,7 @@ from mlpx.data import Rows, choose_rows, split_rows
 from mlpx.evaluation import Sample, score
 from mlpx.history import History
 from mlpx.initializers import Initializer
-from mlpx.layers import Dense, Dropout, Layer
+from mlpx.layers import MOST_DROPPED, Dense, Dropout, Layer
 from mlpx.losses import Loss
 from mlpx.metrics import Metric
 from mlpx.network import Architecture, Gradients, Trace
@@ -217,7 +217,7 @@ class Network:
                 msg = f"`{name}` must hold one array for each of the {len(dense)} dense layers, got {came}."
                 raise ValueError(msg)
         stack = () if self.members is None else (self.members,)
-        blocks = []
+        vector, blocks = to_numpy(self.vector), {}
         for i, (layer, w, b) in enumerate(zip(dense, weights, biases, strict=True)):
             rows = [_parameter(w, (*stack, layer.fan_in, layer.fan_out), self.dtype_name, f"weights[{i}]")]
             if layer.bias:
@@ -225,8 +225,9 @@ class Network:
             elif b is not None:
                 msg = f"`biases[{i}]` must be None, since that layer has no bias."
                 raise ValueError(msg)
-            blocks.append(hxp.reshape(hxp.concat(rows, axis=-2), (*stack, -1)))
-        self._set_vector(hxp.concat(blocks, axis=-1))
+            blocks[self.architecture.dense[i]] = hxp.reshape(hxp.concat(rows, axis=-2), (*stack, -1))
+        segments = self.architecture.segments
+        self._set_vector(hxp.concat([blocks.get(s.layer, vector[..., s.start : s.stop]) for s in segments], axis=-1))
 
     def member(self, index: int) -> Network:
         """Return one member of the stack as a network of its own, with a copy of its parameters.
@@ -469,7 +470,7 @@ class Network:
             batch_size=check_count("batch_size", batch_size),
             optimizer=optimizers.get(optimizer),
             metrics=_with_monitor(chosen, monitor, output, validated=validation is not None),
-            monitor=monitor,
+            monitor=_metrics.full_name(monitor),
             patience=None if patience is None else check_count("patience", patience),
             clip_norm=None if clip_norm is None else check_numbers("clip_norm", clip_norm, above=0),
             shuffle=check_flag("shuffle", shuffle),
@@ -734,7 +735,8 @@ class MLP(Network):
         device: str | None = None,
         precision: None = None,
     ) -> None:
-        check_members("dropout", check_numbers("dropout", dropout), members)
+        dropout = check_numbers("dropout", dropout, least=0, below=MOST_DROPPED)
+        check_members("dropout", dropout, members)
         super().__init__(
             _mlp_layers(sizes, activation, output, dropout, initializer),
             loss=loss,
@@ -763,7 +765,7 @@ def _mlp_layers(sizes: Any, activation: Any, output: Any, dropout: Any, initiali
     if len(functions) != hidden:
         msg = f"`activation` must be one, or a list of {hidden}, one a hidden layer; got {len(functions)}."
         raise ValueError(msg)
-    rate = Dropout(check_numbers("dropout", dropout, least=0, below=65535.5 / 65536))
+    rate = Dropout(dropout)
     dropped = any(rate.rate) if isinstance(rate.rate, tuple) else bool(rate.rate)
     layers: list[Layer] = []
     for fan_in, fan_out, function in zip(units, units[1:-1], functions, strict=False):
@@ -776,7 +778,8 @@ def _mlp_layers(sizes: Any, activation: Any, output: Any, dropout: Any, initiali
 def _keys(seed: Any, members: int | None) -> list[Key]:
     if hasattr(seed, "__len__"):
         if len(seed) != members:
-            msg = f"`seed` must be one int, or one a member of the stack ({members}); got {len(seed)}."
+            rule = "one int, since `members` is None" if members is None else f"one int, or {members} of them"
+            msg = f"`seed` must be {rule}; got {len(seed)}."
             raise ValueError(msg)
         return [Key(_check_seed(s)) for s in seed]
     return [Key(_check_seed(seed), i) for i in range(members or 1)]
@@ -810,6 +813,7 @@ def _parameter(value: Any, shape: tuple[int, ...], dtype: str, name: str) -> Arr
 
 def _with_monitor(chosen: tuple[Metric, ...], monitor: str, output: Any, *, validated: bool) -> tuple[Metric, ...]:
     """Return the metrics with the monitored one among them."""
+    monitor = _metrics.full_name(monitor)
     if monitor == "loss" or monitor in [metric.name for metric in chosen]:
         found = chosen
     else:

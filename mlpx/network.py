@@ -200,13 +200,13 @@ class Architecture:
     def backward(self, ops: Backend, vector: Array, saved: Sequence[Any], delta: Array) -> tuple[Any, ...]:
         """Return each layer's gradients, from the error term of the output."""
         params, gradients, dy = self.split(ops, vector), [], delta
-        first = self.dense[0]
+        first = self.segments[0].layer
         for i in reversed(range(len(self.layers))):
             dy, layer_gradients = self.layers[i].backward(ops, params[i], saved[i], dy, need_dx=i > first)
             gradients.append(layer_gradients)
             if i == first:
                 break
-        # layers before the first dense one have no parameters, and nobody asks for the gradient by the input
+        # layers before the first one with parameters: nobody asks for the gradient by the input
         return (*([None] * first), *reversed(gradients))
 
     def penalty(self, ops: Backend, vector: Array, l2: Any, decay: Array) -> Array:

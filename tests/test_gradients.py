@@ -340,7 +340,9 @@ LAYERS = [Dense(3, 4, "tanh"), Dense(3, 4, "softplus", bias=False), Dense(3, 4, 
 
 
 def test_the_list_of_layers_below_is_complete():
-    assert {type(layer) for layer in LAYERS} == set(Layer.known.values())
+    assert {type(layer) for layer in LAYERS} == {
+        known for known in Layer.known.values() if known.__module__ == "mlpx.layers"
+    }
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)

@@ -383,7 +383,7 @@ def test_divergence_names_step_and_layer() -> None:
     with pytest.raises(mlpx.DivergenceError) as caught:
         net.fit([[1.0], [1.0], [3e38]], [0.0, 0.0, 0.0], batch_size=1, optimizer=mlpx.SGD(1e-9), shuffle=False)
     assert (caught.value.epoch, caught.value.step) == (1, 3)
-    assert caught.value.layer in ("layer 0 (Dense)", "layer 1 (Dense)", "the output")
+    assert caught.value.layer in ("layers[0] (Dense)", "layers[1] (Dense)", "the output")
 
 
 def test_after_divergence_the_best_weights_are_back() -> None:
