@@ -56,12 +56,15 @@ CASES: dict[str, Callable[[Pick], tuple[dict, dict]]] = {
     ),
     "rows of one hot": lambda i: ({}, {"X": i(X_EACH), "y": i(np.eye(3)[Y_EACH]), "validation": 0.25}),
     "targets beside shared features": lambda i: ({}, {"y": i(np.eye(3)[Y_EACH])}),
-    "validation by member": lambda i: ({}, {"validation": (i(X_EACH), i(Y_EACH)), "patience": 1, "epochs": 6}),
+    "validation by member": lambda i: (
+        {},
+        {"validation": (i(X_EACH), i(Y_EACH), i(WEIGHTS)), "patience": 1, "epochs": 9, "optimizer": mlpx.SGD(2.0)},
+    ),
     "balanced classes": lambda i: ({}, {"X": i(X_EACH), "y": i(Y_EACH), "class_weight": "balanced"}),
     "sample weights": lambda i: ({}, {"sample_weight": i(WEIGHTS), "validation": 0.25, "metrics": "accuracy"}),
     "patience": lambda i: (
-        {},
-        {"optimizer": mlpx.SGD(i((0.5, 0.01, 2.0))), "epochs": 12, "patience": 2}
+        {"dropout": i((0.5, 0.1, 0.25))},
+        {"optimizer": mlpx.SGD(i((2.0, 0.01, 0.5))), "epochs": 12, "patience": 2}
         | {"validation": (X[::-1], Y), "metrics": "accuracy", "subsets": i(SUBSETS)},
     ),
 }
