@@ -43,6 +43,13 @@ def test_masks_follow_the_documented_rule_bit_for_bit(rate, seed, backend):
     np.testing.assert_array_equal(mask(net, 3), factors((6, 7), 0.1, seed=seed, layer=3))
 
 
+def test_a_lane_that_equals_the_threshold_is_kept(backend):
+    lane = int(np.sort(lanes(30, layer=1))[12])
+    drawn = mask(build(backend, lane / 65536))
+    assert np.sum(drawn == 0) == 12
+    assert np.all(drawn.ravel()[lanes(30, layer=1) == lane] > 0)
+
+
 @pytest.mark.parametrize("rows", [1, 2, 3, 5])
 def test_elements_are_counted_row_by_row(rows, backend):
     np.testing.assert_array_equal(mask(build(backend), X=X[:rows]), factors((6, 5), 0.4, layer=1)[:rows])
