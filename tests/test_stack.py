@@ -64,7 +64,7 @@ CASES: dict[str, Callable[[Pick], tuple[dict, dict]]] = {
     "sample weights": lambda i: ({}, {"sample_weight": i(WEIGHTS), "validation": 0.25, "metrics": "accuracy"}),
     "patience": lambda i: (
         {"dropout": i((0.5, 0.1, 0.25))},
-        {"optimizer": mlpx.SGD(i((2.0, 0.01, 0.5))), "epochs": 12, "patience": 2}
+        {"optimizer": mlpx.SGD(i((0.5, 0.01, 2.0))), "epochs": 12, "patience": 2}
         | {"validation": (X[::-1], Y), "metrics": "accuracy", "subsets": i(SUBSETS)},
     ),
 }
@@ -118,8 +118,9 @@ def test_members_stop_at_different_epochs() -> None:
     options, arguments = CASES["patience"](lambda values: values)
     history = fit(make("numpy", members=S, seed=[5, 9, 2], **options), arguments)
     epochs = np.sum(np.isfinite(history["loss"]), axis=0)
-    assert len(set(epochs.tolist())) == S
-    assert history.stopped == ("patience" if max(epochs) < 12 else "epochs")
+    assert 1 < len(set(epochs.tolist()))
+    assert max(epochs) < 12
+    assert history.stopped == "patience"
 
 
 def test_the_order_of_the_rows_may_be_shared(backend: Backend) -> None:
