@@ -44,13 +44,13 @@ def test_masks_follow_the_documented_rule_bit_for_bit(rate, seed, backend):
 
 
 def test_a_lane_that_equals_the_threshold_is_kept(backend):
-    lane = int(np.sort(lanes(30, layer=1))[12])
-    drawn = mask(build(backend, lane / 65536))
-    assert np.sum(drawn == 0) == 12
-    assert np.all(drawn.ravel()[lanes(30, layer=1) == lane] > 0)
+    drawn = lanes(30, layer=1)
+    lane = int(np.sort(drawn)[12])
+    kept = mask(build(backend, lane / 65536)).ravel() > 0
+    np.testing.assert_array_equal(kept, drawn >= lane)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 5])
+@pytest.mark.parametrize("rows", [1, 3])
 def test_elements_are_counted_row_by_row(rows, backend):
     np.testing.assert_array_equal(mask(build(backend), X=X[:rows]), factors((6, 5), 0.4, layer=1)[:rows])
 
