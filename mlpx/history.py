@@ -24,7 +24,8 @@ class History(Mapping[str, list[Any]]):
     monitor : str
         The column that was watched, such as ``"validation_loss"``.
     stopped : str
-        Why training ended: ``"epochs"`` (all were made), ``"patience"``, ``"interrupted"`` or ``"callback"``.
+        Why training ended: ``"epochs"`` (all were made), ``"patience"``, ``"interrupted"``, ``"callback"``, or
+        ``"divergence"`` where the last members of a stack diverged after others had stopped.
     seconds : float
         Wall-clock time.
 

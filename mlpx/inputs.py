@@ -160,9 +160,10 @@ def targets(
         What errors call it.
     """
     raw = _array(y, name)
+    if raw.ndim == 2 and raw.shape[1] == 1 and features.ndim == 2 and output.task in ("classes", "binary"):
+        raw = raw[:, 0]  # a column of a table
     if output.task in ("classes", "binary") and _are_labels(raw, output, classes):
         labels = to_numpy(raw)
-        labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 and features.ndim == 2 else labels
         _check_rows(labels.shape, features, 1, members, name)
         if classes is None and learn:
             classes = _learn_classes(labels, output, name)
@@ -188,8 +189,12 @@ def _are_labels(raw: Any, output: Output, classes: tuple[Any, ...] | None) -> bo
     kind = _kind(raw)
     if kind in "bO":
         return True
-    flat = raw.ndim == 1
-    return flat and (classes is not None or (output.task == "classes" and kind == "f"))
+    if raw.ndim != 1:
+        return False
+    if output.task == "binary" and kind == "i" and classes is None:
+        numbers = to_numpy(raw)
+        return bool(np.any((numbers != 0) & (numbers != 1)))
+    return classes is not None or (output.task == "classes" and kind == "f")
 
 
 def _are_indices(raw: Any, output: Output) -> bool:

@@ -52,7 +52,7 @@ class Network:
         What the network computes in.
     seed : int or sequence of int
         An int gives member i of a stack draws of its own; a list gives member i exactly the draws of a single network
-        with that seed.
+        with that seed and the same layers.
     members : int, optional
         Number of networks in the stack; None for a single network without the axis.
     backend : str or Backend, optional

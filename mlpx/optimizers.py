@@ -8,7 +8,7 @@ element-wise formula on the device.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from mlpx import schedules
@@ -76,6 +76,10 @@ class Optimizer(Description):
             The device's functions.
         """
         raise NotImplementedError
+
+    def without_rate(self) -> Optimizer:
+        """Return the description with a learning rate of 1: it shapes no step, which gets `coefficients`."""
+        return replace(self, learning_rate=1.0)  # type: ignore[type-var]
 
     def check_stack(self, members: int | None) -> None:
         """Refuse numbers by member whose count is not the stack's."""

@@ -432,3 +432,19 @@ def test_any_shape_type_and_stack_gives_finite_outputs_of_the_right_shape(data: 
         if not fitted and name != "jax":  # each new shape would be compiled
             net.fit(x, y, epochs=1, batch_size=data.draw(st.integers(1, 7), label="batch"), clip_norm=1.0)
     assert_array_equal(x, before)
+
+
+def test_two_integers_are_labels_of_one_sigmoid() -> None:
+    net = mlpx.MLP([1, 1], output="sigmoid")
+    x = [[-2.0], [-1.0], [1.0], [2.0]]
+    net.fit(x, [-1, -1, 1, 1], epochs=60, optimizer=mlpx.Adam(0.1), progress=False)
+    assert net.classes == (-1, 1)
+    assert net.predict_labels(x).tolist() == [-1, -1, 1, 1]
+
+
+def test_a_column_of_class_indices_is_taken_as_they_are() -> None:
+    x, y = np.eye(3), np.array([[0], [2], [1]])
+    column, flat = (mlpx.MLP([3, 3]) for _ in range(2))
+    column.fit(x, y, epochs=2, progress=False)
+    flat.fit(x, y[:, 0], epochs=2, progress=False)
+    np.testing.assert_array_equal(column.vector, flat.vector)

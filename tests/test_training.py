@@ -432,3 +432,14 @@ def test_digits_are_learned_with_default_settings(backend: Backend) -> None:
     net = mlpx.MLP([64, 128, 10], backend=backend)
     net.fit(features[train] / 16, labels[train])
     assert net.evaluate(features[test] / 16, labels[test])["accuracy"] >= 0.97
+
+
+def test_the_last_member_may_diverge_after_others_have_stopped() -> None:
+    """One learns nothing and stops by patience; the other's rate leaps in the fifth epoch. Nothing is lost."""
+    net = mlpx.MLP([2, 4, 1], output="linear", members=2, seed=SEED)
+    x = RNG.normal(size=(8, 2))
+    leap = mlpx.schedules.Step([1e-30, 1e-3], factor=[1.0, 1e20], every=4)
+    with pytest.warns(RuntimeWarning, match="of member 1 diverged"):
+        history = net.fit(x, x[:, 0], epochs=20, patience=2, optimizer=mlpx.SGD(leap))
+    assert history.stopped == "divergence"
+    assert np.all(np.isfinite(net.vector))
