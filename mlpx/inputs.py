@@ -191,7 +191,7 @@ def _are_labels(raw: Any, output: Output, classes: tuple[Any, ...] | None) -> bo
         return True
     if raw.ndim != 1:
         return False
-    if output.task == "binary" and kind == "i" and classes is None:
+    if output.loss.name == "binary_cross_entropy" and kind == "i" and classes is None:
         numbers = to_numpy(raw)
         return bool(np.any((numbers != 0) & (numbers != 1)))
     return classes is not None or (output.task == "classes" and kind == "f")
