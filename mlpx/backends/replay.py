@@ -1,0 +1,342 @@
+"""Replaying: the calls of a recorded function, laid out once in fixed buffers and made again and again.
+
+`Replayed` is a pure function in that form. The first call with arguments of new shapes records it
+(`mlpx.backends.recording`); from the notes a `Program` is laid out:
+
+- calls whose result nobody needs are left out, equal calls are made once;
+- every array gets a buffer, which goes to a later array when its last reader is through; element-wise calls write over
+  an argument that dies there; parts of a concatenation are made in their place;
+- an argument that was donated (the state of training) is updated where it lies;
+- long runs of calls that treat each row by itself are made block by block, so that what stands between them stays in the
+  cache, and blocks are shared out to threads where there is enough to do.
+
+A replay allocates nothing and decides nothing: it walks through a list of calls.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mlpx._typing import Array
+from mlpx.backends.recording import (
+    NotRecordable,
+    Operation,
+    Recorded,
+    Recorder,
+    RecordingBackend,
+    Variable,
+    _Concat,
+    copy_cast,
+)
+
+__all__ = ["Program", "Replayed"]
+
+_BLOCK = 131072
+"""Elements of a block: large enough that calls cost little, small enough for the cache."""
+
+
+class Replayed:
+    """A pure function that is recorded once for each set of shapes and then replayed.
+
+    Parameters
+    ----------
+    function : dataclass with a field ``backend``, callable
+        The function; its arguments are arrays, numbers, None and nested tuples of these.
+    constant : tuple of int
+        Positions of arguments that are the same arrays in every call.
+    donated : tuple of int
+        Positions of arguments that may be overwritten. The first results have their structure, and lie in them.
+    """
+
+    def __init__(self, function: Any, *, constant: tuple[int, ...] = (), donated: tuple[int, ...] = ()) -> None:
+        self.function = function
+        self.constant, self.donated = constant, donated
+        self._programs: dict[Any, Program | None] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        key = tuple(_signature(a, by_identity=i in self.constant) for i, a in enumerate(arguments))
+        program = self._programs.get(key, self)
+        if program is self:
+            program = self._programs[key] = self._lay_out(arguments)
+        return self.function(*arguments) if program is None else program(arguments)
+
+    def _lay_out(self, arguments: tuple[Any, ...]) -> Program | None:
+        try:
+            return Program(self.function, arguments, self.constant, self.donated)
+        except NotRecordable:
+            return None
+
+
+def _leaves(tree: Any) -> list[Any]:
+    if isinstance(tree, tuple):
+        return [leaf for part in tree for leaf in _leaves(part)]
+    return [] if tree is None else [tree]
+
+
+def _rebuild(tree: Any, leaves: Any) -> Any:
+    if isinstance(tree, tuple):
+        parts = [_rebuild(part, leaves) for part in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
+    return None if tree is None else next(leaves)
+
+
+def _signature(tree: Any, *, by_identity: bool) -> Any:
+    if isinstance(tree, tuple):
+        return tuple(_signature(part, by_identity=by_identity) for part in tree)
+    if not isinstance(tree, np.ndarray):
+        return type(tree)
+    return id(tree) if by_identity else (tree.shape, tree.dtype)
+
+
+class Program:
+    """A recorded function with its buffers.
+
+    Parameters
+    ----------
+    function, constant, donated
+        As for `Replayed`.
+    arguments : tuple
+        Arguments of the first call; constant and donated arrays are bound, others copied in at each call.
+    """
+
+    def __init__(
+        self, function: Any, arguments: tuple[Any, ...], constant: Sequence[int], donated: Sequence[int]
+    ) -> None:
+        recorder = Recorder()
+        traced, leaves = [], []
+        for position, argument in enumerate(arguments):
+            bound = position in constant or position in donated
+            own = [
+                recorder.input(leaf if bound or not isinstance(leaf, np.ndarray) else leaf.copy())
+                for leaf in _leaves(argument)
+            ]
+            traced.append(_rebuild(argument, iter(own)))
+            leaves.append([x.variable for x in own])
+        result = dataclasses.replace(function, backend=RecordingBackend(recorder))(*traced)
+        outputs = [x.variable if isinstance(x, Recorded) else None for x in _leaves(result)]
+        if None in outputs:
+            msg = "a result that depends on no argument"
+            raise NotRecordable(msg)
+        donors = [variable for position in donated for variable in leaves[position]]
+        layout = Layout(recorder.operations, [v for part in leaves for v in part], outputs, donors)
+        self.calls = layout.calls
+        self.allocated = layout.allocated
+        self._result = result
+        self._donors = [donor.value for donor in donors]
+        self._others = [layout.array(variable) for variable in outputs[len(donors) :]]
+        self._loads = [
+            (position, [layout.targets(variable) for variable in variables])
+            for position, variables in enumerate(leaves)
+            if position not in constant
+        ]
+        self._keep = arguments  # what is known by its identity must stay alive
+
+    def __call__(self, arguments: tuple[Any, ...]) -> Any:
+        """Copy the arguments in, make the calls, and return the results."""
+        for position, targets in self._loads:
+            for leaf, buffers in zip(_leaves(arguments[position]), targets, strict=True):
+                for buffer in buffers:
+                    if buffer is not leaf:
+                        buffer[...] = leaf
+        for call in self.calls:
+            call()
+        return _rebuild(self._result, iter([*self._donors, *(array.copy() for array in self._others)]))
+
+
+class Layout:
+    """Gives every variable of a program its place and turns operations into calls.
+
+    Parameters
+    ----------
+    operations : list of Operation
+        In the order of recording.
+    inputs, outputs, donors : list of Variable
+        Arguments, results, and those arguments over which the first results are written.
+
+    Attributes
+    ----------
+    calls : list of callable
+        What a replay does.
+    allocated : int
+        Bytes of the buffers.
+    """
+
+    def __init__(
+        self,
+        operations: list[Operation],
+        inputs: list[Variable],
+        outputs: list[Variable],
+        donors: list[Variable],
+    ) -> None:
+        self.calls: list[Callable[[], Any]] = []
+        self.allocated = 0
+        self._free: list[Array] = []
+        self._raw: dict[Variable, Array] = {}
+        self._arrays: dict[Variable, Array] = {v: v.value for v in inputs}
+        self._typed: dict[Variable, list[Array]] = {}
+        self._inside: dict[Variable, tuple[Variable, _Concat, int]] = {}
+        self._fixed = {*inputs}
+        operations = self._without_casts(_needed(operations, outputs))
+        self._place_parts(operations, outputs)
+        self._last = self._last_uses(operations, outputs)
+        self._target = {
+            out: donor
+            for out, donor in zip(outputs, donors, strict=False)
+            if out.base is None and out not in self._inside and out.value.shape == donor.value.shape
+        }
+        start = 0
+        for group in _groups(operations):
+            self._emit(group, start)
+            start += len(group)
+        for out, donor in zip(outputs, donors, strict=False):
+            if self.array(out) is not donor.value:
+                self.calls.append(partial(np.copyto, donor.value, self.array(out)))
+
+    def targets(self, variable: Variable) -> list[Array]:
+        """Return the arrays into which an argument must be copied."""
+        return self._typed.get(variable, []) if variable.weak else [variable.value]
+
+    def array(self, variable: Variable) -> Array:
+        """Return the array in which a variable lies."""
+        if variable not in self._arrays:
+            if variable.base is not None:
+                self._arrays[variable] = variable.way(self.array(variable.base))  # type: ignore[misc]
+            else:
+                parent, concat, i = self._inside[variable]
+                self._arrays[variable] = concat.part(self.array(parent), i).reshape(variable.value.shape)
+        return self._arrays[variable]
+
+    def _without_casts(self, operations: list[Operation]) -> list[Operation]:
+        """Take out the casts of numbers: their typed copies are filled when the arguments are."""
+        kept = []
+        for op in operations:
+            source = op.inputs[0]
+            if op.function is copy_cast and isinstance(source, Variable) and source.weak and source in self._fixed:
+                self._typed.setdefault(source, []).append(op.output.value)
+                self._arrays[op.output] = op.output.value
+                self._fixed.add(op.output)
+            else:
+                if any(isinstance(v, Variable) and v.weak and v in self._fixed for v in op.inputs):
+                    msg = "arithmetic between numbers"
+                    raise NotRecordable(msg)
+                kept.append(op)
+        return kept
+
+    def _place_parts(self, operations: list[Operation], outputs: list[Variable]) -> None:
+        """Let what is made only to be concatenated be made in its place."""
+        made = {op.output for op in operations}
+        for op in reversed(operations):
+            if isinstance(op.function, _Concat):
+                for i, part in enumerate(op.inputs):
+                    root = part.root if isinstance(part, Variable) else None
+                    if root in made and root not in self._inside and root not in outputs and _fits(op, i, part):
+                        self._inside[root] = (op.output, op.function, i)
+
+    def _last_uses(self, operations: list[Operation], outputs: list[Variable]) -> dict[Variable, int]:
+        """Return for each memory the position of the last call that reads or makes it."""
+        last: dict[Variable, int] = {}
+        for i, op in enumerate(operations):
+            for v in (*op.inputs, op.output):
+                if isinstance(v, Variable):
+                    last[self._owner(v)] = i
+        return last | {self._owner(v): len(operations) for v in outputs}
+
+    def _owner(self, variable: Variable) -> Variable:
+        """Return the variable whose buffer holds this one."""
+        root = variable.root
+        return self._owner(self._inside[root][0]) if root in self._inside else root
+
+    # Memory.
+
+    def _emit(self, group: list[Operation], start: int) -> None:
+        """Place the outputs of some operations and add their calls."""
+        for i, op in enumerate(group, start):
+            self._place(op, i)
+            self._add(op)
+            for variable in {self._owner(v) for v in (*op.inputs, op.output) if isinstance(v, Variable)}:
+                if self._last[variable] == i and variable in self._raw:
+                    self._free.append(self._raw.pop(variable))
+
+    def _place(self, op: Operation, i: int) -> None:
+        owner = self._owner(op.output)
+        if owner in self._arrays:
+            return
+        donor = self._target.get(owner)
+        dying = [v for v in op.inputs if self._can_overwrite(v, op, i)]
+        if donor is not None and (self._last.get(donor, -1) < i or (op.elementwise and _once(donor, op))):
+            self._arrays[owner] = donor.value
+        elif dying and owner is op.output:
+            self._arrays[owner] = self._arrays[dying[0]]
+            self._raw[owner] = self._raw.pop(dying[0])
+        else:
+            self._raw[owner], self._arrays[owner] = self._allocate(owner.value)
+
+    def _can_overwrite(self, v: Any, op: Operation, i: int) -> bool:
+        return (
+            op.elementwise
+            and isinstance(v, Variable)
+            and v in self._raw
+            and self._last[v] == i
+            and v.value.shape == op.output.value.shape
+            and v.value.dtype == op.output.value.dtype
+            and _once(v, op)
+        )
+
+    def _allocate(self, like: Array) -> tuple[Array, Array]:
+        """Return a buffer, from those that are free where one fits, and its array."""
+        fitting = [raw for raw in self._free if like.nbytes <= raw.nbytes <= 2 * like.nbytes + 64]
+        if fitting:
+            raw = min(fitting, key=lambda r: r.nbytes)
+            self._free = [r for r in self._free if r is not raw]
+        else:
+            raw = np.empty(like.nbytes, dtype=np.uint8)
+            self.allocated += like.nbytes
+        return raw, raw[: like.nbytes].view(like.dtype).reshape(like.shape)
+
+    def _add(self, op: Operation) -> None:
+        inputs = [self.array(v) if isinstance(v, Variable) else v for v in op.inputs]
+        out = self.array(op.output)
+        if isinstance(op.function, _Concat):
+            for i, (v, array) in enumerate(zip(op.inputs, inputs, strict=True)):
+                if not (isinstance(v, Variable) and self._inside.get(v.root, (None,))[0] is op.output):
+                    self.calls.append(partial(np.copyto, op.function.part(out, i), array))
+        elif isinstance(op.function, np.ufunc) and op.function not in (np.maximum, np.minimum):
+            self.calls.append(partial(op.function, *inputs, out))
+        else:
+            self.calls.append(partial(op.function, *inputs, out=out))
+
+
+def _needed(operations: list[Operation], outputs: list[Variable]) -> list[Operation]:
+    """Return the operations without those whose result nobody needs."""
+    wanted = {v.root for v in outputs}
+    kept = []
+    for op in reversed(operations):
+        if op.output in wanted:
+            kept.append(op)
+            wanted |= {v.root for v in op.inputs if isinstance(v, Variable)}
+    return kept[::-1]
+
+
+def _fits(op: Operation, i: int, part: Variable) -> bool:
+    """Say whether a part of a concatenation can be made in its place: all of it, in its own shape."""
+    value, root = part.value, part.root.value
+    if value.size != root.size or value.dtype != op.output.value.dtype:
+        return False
+    place = op.function.part(op.output.value, i)  # type: ignore[attr-defined]
+    return bool(np.may_share_memory(place.reshape(root.shape), place)) and np.array_equal(
+        place.reshape(root.shape), root, equal_nan=value.dtype.kind == "f"
+    )
+
+
+def _once(variable: Variable, op: Operation) -> bool:
+    """Say whether an operation reads a variable's memory only through the variable itself."""
+    return all(v is variable for v in op.inputs if isinstance(v, Variable) and v.root is variable)
+
+
+def _groups(operations: list[Operation]) -> list[list[Operation]]:
+    return [[op] for op in operations]
