@@ -62,6 +62,8 @@ class Network:
 
     Attributes
     ----------
+    dtype_name : str
+        ``"float32"`` or ``"float64"``.
     classes : tuple or None
         The labels that `fit` saw, where they were no class indices.
     vector : array of shape (P,), with a stack (S, P)
@@ -96,7 +98,7 @@ class Network:
         check_members("l2", self.l2, self.members)
         for layer in self.architecture.layers:
             layer.check_stack(self.members)
-        self._dtype_name = check_choice("dtype", dtype, ("float32", "float64"))
+        self.dtype_name = check_choice("dtype", dtype, ("float32", "float64"))
         if precision is not None:
             msg = f"`precision` must be None: products are computed in the network's dtype; got {precision!r}."
             raise ValueError(msg)
@@ -122,7 +124,13 @@ class Network:
     @property
     def dtype(self) -> DType:
         """The type that the network computes in, the backend's own object."""
-        return getattr(self.backend.xp, self._dtype_name)
+        return getattr(self.backend.xp, self.dtype_name)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Units of the input and of every dense layer."""
+        dense = [self._dense(i) for i in self.architecture.dense]
+        return [dense[0].fan_in, *(layer.fan_out for layer in dense)]
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -166,7 +174,7 @@ class Network:
             else:
                 widths.append(layer.name)
         stack = f"{self.members} members, " if self.members is not None else ""
-        what = f"{' - '.join(widths)}; loss {self.loss.name}; {stack}{self.n_parameters} parameters {self._dtype_name}"
+        what = f"{' - '.join(widths)}; loss {self.loss.name}; {stack}{self.n_parameters} parameters {self.dtype_name}"
         return f"<{type(self).__name__} {what} on {self.backend.name}, {self.backend.device_name}>"
 
     def set_weights(self, weights: Sequence[Any], biases: Sequence[Any]) -> None:

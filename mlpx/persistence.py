@@ -77,7 +77,7 @@ def _describe(net: Any) -> dict[str, Any]:
         "layers": [layer.to_config() for layer in net.layers],
         "loss": net.loss.to_config(),
         "l2": list(net.l2) if isinstance(net.l2, tuple) else net.l2,
-        "dtype": net._dtype_name,
+        "dtype": net.dtype_name,
         "members": net.members,
         "keys": [list(key) for key in net.keys],
         "epochs_seen": net.epochs_seen,
@@ -136,6 +136,7 @@ def load(path: str | os.PathLike[str], backend: str | Backend | None = None, dev
 def _read(path: Path, backend: Backend) -> Any:
     from safetensors import SafetensorError, safe_open
 
+    _check_size(path)
     try:
         with safe_open(path, framework="numpy") as file:
             model = _metadata(file.metadata() or {})
@@ -147,6 +148,20 @@ def _read(path: Path, backend: Backend) -> Any:
         raise ModelFileError(msg) from error
     net._set_vector(vector)
     return net
+
+
+def _check_size(path: Path) -> None:
+    """Refuse a file whose header cannot be one: of another kind, or cut off."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = int.from_bytes(file.read(8), "little")
+        first = file.read(1)
+    if size < 10 or first != b"{":
+        msg = "it is no safetensors file."
+        raise ModelFileError(msg)
+    if header + 8 > size:
+        msg = f"it is cut off: {size} bytes are there, its header alone needs {header + 8}."
+        raise ModelFileError(msg)
 
 
 def _metadata(metadata: dict[str, str]) -> dict[str, Any]:
@@ -199,7 +214,7 @@ def _bare_network(model: dict[str, Any], architecture: Architecture, backend: Ba
     check_members("l2", net.l2, net.members)
     for layer in architecture.layers:
         layer.check_stack(net.members)
-    net._dtype_name = check_choice("dtype", model["dtype"], ("float32", "float64"))
+    net.dtype_name = check_choice("dtype", model["dtype"], ("float32", "float64"))
     count = net.members or 1
     net.keys = [Key(*(check_count("keys", part, least=0) for part in key)) for key in model["keys"]]
     net.epochs_seen = [check_count("epochs_seen", value, least=0) for value in model["epochs_seen"]]

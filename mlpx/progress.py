@@ -53,9 +53,8 @@ class Progress:
             self._bar.set_postfix_str(", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Leave the bar as it stands; the description says in which epoch it stopped."""
         if self._bar is not None:
-            self._bar.total = max(self._bar.n, 1)
             self._bar.close()
 
 

@@ -32,14 +32,14 @@ class _Place(NamedTuple):
 
 
 _PLACES = {
-    "numpy": _Place("mlpx.backends.numpy", "NumPyBackend", "numpy", 'pip install "numpy"'),
+    "numpy": _Place("mlpx.backends.numpy", "NumPyBackend", "numpy", "pip install numpy"),
     "cupy": _Place(
-        "mlpx.backends.cupy", "CuPyBackend", "cupy", 'pip install "mlpx[cuda13]"  (CUDA 12: "mlpx[cuda12]")'
+        "mlpx.backends.cupy", "CuPyBackend", "cupy", 'pip install "cupy-cuda13x[ctk]"  (CUDA 12: "cupy-cuda12x[ctk]")'
     ),
-    "torch": _Place("mlpx.backends.torch", "TorchBackend", "torch", 'pip install "mlpx[torch]"'),
-    "jax": _Place("mlpx.backends.jax", "JAXBackend", "jax", 'pip install "mlpx[jax]"'),
+    "torch": _Place("mlpx.backends.torch", "TorchBackend", "torch", "pip install torch"),
+    "jax": _Place("mlpx.backends.jax", "JAXBackend", "jax", "pip install jax"),
     "array_api_strict": _Place(
-        "mlpx.backends.array_api_strict", "StrictBackend", "array_api_strict", 'pip install "array-api-strict"'
+        "mlpx.backends.array_api_strict", "StrictBackend", "array_api_strict", "pip install array-api-strict"
     ),
 }
 

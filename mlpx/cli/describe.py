@@ -1,0 +1,47 @@
+"""What a table, a network and a model are, in a few labelled lines."""
+
+from __future__ import annotations
+
+import mlpx
+from mlpx.activations import Activation
+from mlpx.cli.console import figure, listed, whole
+from mlpx.tables import CategoryColumn, NumberColumn, NumberTarget, Preprocessing
+
+Field = tuple[str, str]
+
+
+def columns(preprocessing: Preprocessing) -> list[Field]:
+    """Tell which columns are used and how, and which are not and why."""
+    used = preprocessing.columns
+    reasons: dict[str, list[str]] = {}
+    for column in preprocessing.left_out:
+        reasons.setdefault(column.reason, []).append(column.name)
+    return [
+        ("numbers", _counted([column.name for column in used if isinstance(column, NumberColumn)])),
+        ("categories", _counted([f"{c.name} ({c.width})" for c in used if isinstance(c, CategoryColumn)])),
+        ("left out", "; ".join(f"{listed(names)} ({reason})" for reason, names in reasons.items())),
+        ("target", target(preprocessing)),
+    ]
+
+
+def target(preprocessing: Preprocessing) -> str:
+    """Tell the task, and the classes with their shares or the numbers with their spread."""
+    column = preprocessing.target
+    if isinstance(column, NumberTarget):
+        return f"{column.name}: regression, mean {figure(column.mean)}, standard deviation {figure(column.scale)}"
+    total = sum(column.counts) or 1
+    shares = [f"{label} ({count / total:.0%})" for label, count in zip(column.classes, column.counts, strict=True)]
+    return f"{column.name}: classification, {len(shares)} classes: {listed(shares)}"
+
+
+def network(net: mlpx.Network) -> str:
+    """Tell the network's layers, size and place."""
+    sizes = "-".join(str(size) for size in net.sizes)
+    dense = [layer for layer in net.layers if isinstance(layer, mlpx.Dense)]
+    activations = ", ".join(dict.fromkeys(Activation.get(layer.activation).name for layer in dense))
+    place = f"{net.dtype_name}, {net.backend.name} on {net.backend.device_name}"
+    return f"{sizes}, {activations}, {whole(net.n_parameters)} parameters, {place}"
+
+
+def _counted(names: list[str]) -> str:
+    return f"{len(names)}: {listed(names)}" if names else ""

@@ -1,0 +1,61 @@
+"""Model files on the command line: where to write them, how to read them back with their columns."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import mlpx
+from mlpx.tables import ClassTarget, Preprocessing, Table
+from mlpx.tables.requirements import plural
+
+
+def choose_output(output: str | None, table: Table, *, force: bool) -> Path:
+    """Give the file to write, after a look whether it may be written; training should not end in a refusal."""
+    path = Path(output) if output else Path(f"{table.name}.mlpx")
+    if path.is_dir():
+        msg = f"`--output` must name a file; `{path}` is a folder"
+        raise ValueError(msg)
+    if not path.parent.is_dir():
+        msg = f"the folder `{path.parent}` does not exist; make it, or choose another `--output`"
+        raise ValueError(msg)
+    if not os.access(path.parent, os.W_OK):
+        msg = f"the folder `{path.parent}` cannot be written to; choose another `--output`"
+        raise ValueError(msg)
+    if path.exists() and not force and not _is_model(path):
+        msg = f"`{path}` exists and is no model of mlpx; choose another `--output`, or overwrite it with `--force`"
+        raise ValueError(msg)
+    return path
+
+
+def _is_model(path: Path) -> bool:
+    try:
+        mlpx.load(path, backend="numpy")
+    except (mlpx.ModelFileError, OSError):
+        return False
+    return True
+
+
+def load(path: str, backend: str | None, device: str | None) -> tuple[mlpx.Network, Preprocessing | None]:
+    """Read a model and the description of its columns, None where it has none."""
+    net: mlpx.Network = mlpx.load(path, backend, device)
+    if net.members is not None:
+        msg = f"`{path}` holds a stack of {net.members} networks; save one of them with `net.member(i).save(…)`"
+        raise ValueError(msg)
+    if net.preprocessing is None:
+        return net, None
+    preprocessing = Preprocessing.from_dict(net.preprocessing)
+    _check_fit(net, preprocessing)
+    return net, preprocessing
+
+
+def _check_fit(net: mlpx.Network, preprocessing: Preprocessing) -> None:
+    """Refuse a file whose columns and network do not belong together."""
+    inputs, *_, outputs = net.sizes
+    wanted = f"{plural(preprocessing.width, 'input')} and {plural(preprocessing.target.width, 'output')}"
+    if (inputs, outputs) != (preprocessing.width, preprocessing.target.width):
+        msg = f"the model file is damaged: its columns ask for {wanted}, its network has {inputs} and {outputs}"
+        raise ValueError(msg)
+    if isinstance(preprocessing.target, ClassTarget) and net.classes != preprocessing.target.classes:
+        msg = "the model file is damaged: the classes of its network are not those of its target"
+        raise ValueError(msg)

@@ -1,0 +1,166 @@
+"""The command line's words. Nothing here imports a library; each command imports what it needs."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mlpx.cli.console import complain, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DATA = "a .csv, .csv.gz, .parquet or .npz file, or digits, iris, wine, breast_cancer or diabetes"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence, as every other complaint of the command is."""
+
+    def error(self, message: str) -> NoReturn:
+        """Write the sentence and leave with the status 2."""
+        complain(f"{message}; see `{self.prog} --help`")
+        self.exit(2)
+
+
+class Version(argparse.Action):
+    """Write the versions of mlpx, Python and NumPy, and leave."""
+
+    def __init__(self, option_strings: list[str], dest: str, **_: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="write the version and leave")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Answer ``--version``; the version is looked up only when it is asked for."""
+        say(f"mlpx {import_module('mlpx').__version__} (Python {platform.python_version()})")
+        parser.exit(0)
+
+
+def make_parser() -> Parser:
+    """Make the parser of the whole command; ``options.run(options)`` then does the work."""
+    parser = Parser(prog="mlpx", description="Train a multi-layer perceptron on a table, and use it.")
+    parser.add_argument("--version", action=Version)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    _add_train(commands)
+    _add_predict(commands)
+    _add_evaluate(commands)
+    _add_info(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, text: str) -> Parser:
+    """Add a command whose work is done by ``run`` of the module of the same name."""
+    parser: Parser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}. Defaults stand in parentheses."
+    )
+    parser.set_defaults(run=lambda options: import_module(f"mlpx.cli.{name}").run(options))
+    return parser
+
+
+def _add_train(commands: Any) -> None:
+    parser = _command(commands, "train", "train a network on a table and write it to a file")
+    parser.add_argument("data", metavar="DATA", help=DATA)
+    files = parser.add_argument_group("data")
+    files.add_argument("--target", metavar="COLUMN", help="the column to predict")
+    files.add_argument(
+        "--task", choices=["auto", "classification", "regression"], default="auto", help="by default what the target is"
+    )
+    files.add_argument("--drop", metavar="COLUMNS", action="append", default=[], help="columns to leave out: a,b,c")
+    tests = files.add_mutually_exclusive_group()
+    tests.add_argument("--test-fraction", metavar="F", type=fraction, help="share of rows kept for testing (0.2)")
+    tests.add_argument("--test", metavar="FILE", help="a table of test rows")
+    tests.add_argument("--split", metavar="COLUMN", help="the column that says train or test")
+    _add_network(parser.add_argument_group("network"))
+    _add_training(parser.add_argument_group("training"))
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--output", metavar="MODEL", help="file to write (DATA's name with .mlpx)")
+    output.add_argument("--force", action="store_true", help="overwrite a file that is no model")
+    output.add_argument("--quiet", action="store_true", help="write only the results")
+
+
+def _add_network(group: Any) -> None:
+    group.add_argument("--hidden", metavar="N,N", type=sizes, help="units of the hidden layers, or none (by size)")
+    group.add_argument("--activation", metavar="NAME", default="relu", help="of the hidden layers (relu)")
+    group.add_argument("--l2", metavar="X", type=not_negative, default=1e-4, help="penalty on the weights (0.0001)")
+    group.add_argument("--dropout", metavar="RATE", type=fraction, default=0.0, help="of the hidden layers (0)")
+    group.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    _add_place(group)
+
+
+def _add_place(group: Any) -> None:
+    group.add_argument("--backend", metavar="NAME", help="numpy, cupy, torch, jax or auto (numpy)")
+    group.add_argument("--device", metavar="NAME", help="such as cuda:1")
+
+
+def _add_training(group: Any) -> None:
+    group.add_argument("--epochs", metavar="N", type=positive_whole, default=200, help="at most so many (200)")
+    group.add_argument("--batch-size", metavar="N", type=positive_whole, help="samples a step (by size of the table)")
+    group.add_argument("--learning-rate", metavar="X", type=positive, default=1e-3, help="of Adam (0.001)")
+    group.add_argument(
+        "--patience", metavar="N", type=positive_whole, default=20, help="epochs without progress before the end (20)"
+    )
+    group.add_argument("--class-weight", choices=["balanced"], help="let rare classes count as much as common ones")
+    group.add_argument("--seed", metavar="N", type=not_negative_whole, default=0, help="of all random draws (0)")
+
+
+def _add_predict(commands: Any) -> None:
+    parser = _command(commands, "predict", "predict the target of each row of a table, as CSV")
+    parser.add_argument("model", metavar="MODEL", help="a file that `mlpx train` wrote")
+    parser.add_argument("data", metavar="DATA", help=DATA)
+    parser.add_argument("-o", "--output", metavar="FILE", help="a .csv file to write (standard output)")
+    parser.add_argument("--proba", action="store_true", help="add the probability of each class, one column a class")
+    _add_place(parser)
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = _command(commands, "evaluate", "measure a model on a table that has the target")
+    parser.add_argument("model", metavar="MODEL", help="a file that `mlpx train` wrote")
+    parser.add_argument("data", metavar="DATA", help=DATA)
+    _add_place(parser)
+
+
+def _add_info(commands: Any) -> None:
+    parser = _command(commands, "info", "show the backends of this machine, or what is in a model file")
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="a file that `mlpx train` wrote")
+
+
+def _number(text: str, convert: Callable[[str], float], rule: str, holds: Callable[[float], bool]) -> Any:
+    """Read a number that keeps a rule, or say the rule."""
+    try:
+        number = convert(text)
+    except ValueError:
+        number = float("nan")
+    if not holds(number):
+        msg = f"must be {rule}; got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def positive_whole(text: str) -> int:
+    """Read a whole number from 1 on."""
+    return int(_number(text, int, "a whole number from 1 on", lambda number: number >= 1))
+
+
+def not_negative_whole(text: str) -> int:
+    """Read a whole number from 0 on."""
+    return int(_number(text, int, "a whole number from 0 on", lambda number: number >= 0))
+
+
+def positive(text: str) -> float:
+    """Read a finite number above 0."""
+    return float(_number(text, float, "a number above 0", lambda number: 0 < number < float("inf")))
+
+
+def not_negative(text: str) -> float:
+    """Read a finite number from 0 on."""
+    return float(_number(text, float, "a number from 0 on", lambda number: 0 <= number < float("inf")))
+
+
+def fraction(text: str) -> float:
+    """Read a number from 0 to below 1."""
+    return float(_number(text, float, "a number from 0 to below 1", lambda number: 0 <= number < 1))
+
+
+def sizes(text: str) -> list[int]:
+    """Read the sizes of hidden layers, ``64,32``; "none" stands for no hidden layer."""
+    return [] if text == "none" else [positive_whole(part.strip()) for part in text.split(",")]

@@ -1,0 +1,246 @@
+"""The description of a table's columns: fitted on training rows, stored with the model, applied to any later table."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mlpx.tables import stored
+from mlpx.tables.columns import CategoryColumn, Column, LeftOut, NumberColumn, Source, fit_column
+from mlpx.tables.requirements import named, plural, suggestion
+from mlpx.tables.targets import Target, Task, fit_target, infer_task
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+Note = Callable[[str], object]
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, UserWarning, stacklevel=3)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a table becomes the network's inputs and target.
+
+    Attributes
+    ----------
+    columns : tuple of NumberColumn or CategoryColumn
+        The columns that are used, in the order of the network's inputs.
+    left_out : tuple of LeftOut
+        The columns of the training table that are not used, and why.
+    target : ClassTarget or NumberTarget
+        The column to predict.
+    split : str or None
+        The column that told training rows from test rows, if there was one.
+    source : Source or None
+        The table that the training rows came from, if it is known.
+
+    Notes
+    -----
+    Numbers: missing values become the median of the training rows, then the column is standardised to mean 0 and
+    variance 1 (with the divisor n). Texts, truth values and categories: one input a category, and one for "missing"
+    where a training row had it. Left out: columns of one value only, columns of missing values only, texts that
+    differ from row to row as identifiers do, dates and whatever else is neither number nor text.
+    """
+
+    columns: tuple[Column, ...]
+    left_out: tuple[LeftOut, ...]
+    target: Target
+    split: str | None = None
+    source: Source | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        frame: pd.DataFrame,
+        target: str,
+        *,
+        task: Task | Literal["auto"] = "auto",
+        drop: Collection[str] = (),
+        split: str | None = None,
+        one_scale: bool = False,
+        source: Source | None = None,
+    ) -> Preprocessing:
+        """Learn the columns from training rows.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Training rows only: what test rows hold must not be known.
+        target : str
+            The column to predict; no row of it may be missing (see `labelled_rows`).
+        task : {"auto", "classification", "regression"}
+            ``"auto"`` follows the target, see `infer_task`.
+        drop : collection of str
+            Columns to leave out.
+        split : str, optional
+            The column that tells training rows from test rows; left out as well.
+        one_scale : bool
+            Standardise all numbers by one mean and one scale, as for pixels. Columns of one value are then kept.
+        source : Source, optional
+            The table that the rows come from.
+
+        Returns
+        -------
+        Preprocessing
+
+        Raises
+        ------
+        ValueError
+            If a named column is not there, nothing is left to learn from, or a column cannot be used as it stands.
+        """
+        check_columns(frame, [target, *drop, *([split] if split else [])])
+        wanted = [name for name in frame.columns if name not in (target, split)]
+        fitted = [
+            LeftOut(name, "as asked") if name in drop else fit_column(frame[name], keep_constant=one_scale)
+            for name in wanted
+        ]
+        columns = tuple(column for column in fitted if not isinstance(column, LeftOut))
+        left_out = tuple(column for column in fitted if isinstance(column, LeftOut))
+        if not columns:
+            why = "; ".join(f"`{column.name}`: {column.reason}" for column in left_out[:5]) or "there is no other"
+            msg = f"no column is left to predict `{target}` from ({why})"
+            raise ValueError(msg)
+        chosen = infer_task(frame[target]) if task == "auto" else task
+        shared = _share_scale(columns) if one_scale else columns
+        return cls(shared, left_out, fit_target(frame[target], chosen), split, source)
+
+    @property
+    def width(self) -> int:
+        """Number of the network's inputs."""
+        return sum(column.width for column in self.columns)
+
+    @property
+    def task(self) -> Task:
+        """``"classification"`` or ``"regression"``."""
+        return "regression" if hasattr(self.target, "mean") else "classification"
+
+    def transform(self, frame: pd.DataFrame, *, dtype: str = "float32", note: Note = _warn) -> NDArray[Any]:
+        """Turn a table into the network's inputs.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            A table with the columns of the training table, in any order; the target may be absent.
+        dtype : str
+            Type of the result.
+        note : callable
+            Takes a sentence for everything that was passed over: columns that are not used, categories that the
+            training rows did not have (all their inputs are 0). A warning by default.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n, width).
+
+        Raises
+        ------
+        ValueError
+            If columns are missing, or a column of numbers holds something else.
+        """
+        self._check_present(frame, note)
+        out = np.empty((len(frame), self.width), dtype=dtype)
+        unknown: dict[str, Counter[str]] = {}
+        start = 0
+        for column in self.columns:
+            stop = start + column.width
+            column.encode(frame[column.name], out[:, start:stop], unknown.setdefault(column.name, Counter()))
+            start = stop
+        _note_unknown(unknown, note)
+        return out
+
+    def transform_target(self, frame: pd.DataFrame) -> NDArray[Any]:
+        """Give the labels as texts, or the standardised numbers, of shape (n,); no row may be missing."""
+        check_columns(frame, [self.target.name])
+        return self.target.encode(frame[self.target.name])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give a dictionary that JSON can hold."""
+        return stored.to_dict(self.columns, self.left_out, self.target, self.split, self.source)
+
+    @classmethod
+    def from_dict(cls, entry: object) -> Preprocessing:
+        """Make the description from `to_dict`'s dictionary.
+
+        Raises
+        ------
+        ValueError
+            If anything in it has the wrong type, length or range.
+        """
+        return cls(*stored.from_dict(entry))
+
+    def _check_present(self, frame: pd.DataFrame, note: Note) -> None:
+        """Refuse a table without the columns that are used; tell of columns that training did not have."""
+        check_columns(frame, [column.name for column in self.columns])
+        known = {column.name for column in (*self.columns, *self.left_out)} | {self.target.name, self.split}
+        extra = [name for name in frame.columns if name not in known]
+        if extra:
+            note(f"ignoring {plural(len(extra), 'column')} that the training table did not have: {named(extra)}")
+
+
+def check_columns(frame: pd.DataFrame, names: Collection[str]) -> None:
+    """Refuse a table that lacks a column, naming all that it lacks and, for one, what it may be called here."""
+    missing = [name for name in names if name not in frame.columns]
+    if not missing:
+        return
+    there = f"the columns are {named(frame.columns, most=30)}"
+    if len(missing) == 1:
+        msg = f"the table has no column `{missing[0]}`{suggestion(missing[0], frame.columns)}; {there}"
+    else:
+        msg = f"the table lacks {plural(len(missing), 'column')}: {named(missing)}; {there}"
+    raise ValueError(msg)
+
+
+def labelled_rows(frame: pd.DataFrame, target: str) -> pd.DataFrame:
+    """Give the rows whose target is not missing.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column or row.
+    """
+    check_columns(frame, [target])
+    kept = frame[frame[target].notna()]
+    if not len(kept):
+        msg = f"the target `{target}` is missing in every row; nothing can be learnt or measured"
+        raise ValueError(msg)
+    return kept
+
+
+def _share_scale(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Give all columns of numbers the mean and the scale of all their values together."""
+    numbers = [column for column in columns if isinstance(column, NumberColumn)]
+    if not numbers:
+        return columns
+    means = np.array([column.mean for column in numbers])
+    variances = np.array([column.scale for column in numbers]) ** 2
+    mean, scale = float(means.mean()), float(np.sqrt((variances + (means - means.mean()) ** 2).mean()))
+    if scale == 0:
+        msg = f"all numbers of the table are {mean:g}; there is nothing to learn from"
+        raise ValueError(msg)
+    return tuple(replace(c, mean=mean, scale=scale) if isinstance(c, NumberColumn) else c for c in columns)
+
+
+def _note_unknown(unknown: dict[str, Counter[str]], note: Note) -> None:
+    """Tell in one line how many values were categories that training did not have, and name some."""
+    counts = {name: values for name, values in unknown.items() if values}
+    if not counts:
+        return
+    parts = [
+        f"`{name}` {values.total()} ({', '.join(value for value, _ in values.most_common(3))}"
+        f"{', …' if len(values) > 3 else ''})"
+        for name, values in counts.items()
+    ]
+    total = plural(sum(values.total() for values in counts.values()), "value")
+    note(f"{total} unknown from training, encoded as zeros: {', '.join(parts)}")
+
+
+__all__ = ["CategoryColumn", "LeftOut", "NumberColumn", "Preprocessing", "check_columns", "labelled_rows"]

@@ -1,0 +1,59 @@
+"""Libraries that only tables need, imported when first used."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+INSTALL = 'pip install "mlpx[cli]"'
+
+
+def require(module: str, purpose: str) -> Any:
+    """Import an optional library, or say what to install.
+
+    Parameters
+    ----------
+    module : str
+        Name of the module, such as ``"pandas"`` or ``"sklearn.datasets"``.
+    purpose : str
+        What needs it, as the subject of the sentence: ``"reading a CSV file"``.
+
+    Returns
+    -------
+    module
+        The imported module.
+
+    Raises
+    ------
+    ImportError
+        If the library is not installed; the message holds the install command.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        library = {"sklearn": "scikit-learn"}.get(module.partition(".")[0], module)
+        msg = f"{purpose} needs {library}, which is not installed; install it with: {INSTALL}"
+        raise ImportError(msg, name=module) from error
+
+
+def named(names: Iterable[str], most: int = 12) -> str:
+    """Names in backticks, separated by commas, the first `most` of them."""
+    names = list(names)
+    shown = ", ".join(f"`{name}`" for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Give `` (did you mean `…`?)`` for a near match among the known names, else nothing."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.casefold(), list(by_folded), n=1, cutoff=0.6)
+    return f" (did you mean `{by_folded[near[0]]}`?)" if near else ""
+
+
+def plural(count: int, noun: str, nouns: str | None = None) -> str:
+    """Write ``1 row`` or ``12 rows``, or ``2 categories`` where the plural is given."""
+    return f"{count} {noun if count == 1 else nouns or noun + 's'}"

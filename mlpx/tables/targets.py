@@ -1,0 +1,140 @@
+"""The column to predict: classes or numbers, and the way back from the network's outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mlpx.tables.columns import kind_of, to_numbers, to_texts
+from mlpx.tables.requirements import named, plural
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+Task = Literal["classification", "regression"]
+
+#: Whole numbers with at most this many different values are classes unless the user says otherwise.
+MOST_INTEGER_CLASSES = 20
+#: More classes than this in more than half of the rows are no classes but names or numbers.
+FEW_CLASSES = 20
+
+
+@dataclass(frozen=True)
+class ClassTarget:
+    """A target of classes, known by their labels as texts.
+
+    Attributes
+    ----------
+    name : str
+        The column.
+    classes : tuple of str
+        Labels, sorted as ``numpy.unique`` sorts them.
+    counts : tuple of int
+        Training rows of each class: the baseline for every later report.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        """Number of the network's outputs."""
+        return len(self.classes)
+
+    @property
+    def majority(self) -> str:
+        """The commonest class of the training rows."""
+        return self.classes[int(np.argmax(self.counts))]
+
+    def encode(self, series: pd.Series) -> NDArray[np.str_]:
+        """Give the labels of shape (n,); a label that training did not have is refused."""
+        codes, texts = to_texts(series)
+        unknown = sorted(set(texts) - set(self.classes))
+        if unknown:
+            known = f"the classes are {named(self.classes)}"
+            msg = f"column `{self.name}` holds {named(unknown)}, which the training rows do not have; {known}"
+            raise ValueError(msg)
+        return np.array(texts)[codes]
+
+
+@dataclass(frozen=True)
+class NumberTarget:
+    """A target of numbers; the network learns (value - mean) / scale."""
+
+    name: str
+    mean: float
+    scale: float
+
+    @property
+    def width(self) -> int:
+        """Number of the network's outputs."""
+        return 1
+
+    def encode(self, series: pd.Series) -> NDArray[np.float64]:
+        """Give the standardised values, shape (n,)."""
+        return (to_numbers(series) - self.mean) / self.scale
+
+    def decode(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Turn the network's outputs, (n, 1) or (n,), back into the target's own unit, shape (n,)."""
+        return np.asarray(outputs, dtype=np.float64).reshape(-1) * self.scale + self.mean
+
+
+Target = ClassTarget | NumberTarget
+
+
+def infer_task(series: pd.Series) -> Task:
+    """Tell what a target asks for.
+
+    Texts, truth values and whole numbers with few different values ask for classification, all other numbers for
+    regression.
+    """
+    if kind_of(series) != "number":
+        return "classification"
+    values = to_numbers(series)
+    values = values[~np.isnan(values)]
+    whole = bool((values == np.trunc(values)).all())
+    return "classification" if whole and len(np.unique(values)) <= MOST_INTEGER_CLASSES else "regression"
+
+
+def fit_target(series: pd.Series, task: Task) -> Target:
+    """Describe the target of the training rows, which must not be missing anywhere.
+
+    Raises
+    ------
+    ValueError
+        If there is only one class or value, if nearly every row is a class of its own, or if a text stands among the
+        numbers of a regression.
+    """
+    return _fit_classes(series) if task == "classification" else _fit_numbers(series)
+
+
+def _fit_classes(series: pd.Series) -> ClassTarget:
+    codes, texts = to_texts(series)
+    counts = dict(zip(texts, np.bincount(codes, minlength=len(texts)).tolist(), strict=True))
+    if len(counts) < 2:
+        msg = f"the target `{series.name}` must have at least two classes; every training row is {named(counts)}"
+        raise ValueError(msg)
+    if len(counts) > max(FEW_CLASSES, len(series) / 2):
+        number = f"{plural(len(counts), 'different value')} in {plural(len(series), 'row')}"
+        remedy = "choose another target, or regression if they are numbers"
+        msg = f"the target `{series.name}` must have classes that repeat; it has {number}; {remedy}"
+        raise ValueError(msg)
+    classes = np.unique(np.array(texts)).tolist()
+    return ClassTarget(str(series.name), tuple(classes), tuple(counts[label] for label in classes))
+
+
+def _fit_numbers(series: pd.Series) -> NumberTarget:
+    values = to_numbers(series)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = float(values.mean()), float(values.std())
+    if not (np.isfinite(mean) and np.isfinite(scale)):
+        msg = f"the target `{series.name}` holds numbers too large to standardise; rescale it"
+        raise ValueError(msg)
+    if scale == 0 or values.min() == values.max():
+        msg = f"the target `{series.name}` must vary; it is {values[0]:g} in every training row"
+        raise ValueError(msg)
+    return NumberTarget(str(series.name), mean, scale)
