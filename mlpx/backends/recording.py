@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import array_api_compat.numpy as standard
@@ -98,8 +99,14 @@ class Recorder:
         return Recorded(self, Variable(value, base=x.variable, way=way, weak=x.variable.weak))
 
     def call(
-        self, function: Callable[..., Any], *inputs: Any, rowwise: bool = False, elementwise: bool = False,
-        value: Any = None, weak: bool = False, key: Any = None,
+        self,
+        function: Callable[..., Any],
+        *inputs: Any,
+        rowwise: bool = False,
+        elementwise: bool = False,
+        value: Any = None,
+        weak: bool = False,
+        key: Any = None,
     ) -> Recorded:
         """Note a call whose result `value` is known, or found by making it; equal calls (by `key`) are made once."""
         noted = tuple(x.variable if isinstance(x, Recorded) else x for x in inputs)
@@ -278,6 +285,13 @@ def _matmul(recorder: Recorder, a: Any, b: Any) -> Recorded:
     return recorder.call(np.matmul, a, b)
 
 
+class _Bound:
+    """A call with its own way of taking arguments: ``bind(*inputs, out)`` returns it ready to be made."""
+
+    def __init__(self, bind: Callable[..., Callable[[], Any]]) -> None:
+        self.bind = bind
+
+
 def _reduction(function: np.ufunc) -> Callable[..., Recorded]:
     def reduce(
         recorder: Recorder, x: Recorded, *, axis: int | None = None, keepdims: bool = False, dtype: Any = None
@@ -289,10 +303,8 @@ def _reduction(function: np.ufunc) -> Callable[..., Recorded]:
         if function is np.add and axis == x.ndim - 2 and x.dtype.kind == "f":
             return _column_sums(recorder, x, keepdims=keepdims)
 
-        def call(a: Array, out: Array) -> None:
-            function.reduce(a, axis, None, out, keepdims)
-
         value = function.reduce(x.variable.value, axis=axis, keepdims=keepdims)
+        call = _Bound(lambda a, out: partial(function.reduce, a, axis, None, out, keepdims))
         return recorder.call(call, x, rowwise=axis > 0, value=value, key=(function, axis, keepdims))
 
     return reduce
@@ -311,9 +323,8 @@ def _mean(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False)
 
 def _argmax(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) -> Recorded:
     value = np.argmax(x.variable.value, axis=axis, keepdims=keepdims)
-    return recorder.call(
-        lambda a, out: np.argmax(a, axis=axis, out=out, keepdims=keepdims), x, rowwise=axis % x.ndim > 0, value=value
-    )
+    call = _Bound(lambda a, out: partial(np.argmax, a, axis, out, keepdims=keepdims))
+    return recorder.call(call, x, rowwise=axis % x.ndim > 0, value=value, key=(np.argmax, axis, keepdims))
 
 
 def _all(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) -> Recorded:
@@ -321,10 +332,8 @@ def _all(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) 
 
 
 def _take(recorder: Recorder, x: Any, index: Any, *, axis: int) -> Recorded:
-    return recorder.call(
-        lambda a, i, out: a.take(i, axis, out, "clip"), x, index,
-        value=np.take(_value(x), _value(index), axis=axis),
-    )  # fmt: skip
+    call = _Bound(lambda a, i, out: partial(a.take, i, axis, out, "clip"))
+    return recorder.call(call, x, index, value=np.take(_value(x), _value(index), axis=axis))
 
 
 def _value(x: Any) -> Any:
@@ -333,7 +342,9 @@ def _value(x: Any) -> Any:
 
 def _concat(recorder: Recorder, arrays: Any, *, axis: int = 0) -> Recorded:
     values = [_value(a) for a in arrays]
-    return recorder.call(_Concat(axis, [v.shape[axis] for v in values]), *arrays, value=np.concatenate(values, axis=axis))
+    return recorder.call(
+        _Concat(axis, [v.shape[axis] for v in values]), *arrays, value=np.concatenate(values, axis=axis)
+    )
 
 
 class _Concat:

@@ -176,11 +176,13 @@ class Layout:
         self.calls: list[Callable[[], Any]] = []
         self.allocated = 0
         self._free: list[Array] = []
+        self._scratch: list[Array] = []
         self._raw: dict[Variable, Array] = {}
         self._arrays: dict[Variable, Array] = {v: v.value for v in inputs}
         self._typed: dict[Variable, list[Array]] = {}
         self._inside: dict[Variable, tuple[Variable, _Concat, int]] = {}
         self._fixed = {*inputs}
+        self._blocky: set[Variable] = set()
         operations = self._without_casts(_needed(operations, outputs))
         self._place_parts(operations, outputs)
         self._last = self._last_uses(operations, outputs)
@@ -199,7 +201,7 @@ class Layout:
 
     def targets(self, variable: Variable) -> list[Array]:
         """Return the arrays into which an argument must be copied."""
-        return self._typed.get(variable, []) if variable.weak else [variable.value]
+        return [variable.value, *self._typed.get(variable, [])]
 
     def array(self, variable: Variable) -> Array:
         """Return the array in which a variable lies."""
@@ -221,9 +223,6 @@ class Layout:
                 self._arrays[op.output] = op.output.value
                 self._fixed.add(op.output)
             else:
-                if any(isinstance(v, Variable) and v.weak and v in self._fixed for v in op.inputs):
-                    msg = "arithmetic between numbers"
-                    raise NotRecordable(msg)
                 kept.append(op)
         return kept
 
@@ -254,27 +253,49 @@ class Layout:
     # Memory.
 
     def _emit(self, group: list[Operation], start: int) -> None:
-        """Place the outputs of some operations and add their calls."""
+        """Place the outputs of some operations and add their calls, block by block where they are large."""
+        rows, size = group[0].output.value.shape[:1], max(op.output.value.size for op in group)
+        step = rows[0] * _BLOCK // size if rows and group[0].rowwise and size > 2 * _BLOCK else None
+        inner = self._inner(group, start) if step else set()
+        dead: list[Array] = []
         for i, op in enumerate(group, start):
-            self._place(op, i)
-            self._add(op)
-            for variable in {self._owner(v) for v in (*op.inputs, op.output) if isinstance(v, Variable)}:
-                if self._last[variable] == i and variable in self._raw:
-                    self._free.append(self._raw.pop(variable))
+            self._place(op, i, step if op.output in inner else None)
+            for v in {self._owner(v) for v in (*op.inputs, op.output) if isinstance(v, Variable)}:
+                if self._last[v] == i and v in self._raw:
+                    (self._scratch if v in self._blocky else dead if step else self._free).append(self._raw.pop(v))
+            if not step:
+                self._add(op, None)
+        for low in range(0, rows[0], step) if step else ():
+            for op in group:
+                self._add(op, slice(low, min(low + step, rows[0])))
+        # only now: a block must not be written over what a later block still reads
+        self._free += dead + self._scratch
+        self._scratch = []
 
-    def _place(self, op: Operation, i: int) -> None:
+    def _inner(self, group: list[Operation], start: int) -> set[Variable]:
+        """Return what a group makes and only it needs."""
+        made = {op.output for op in group}
+        return {
+            v for v in made
+            if self._owner(v) is v and v not in self._target and self._last[v] < start + len(group)
+        }  # fmt: skip
+
+    def _place(self, op: Operation, i: int, rows: int | None) -> None:
+        """Give the output its memory; inside blocks that of `rows` rows."""
         owner = self._owner(op.output)
         if owner in self._arrays:
             return
         donor = self._target.get(owner)
-        dying = [v for v in op.inputs if self._can_overwrite(v, op, i)]
+        dying = [v for v in op.inputs if self._can_overwrite(v, op, i) and (rows or v not in self._blocky)]
         if donor is not None and (self._last.get(donor, -1) < i or (op.elementwise and _once(donor, op))):
             self._arrays[owner] = donor.value
         elif dying and owner is op.output:
             self._arrays[owner] = self._arrays[dying[0]]
             self._raw[owner] = self._raw.pop(dying[0])
+            self._blocky |= {owner} if dying[0] in self._blocky else set()
         else:
-            self._raw[owner], self._arrays[owner] = self._allocate(owner.value)
+            self._raw[owner], self._arrays[owner] = self._allocate(owner.value[:rows] if rows else owner.value)
+            self._blocky |= {owner} if rows else set()
 
     def _can_overwrite(self, v: Any, op: Operation, i: int) -> bool:
         return (
@@ -289,26 +310,40 @@ class Layout:
 
     def _allocate(self, like: Array) -> tuple[Array, Array]:
         """Return a buffer, from those that are free where one fits, and its array."""
-        fitting = [raw for raw in self._free if like.nbytes <= raw.nbytes <= 2 * like.nbytes + 64]
+        pool = self._scratch if any(r.nbytes >= like.nbytes for r in self._scratch) else self._free
+        fitting = [raw for raw in pool if like.nbytes <= raw.nbytes <= 2 * like.nbytes + 64]
         if fitting:
             raw = min(fitting, key=lambda r: r.nbytes)
-            self._free = [r for r in self._free if r is not raw]
+            pool[:] = [r for r in pool if r is not raw]
         else:
             raw = np.empty(like.nbytes, dtype=np.uint8)
             self.allocated += like.nbytes
         return raw, raw[: like.nbytes].view(like.dtype).reshape(like.shape)
 
-    def _add(self, op: Operation) -> None:
-        inputs = [self.array(v) if isinstance(v, Variable) else v for v in op.inputs]
-        out = self.array(op.output)
+    def _add(self, op: Operation, block: slice | None) -> None:
+        """Add the call of an operation, on all rows or on those of a block."""
+        inputs = [self._rows(v, op, block) for v in op.inputs]
+        out = self._rows(op.output, op, block)
         if isinstance(op.function, _Concat):
             for i, (v, array) in enumerate(zip(op.inputs, inputs, strict=True)):
                 if not (isinstance(v, Variable) and self._inside.get(v.root, (None,))[0] is op.output):
                     self.calls.append(partial(np.copyto, op.function.part(out, i), array))
+        elif hasattr(op.function, "bind"):
+            self.calls.append(op.function.bind(*inputs, out))
         elif isinstance(op.function, np.ufunc) and op.function not in (np.maximum, np.minimum):
             self.calls.append(partial(op.function, *inputs, out))
         else:
             self.calls.append(partial(op.function, *inputs, out=out))
+
+    def _rows(self, v: Any, op: Operation, block: slice | None) -> Array:
+        """Return an argument of a call, cut to the rows of a block where it has them."""
+        array, value = (self.array(v), v.value) if isinstance(v, Variable) else (v, v)
+        aligned = value.ndim == op.output.value.ndim or not op.elementwise
+        if block is None or not aligned or value.ndim == 0 or value.shape[0] != op.output.value.shape[0]:
+            return array
+        if isinstance(v, Variable) and v.root in self._blocky:
+            return array[: block.stop - block.start]
+        return array[block]
 
 
 def _needed(operations: list[Operation], outputs: list[Variable]) -> list[Operation]:
@@ -339,4 +374,33 @@ def _once(variable: Variable, op: Operation) -> bool:
 
 
 def _groups(operations: list[Operation]) -> list[list[Operation]]:
-    return [[op] for op in operations]
+    """Cut the operations into runs that treat the same number of rows, each row by itself."""
+    groups: list[list[Operation]] = []
+    for op in operations:
+        if groups and op.rowwise and groups[-1][-1].rowwise and _same_rows(op, groups[-1]):
+            groups[-1].append(op)
+        else:
+            groups.append([op])
+    return groups
+
+
+def _same_rows(op: Operation, group: list[Operation]) -> bool:
+    rows = op.output.value.shape[:1]
+    made = {other.output for other in group}
+    views = [v for v in op.inputs if isinstance(v, Variable) and v.base is not None and v.root in made]
+    return bool(rows) and rows == group[0].output.value.shape[:1] and all(map(_keeps_rows, views))
+
+
+def _keeps_rows(view: Variable) -> bool:
+    """Say whether the first rows of a view are the view of the first rows."""
+    try:
+        part = view.way(view.base.value[:1])  # type: ignore[misc, union-attr]
+    except (IndexError, ValueError):
+        return False
+    return (
+        view.base.base is None
+        and part.shape == view.value[:1].shape
+        and np.array_equal(  # type: ignore[union-attr]
+            part, view.value[:1], equal_nan=part.dtype.kind == "f"
+        )
+    )
