@@ -19,6 +19,14 @@ def check_count(name: str, value: Any, *, least: int = 1) -> int:
     return count
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """Return `value`, which must be True or False."""
+    if not isinstance(value, bool):
+        msg = f"`{name}` must be True or False, got {value!r}."
+        raise TypeError(msg)
+    return value
+
+
 def check_number(
     name: str,
     value: Any,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 __all__ = ["Callback", "FunctionCallback", "get"]
@@ -53,6 +53,9 @@ class FunctionCallback(Callback):
 
 def get(callbacks: Any) -> tuple[Callback, ...]:
     """Return callbacks; a bare function is called after each epoch."""
+    if not (isinstance(callbacks, (Callback, Iterable)) or callable(callbacks)):
+        msg = f"`callbacks` must be a Callback, a function of one argument or a sequence of these, got {callbacks!r}."
+        raise TypeError(msg)
     several = [callbacks] if isinstance(callbacks, Callback) or callable(callbacks) else list(callbacks)
     found = []
     for i, callback in enumerate(several):

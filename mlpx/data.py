@@ -49,10 +49,11 @@ def choose_rows(n: int, subsets: Sequence[Any] | None, members: int | None) -> R
     """Return all rows, or those that `subsets` names for each member."""
     if subsets is None:
         return Rows(hxp.arange(n), hxp.asarray(n))
-    if members is None or len(subsets) != members:
-        msg = f"`subsets` must hold one list of rows for each of the {members} members, got {len(subsets)} lists."
-        if members is None:
-            msg = "`subsets` is for stacks: it gives one list of rows a member, but `members` is None."
+    if members is None:
+        msg = "`subsets` is for stacks: it gives one list of rows a member, but `members` is None."
+        raise ValueError(msg)
+    if not hasattr(subsets, "__len__") or len(subsets) != members:
+        msg = f"`subsets` must hold one list of rows for each of the {members} members, got {subsets!r}."
         raise ValueError(msg)
     lists = [_check_subset(to_numpy(subset), n, s) for s, subset in enumerate(subsets)]
     return _pad(lists)

@@ -47,8 +47,9 @@ class Description:
             raise TypeError(msg)
         name = cls.aliases.get(choice, choice)
         if name not in cls.known:
-            near = difflib.get_close_matches(choice, names, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            by_lower = {known.lower(): known for known in names}
+            near = difflib.get_close_matches(choice.lower(), by_lower, n=1)
+            hint = f" Did you mean {by_lower[near[0]]!r}?" if near else ""
             msg = f"`{cls.family}` must be one of {', '.join(names)}; got {choice!r}.{hint}"
             raise ValueError(msg)
         try:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlpx._checks import check_number
 from mlpx._typing import Array, DType
 from mlpx.backends import Backend, library_of, make_backend, to_numpy
 from mlpx.output import Output
@@ -69,13 +70,31 @@ def _array(x: Any, name: str) -> Any:
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         msg = f"`{name}` has masked values; fill them first, for example with {name}.filled(0)."
         raise ValueError(msg)
+    if hasattr(x, "toarray") or getattr(x, "is_sparse", False):
+        msg = f"`{name}` must be dense, got a sparse {type(x).__name__}; give its toarray() or to_dense()."
+        raise TypeError(msg)
     if library_of(x) not in (None, library_of(np.empty(0))):
         return x
     try:
-        return np.asarray(x)
+        return _native(_columns(x, np.asarray(x)))
     except (ValueError, TypeError) as error:
         msg = f"`{name}` must be an array of numbers; it cannot be made one ({error})."
         raise ValueError(msg) from error
+
+
+def _columns(x: Any, array: Array) -> Array:
+    """Return a pandas table as numbers where each of its columns is: different types make objects of the whole."""
+    if array.dtype.kind != "O" or array.ndim != 2 or not hasattr(x, "iloc"):
+        return array
+    columns = [np.asarray(x.iloc[:, i]) for i in range(array.shape[1])]
+    return np.column_stack(columns) if all(column.dtype.kind in "biuf" for column in columns) else array
+
+
+def _native(array: Array) -> Array:
+    """Return numbers in a type that every library has: native byte order, neither half nor extended precision."""
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        return array.astype(np.float64)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _numbers(raw: Any, ops: Backend, dtype: DType, name: str) -> Array:
@@ -185,6 +204,9 @@ def _learn_classes(labels: Array, output: Output, name: str) -> tuple[Any, ...]:
     except TypeError as error:
         msg = f"`{name}` must hold labels of one type that can be sorted ({error})."
         raise TypeError(msg) from error
+    if not all(isinstance(label, (str, int, float)) for label in found.tolist()):
+        msg = f"`{name}` must hold labels that are text, integers, floats or booleans, got {_listing(found)}."
+        raise TypeError(msg)
     if found.dtype.kind == "f" and not np.all(np.isfinite(found)):
         msg = f"`{name}` must be finite, but it holds NaN or infinity. Drop those samples."
         raise ValueError(msg)
@@ -329,8 +351,9 @@ def class_weights(
     if index.dtype.kind == "f":
         index = index[..., 0] if output.units == 1 else np.argmax(index, axis=-1)
     count = max(output.units, 2)
-    if class_weight == "balanced":
-        by_member = [_balanced((index if index.ndim == 1 else index[s])[r], count) for s, r in enumerate(rows)]
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        own_rows = list(rows) * (len(index) if index.ndim == 2 and len(rows) == 1 else 1)
+        by_member = [_balanced((index if index.ndim == 1 else index[s])[r], count) for s, r in enumerate(own_rows)]
     else:
         by_member = [_class_table(class_weight, count, classes)]
     tables = np.stack(by_member)
@@ -358,16 +381,14 @@ def _class_table(class_weight: Any, count: int, classes: tuple[Any, ...] | None)
         if label not in known:
             msg = f"`class_weight` must name known classes ({_listing(known)}), got {label!r}."
             raise ValueError(msg)
-        if not (np.isfinite(weight) and weight >= 0):
-            msg = f"`class_weight` must be finite and at least 0, got {weight!r} for {label!r}."
-            raise ValueError(msg)
+        check_number(f"class_weight[{label!r}]", weight, least=0)
     return np.asarray([class_weight.get(label, 1.0) for label in known], dtype=np.float64)
 
 
 def like(result: Array, ops: Backend, original: Any) -> Array:
     """Return a result in the library, and on the device, of what the user gave; NumPy for lists and tables."""
     cls = library_of(original)
-    if cls is None or cls.name == "numpy":
+    if cls is None or cls is library_of(np.empty(0)):
         return ops.to_numpy(result)
     if cls is type(ops) and ops.array_device(original) == ops.device_name:
         return result

@@ -6,7 +6,7 @@ and `value` the metric from the sums of all batches. Sums are taken in float64. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,7 +22,7 @@ __all__ = ["Metric", "accuracy", "error_rate", "get", "mae", "r2", "rmse", "roc_
 class Metric(Description):
     """A number that says how good predictions are."""
 
-    family: ClassVar[str] = "metric"
+    family: ClassVar[str] = "metrics"
     higher_is_better: ClassVar[bool] = False
     additive: ClassVar[bool] = True
     aliases = {"auc": "roc_auc", "error": "error_rate"}  # noqa: RUF012
@@ -217,6 +217,9 @@ def _area(score: Array, truth: Array, weight: Array, xp: Namespace) -> Array:
 
 def get(metrics: str | Metric | Sequence[str | Metric], output: Output) -> tuple[Metric, ...]:
     """Return metrics from their names, checked against the output."""
+    if not isinstance(metrics, (str, Metric, Iterable)):
+        msg = f"`metrics` must be a name, a metric or a sequence of these, got {metrics!r}."
+        raise TypeError(msg)
     several = [metrics] if isinstance(metrics, (str, Metric)) else list(metrics)
     found = tuple(Metric.get(metric) for metric in several if metric != "loss")
     for metric in found:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, cast
 
+from mlpx import activations, inputs, optimizers
 from mlpx import callbacks as _callbacks
-from mlpx import inputs, optimizers
 from mlpx import metrics as _metrics
-from mlpx._checks import check_choice, check_count, check_members, check_number, check_numbers, member_of
+from mlpx._checks import check_choice, check_count, check_flag, check_members, check_number, check_numbers, member_of
 from mlpx._typing import Array, DType, Formula, Numbers
 from mlpx.activations import Activation
 from mlpx.backends import Backend, get_backend, to_numpy
@@ -442,10 +443,10 @@ class Network:
             monitor=monitor,
             patience=None if patience is None else check_count("patience", patience),
             clip_norm=None if clip_norm is None else check_numbers("clip_norm", clip_norm, above=0),
-            shuffle=shuffle,
-            shared_order=shared_order,
+            shuffle=check_flag("shuffle", shuffle),
+            shared_order=check_flag("shared_order", shared_order),
             callbacks=_callbacks.get(callbacks),
-            progress=progress,
+            progress=check_flag("progress", progress),
         )
         settings.optimizer.check_stack(self.members)
         if settings.clip_norm is not None:
@@ -478,7 +479,7 @@ class Network:
         weight = inputs.sample_weights(sample_weight, n, self.members)
         rows = choose_rows(n, subsets, self.members)
         held_out: Sample | None = None
-        if isinstance(validation, (int, float)):
+        if isinstance(validation, Real):
             fraction = check_number("validation", validation, above=0, below=1)
             shared = settings.shared_order
             rows, rows_out = split_rows(
@@ -672,6 +673,7 @@ class MLP(Network):
         device: str | None = None,
         precision: None = None,
     ) -> None:
+        check_members("dropout", check_numbers("dropout", dropout), members)
         super().__init__(
             _mlp_layers(sizes, activation, output, dropout, initializer),
             loss=loss,
@@ -691,6 +693,10 @@ def _mlp_layers(sizes: Any, activation: Any, output: Any, dropout: Any, initiali
         raise ValueError(msg)
     units = [check_count(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
     hidden = len(units) - 2
+    try:
+        output = activations.get(output)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("`activation`", "`output`")) from None
     several = isinstance(activation, (list, tuple))
     functions = list(activation) if several else [activation] * hidden
     if len(functions) != hidden:
@@ -737,7 +743,7 @@ def _parameter(value: Any, shape: tuple[int, ...], name: str) -> Array:
 
 def _with_monitor(chosen: tuple[Metric, ...], monitor: str, output: Any, *, validated: bool) -> tuple[Metric, ...]:
     """Return the metrics with the monitored one among them."""
-    if monitor == "loss" or monitor in {metric.name for metric in chosen}:
+    if monitor == "loss" or monitor in [metric.name for metric in chosen]:
         found = chosen
     else:
         known = ("loss", *Metric.known)

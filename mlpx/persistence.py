@@ -36,7 +36,7 @@ def save(net: Any, path: Path) -> None:
     from safetensors.numpy import save as to_bytes
 
     arrays = {_tensor_name(s): _tensor(net, s) for s in net.architecture.segments}
-    metadata = {"kind": _KIND, "format_version": str(FORMAT_VERSION), "model": json.dumps(_describe(net))}
+    metadata = {"kind": _KIND, "format_version": str(FORMAT_VERSION), "model": _to_json(_describe(net))}
     content = to_bytes(arrays, metadata)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
@@ -49,6 +49,15 @@ def save(net: Any, path: Path) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _to_json(model: dict[str, Any]) -> str:
+    try:
+        return json.dumps(model, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        # all but this is checked where it comes in
+        msg = f"`preprocessing` must hold what JSON can: texts, finite numbers, None, lists and dicts ({error})."
+        raise ValueError(msg) from error
 
 
 def _umask() -> int:

@@ -197,9 +197,10 @@ class Run:
         )
         for piece in slices(order, settings.batch_size, self._train.weight):
             active = hxp.broadcast_to(piece.total > 0, alive.shape)
-            numbers = self._numbers(Point(steps + 1, self.epoch, self._steps_asked))
+            counted = scatter(active, alive, self._members)
+            numbers = self._numbers(Point(steps + 1, self.epoch, self._steps_asked), counted)
             batch = self._batch(piece, keys, steps, active) if hxp.any(active) else None
-            steps = steps + scatter(active, alive, self._members)
+            steps = steps + counted
             yield piece, batch, numbers, steps
 
     def _batch(self, piece: Slice, keys: list[Key], steps: Array, active: Array) -> Batch:
@@ -214,10 +215,11 @@ class Run:
             None if hxp.all(active) else ops.asarray(active[:, None]),
         )
 
-    def _numbers(self, point: Point) -> Numbers:
-        """Return the numbers of a step for the members that are left."""
-        self._rate = self._schedule(point, self._schedule_state, hxp)
-        coefficients = self.settings.optimizer.coefficients(self._rate, hxp.astype(point.step, hxp.float64), hxp)
+    def _numbers(self, point: Point, counted: Array) -> Numbers:
+        """Return the numbers of a step for the members that are left; `counted` says for whom it is a step."""
+        rate = self._schedule(point, self._schedule_state, hxp)
+        self._rate = hxp.where(counted > 0, rate, self._rate)  # the rate of each member's last step
+        coefficients = self.settings.optimizer.coefficients(rate, hxp.astype(point.step, hxp.float64), hxp)
         clip = None if self._clip is None else self._for_device(self._clip)
         return Numbers(self._for_device(self._l2), clip, tuple(self._for_device(c) for c in coefficients))
 

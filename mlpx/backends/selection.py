@@ -91,15 +91,19 @@ def _backend_class(name: str) -> type[Backend]:
     return cls
 
 
-@lru_cache(maxsize=64)
 def make_backend(name: str, device: str | None = None) -> Backend:
     """Return the backend of this name on this device, always the same object."""
+    return _make(check_choice("backend", name, [*_PLACES, "auto"]), device)
+
+
+@lru_cache(maxsize=64)
+def _make(name: str, device: str | None) -> Backend:
     if name == "auto":
         try:
-            return make_backend("cupy", device)
+            return _make("cupy", device)
         except BackendUnavailableError:
-            return make_backend("numpy", device)
-    return _backend_class(check_choice("backend", name, [*_PLACES, "auto"]))(device)
+            return _make("numpy", device)
+    return _backend_class(name)(device)
 
 
 def get_backend(name: str | Backend | None = None, device: str | None = None) -> Backend:

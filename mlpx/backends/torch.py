@@ -36,6 +36,8 @@ class TorchBackend(Backend):
     @staticmethod
     def to_numpy(x: Array) -> Array:
         """Return a tensor as a NumPy array."""
+        if x.dtype == torch.bfloat16:
+            x = x.to(torch.float32)  # NumPy has no such type
         return x.detach().resolve_conj().resolve_neg().cpu().numpy()
 
     def asarray(self, x: Any, dtype: DType | None = None) -> Array:
