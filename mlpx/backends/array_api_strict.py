@@ -1,5 +1,6 @@
 """array_api_strict: the proof that the algorithm uses nothing beyond the standard."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import array_api_strict as xp
@@ -32,3 +33,7 @@ class StrictBackend(Backend):
     def to_numpy(x: Array) -> Array:
         """Return an array of this library as a NumPy array."""
         return np.asarray(x.to_device(xp.Device("CPU_DEVICE")))
+
+    def context(self) -> AbstractContextManager[Any]:
+        """Return a context without floating-point warnings, as on NumPy, which is underneath."""
+        return np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
