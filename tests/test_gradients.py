@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import mlpx
-from mlpx import Dense, activations, losses
+from mlpx import Dense, Dropout, Network, activations, losses
+from mlpx.backends.host import Key, StepKeys
+from mlpx.layers import Layer
 
 VARIANTS = {
     "leaky_relu(0.3)": activations.leaky_relu(0.3),
@@ -227,3 +229,144 @@ def test_gradients_agree_with_differences_and_autograd(number, backend):
         several = [NAMES[number % len(NAMES)]]
     for hidden in several:
         check(hidden, output, loss, backend)
+
+
+# Structure: layers without bias, dropout, penalty.
+
+
+def one_by_one(net, X, y, weight=None, training=False):
+    """Return the derivative of `grads.loss` by each parameter, one after the other."""
+    vector, derivative = vector_of(net), []
+    for side in H * np.eye(vector.size):
+        ends = []
+        for changed in (vector + side, vector - side):
+            fill(net, changed)
+            ends.append(float(net.backward(net.forward(X, training=training), y, weight).loss))
+        derivative.append((ends[0] - ends[1]) / (2 * H))
+    fill(net, vector)
+    return np.asarray(derivative)
+
+
+def small(layers, backend, **options):
+    """Return a network with random parameters, features and targets."""
+    net = Network(layers, dtype="float64", backend=backend, **options)
+    rng = np.random.default_rng(4)
+    stack = () if net.members is None else (net.members,)
+    fill(net, rng.normal(size=(*stack, net.n_parameters)))
+    return net, rng.normal(size=(8, 2)), rng.normal(size=(8, 2))
+
+
+@pytest.mark.parametrize("bias", [False, "frozen", True])
+def test_gradients_of_layers_without_bias_and_with_a_frozen_one_are_true(bias, backend):
+    net, X, y = small([Dense(2, 3, "tanh", bias=bias), Dense(3, 2, bias=bias)], backend, l2=0.2)
+    grads = net.backward(net.forward(X), y)
+    assert [b is None for b in grads.biases] == [b is None for b in net.biases] == [bias is False] * 2
+    assert_blocks_agree(grads, one_by_one(net, X, y), (), 1e-8, f"bias {bias}")
+
+
+@pytest.mark.parametrize("scale", [None, 0.8])
+def test_gradients_with_dropout_are_those_of_the_thinned_network(scale, backend):
+    layers = [Dropout(0.3), Dense(2, 6, "tanh"), Dropout(0.5, scale), Dense(6, 3, "relu"), Dropout(0.2), Dense(3, 2)]
+    net, X, y = small(layers, backend, l2=0.2)
+    trace = net.forward(X, training=True)
+    masks = [mlpx.to_numpy(trace.layers[i].mask) for i in (0, 2, 4)]
+    assert all(0 < np.mean(mask == 0) < 1 for mask in masks)
+    grads = net.backward(trace, y)
+    assert_blocks_agree(grads, one_by_one(net, X, y, training=True), (), 1e-8, "dropout")
+    unmasked = net.backward(net.forward(X), y)
+    assert abs(float(grads.loss) - float(unmasked.loss)) > 1e-3
+
+
+def test_the_reported_loss_is_the_mean_over_samples_of_the_sum_over_outputs(backend):
+    net, X, y = small([Dense(2, 3, "tanh"), Dense(3, 2)], backend)
+    trace = net.forward(X)
+    r = mlpx.to_numpy(trace.a[-1]) - y
+    grads = net.backward(trace, y)
+    assert float(grads.loss) == pytest.approx(np.mean(np.sum(r * r / 2, axis=1)), rel=1e-14)
+    np.testing.assert_allclose(mlpx.to_numpy(grads.delta[-1]), r / len(r), rtol=1e-14)
+    weight = np.asarray([3.0, 0, 1, 2, 0, 0, 1, 1])
+    weighted = net.backward(trace, y, weight)
+    assert float(weighted.loss) == pytest.approx(np.average(np.sum(r * r / 2, axis=1), weights=weight), rel=1e-14)
+    np.testing.assert_allclose(mlpx.to_numpy(weighted.delta[-1]), r * (weight / 8)[:, None], rtol=1e-14)
+
+
+def test_the_penalty_acts_on_weights_alone_and_does_not_depend_on_the_batch_size(backend):
+    layers = [Dense(2, 3, "tanh"), Dense(3, 2)]
+    plain, X, y = small(layers, backend)
+    penalized, _, _ = small(layers, backend, l2=0.7)
+    size = sum(np.sum(mlpx.to_numpy(w) ** 2) for w in plain.weights)
+    for n in (1, 3, 8):
+        without, having = (net.backward(net.forward(X[:n]), y[:n]) for net in (plain, penalized))
+        assert float(having.loss) - float(having.data_loss) == pytest.approx(0.35 * size, rel=1e-12)
+        assert float(having.data_loss) == float(without.loss) == float(without.data_loss)
+        for i, w in enumerate(plain.weights):
+            added = mlpx.to_numpy(having.weights[i]) - mlpx.to_numpy(without.weights[i])
+            np.testing.assert_allclose(added, 0.7 * mlpx.to_numpy(w), rtol=1e-12)
+            np.testing.assert_array_equal(mlpx.to_numpy(having.biases[i]), mlpx.to_numpy(without.biases[i]))
+            np.testing.assert_array_equal(mlpx.to_numpy(having.delta[i]), mlpx.to_numpy(without.delta[i]))
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 8])
+def test_a_step_of_fit_decays_weights_by_alpha_lambda_whatever_the_batch_size(batch_size, backend):
+    layers = [Dense(2, 3, "tanh"), Dense(3, 2)]
+    steps = []
+    for l2 in (0.0, 0.5):
+        net, X, y = small(layers, backend, l2=l2)
+        net.fit(
+            X[:batch_size], y[:batch_size], epochs=1, batch_size=batch_size, optimizer=mlpx.SGD(0.1), progress=False
+        )
+        steps.append(vector_of(net))
+    before = vector_of(small(layers, backend)[0])
+    is_weight = np.concatenate([np.ones(6), np.zeros(3), np.ones(6), np.zeros(2)])
+    np.testing.assert_allclose(steps[1], steps[0] - 0.1 * 0.5 * is_weight * before, rtol=1e-12, atol=1e-15)
+
+
+def test_each_member_has_its_own_penalty(backend):
+    l2 = [0.0, 0.3, 2.0]
+    net, X, y = small([Dense(2, 3, "tanh"), Dense(3, 2)], backend, members=3, l2=l2)
+    grads = net.backward(net.forward(X), y)
+    for i, own in enumerate(l2):
+        member = net.member(i)
+        assert member.l2 == own
+        alone = member.backward(member.forward(X), y)
+        assert float(mlpx.to_numpy(grads.loss)[i]) == pytest.approx(float(alone.loss), rel=1e-13)
+        for stacked, single in zip(grads.weights, alone.weights, strict=True):
+            np.testing.assert_allclose(mlpx.to_numpy(stacked)[i], mlpx.to_numpy(single), rtol=1e-12, atol=1e-15)
+
+
+# The invariant of layers.
+
+LAYERS = [Dense(3, 4, "tanh"), Dense(3, 4, "softplus", bias=False), Dense(3, 4, "relu", bias="frozen"), Dropout(0.4)]
+
+
+def test_the_list_of_layers_below_is_complete():
+    assert {type(layer) for layer in LAYERS} == set(Layer.known.values())
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+@pytest.mark.parametrize("stack", [(), (2,)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_comes_out_of_backward_is_like_what_went_into_forward(layer, stack, dtype, backend):
+    kind, rng = getattr(backend.xp, dtype), np.random.default_rng(0)
+
+    def random(*shape):
+        return backend.asarray(rng.normal(size=(*stack, *shape)), dtype=kind)
+
+    params = {name: random(*shape) for name, shape in layer.shapes().items()}
+    x = random(5, 3)
+    members = range(*(stack or (1,)))
+    who = StepKeys(members, [Key(0, i) for i in members], [0 for _ in members])
+    draw = layer.draw(backend, who, 1, (5, 3), kind)
+    draw = draw if draw is None or stack else draw[0, ...]
+    before = mlpx.to_numpy(x).copy()
+    y, saved = layer.forward(backend, params, x, training=True, draw=draw)
+    assert y.shape == (*stack, 5, layer.width(3))
+    assert y.dtype == kind
+    dx, gradients = layer.backward(backend, params, saved, random(5, layer.width(3)))
+    assert (dx.shape, dx.dtype) == (x.shape, x.dtype)
+    for name, value in params.items():
+        gradient = getattr(gradients, name)
+        assert (gradient.shape, gradient.dtype) == (value.shape, value.dtype)
+    np.testing.assert_array_equal(mlpx.to_numpy(x), before)
+    if params:
+        assert layer.backward(backend, params, saved, y, need_dx=False)[0] is None
