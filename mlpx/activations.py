@@ -349,7 +349,10 @@ class swish(Activation):
         """Return ``f'`` from the net input."""
         scaled = self.beta * v
         s = _sigma(scaled, xp)
-        return s + scaled * s * (1 - s)
+        return s + xp.clip(scaled, -_SIGMA_BOUND, _SIGMA_BOUND) * s * (1 - s)
+
+
+_SIGMA_BOUND = 1000.0  # beyond it s (1 - s) is 0 to the last bit, and infinity times 0 would be NaN
 
 
 @dataclass(frozen=True)

@@ -252,9 +252,9 @@ def get(initializer: str | Initializer, activation: str = "identity") -> Initial
     ----------
     initializer : str or Initializer
         A name of this module, or ``"auto"``: He normal before the ReLU family (relu, leaky_relu, elu, softplus, swish,
-        gelu, mish), LeCun normal before selu, Glorot uniform otherwise.
+        gelu, mish), LeCun normal before selu, Glorot uniform otherwise and for the output.
     activation : str
-        The name of the activation that follows.
+        The name of the activation that follows; the output's layer is linear, so ``"identity"`` for it.
 
     Examples
     --------

@@ -138,9 +138,9 @@ class Dense(Layer):
         if not (self.bias is True or self.bias is False or self.bias == "frozen"):
             msg = f'`bias` must be True, False or "frozen", got {self.bias!r}.'
             raise ValueError(msg)
-        activation = activations.get(self.activation)
-        object.__setattr__(self, "activation", activation)
-        object.__setattr__(self, "initializer", initializers.get(self.initializer, activation.name))
+        object.__setattr__(self, "activation", activations.get(self.activation))
+        if self.initializer != "auto":  # which waits until it is known whether the layer is the output
+            object.__setattr__(self, "initializer", initializers.get(self.initializer))
         object.__setattr__(self, "bias_initializer", initializers.get(self.bias_initializer))
 
     def width(self, fan_in: int) -> int:
@@ -156,7 +156,8 @@ class Dense(Layer):
 
     def initialize(self, stream: Stream) -> Parameters:
         """Return the initial block."""
-        rows = [self.initializer(stream, (self.fan_in, self.fan_out))]  # type: ignore[operator]
+        initializer = initializers.get(self.initializer, self.activation.name)  # type: ignore[union-attr]
+        rows = [initializer(stream, (self.fan_in, self.fan_out))]
         if self.bias:
             rows.append(self.bias_initializer(stream, (1, self.fan_out)))  # type: ignore[operator]
         return {"theta": stream.xp.concat(rows, axis=0)}

@@ -15,7 +15,7 @@ from array_api_compat import device
 
 from mlpx._checks import check_number
 from mlpx._typing import Array, Namespace
-from mlpx.activations import _sigma, _softplus, softmax
+from mlpx.activations import _sigma, softmax
 from mlpx.description import Description
 
 __all__ = [
@@ -191,7 +191,9 @@ class binary_cross_entropy(Loss):
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``y_hat - y``."""
-        return xp.sum(_softplus(x, xp) - y * x, axis=-1), _sigma(x, xp) - y
+        # softplus(z) - y z, with the large parts of both taken from each other first: at y = 1 they cancel exactly
+        value = xp.maximum(x, 0.0) - y * x + xp.log1p(xp.exp(-xp.abs(x)))
+        return xp.sum(value, axis=-1), _sigma(x, xp) - y
 
     def check_targets(self, y: Array, xp: Namespace) -> None:
         """Refuse targets outside [0, 1]."""
