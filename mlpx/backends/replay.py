@@ -7,8 +7,8 @@
 - every array gets a buffer, which goes to a later array when its last reader is through; element-wise calls write over
   an argument that dies there; parts of a concatenation are made in their place;
 - an argument that was donated (the state of training) is updated where it lies;
-- long runs of calls that treat each row by itself are made block by block, so that what stands between them stays in the
-  cache, and blocks are shared out to threads where there is enough to do.
+- long runs of calls that treat each row by itself are made block by block, so that what stands between them stays in
+  the cache.
 
 A replay allocates nothing and decides nothing: it walks through a list of calls.
 """
@@ -59,6 +59,7 @@ class Replayed:
         self._programs: dict[Any, Program | None] = {}
 
     def __call__(self, *arguments: Any) -> Any:
+        """Replay the function, or record it first."""
         key = tuple(_signature(a, by_identity=i in self.constant) for i, a in enumerate(arguments))
         program = self._programs.get(key, self)
         if program is self:
