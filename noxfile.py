@@ -38,7 +38,9 @@ def tests(session: nox.Session) -> None:
         session.install(*torch)
     install_wheel(session, "cli", "sklearn", "jax")
     session.install(*group("test"))
-    session.run("python", "-m", "pytest", *session.posargs, env={"JAX_PLATFORMS": "cpu"})
+    # one process a core, each with one thread of its own
+    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    session.run("pytest", "-n", "auto", *session.posargs, env={"JAX_PLATFORMS": "cpu", **single})
 
 
 @nox.session(python="3.11")
@@ -46,7 +48,7 @@ def bare(session: nox.Session) -> None:
     """Import, train, save and load with the run-time dependencies alone."""
     install_wheel(session)
     session.install("pytest>=8.3")
-    session.run("python", "-m", "pytest", "tests/test_bare.py", "-p", "no:cacheprovider", "--noconftest")
+    session.run("pytest", "tests/test_bare.py", "-p", "no:cacheprovider", "--noconftest")
 
 
 @nox.session(python=False)

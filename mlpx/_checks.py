@@ -21,10 +21,11 @@ def check_count(name: str, value: Any, *, least: int = 1) -> int:
 
 def check_flag(name: str, value: Any) -> bool:
     """Return `value`, which must be True or False."""
-    if not isinstance(value, bool):
+    # NumPy's own truth values come from comparisons
+    if not isinstance(value, bool) and not (getattr(value, "ndim", None) == 0 and str(value.dtype) == "bool"):
         msg = f"`{name}` must be True or False, got {value!r}."
         raise TypeError(msg)
-    return value
+    return bool(value)
 
 
 def check_number(

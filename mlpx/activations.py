@@ -108,6 +108,13 @@ def erf(x: Array, xp: Namespace) -> Array:
 class Activation(Description):
     """An element-wise function and its derivative.
 
+    Attributes
+    ----------
+    uses : {"z", "y"}
+        Whether `derivative` takes the net input or the value.
+    differentiable : bool
+        Whether a network with it can be trained.
+
     Examples
     --------
     >>> import numpy as np
@@ -122,15 +129,59 @@ class Activation(Description):
     differentiable: ClassVar[bool] = True
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
-        """Return ``f(z)``."""
+        """Return ``f(z)``.
+
+        Parameters
+        ----------
+        z : array of shape (..., N, M)
+            Net input.
+        xp : namespace
+            The functions to compute with.
+
+        Returns
+        -------
+        array of shape (..., N, M)
+        """
         raise NotImplementedError
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
-        """Return ``f'``, from the net input or from the value, as `uses` says."""
+        """Return ``f'``, from the net input or from the value, as `uses` says.
+
+        Parameters
+        ----------
+        v : array of shape (..., N, M)
+            The net input ``z``, or the value ``y = f(z)`` where `uses` is ``"y"``.
+        xp : namespace
+            The functions to compute with.
+
+        Returns
+        -------
+        array of shape (..., N, M)
+
+        Raises
+        ------
+        ValueError
+            Where there is no element-wise derivative.
+        """
         raise NotImplementedError
 
     def backward(self, dy: Array, z: Array, y: Array, xp: Namespace) -> Array:
-        """Return the error term ``dy * f'(z)``."""
+        """Return the error term ``dy * f'(z)``.
+
+        Parameters
+        ----------
+        dy : array of shape (..., N, M)
+            Derivative of the loss by the value.
+        z, y : array of shape (..., N, M)
+            Net input and value.
+        xp : namespace
+            The functions to compute with.
+
+        Returns
+        -------
+        array of shape (..., N, M)
+            Derivative of the loss by the net input.
+        """
         return dy * self.derivative(z if self.uses == "z" else y, xp)
 
 
@@ -297,7 +348,9 @@ _SELU_GAMMA = 1.6732632423543772
 
 @dataclass(frozen=True)
 class selu(Activation):
-    """``f(z) = lambda elu(z; gamma)`` with the constants that keep mean 0 and variance 1 [1]_.
+    """``f(z) = lambda elu(z; gamma)`` with the constants that keep mean 0 and variance 1.
+
+    Source: [1]_.
 
     References
     ----------
@@ -357,7 +410,9 @@ _SIGMA_BOUND = 1000.0  # beyond it s (1 - s) is 0 to the last bit, and infinity 
 
 @dataclass(frozen=True)
 class gelu(Activation):
-    """``f(z) = z Phi(z)`` with the normal distribution function Phi; ``f' = Phi(z) + z phi(z)`` [1]_.
+    """``f(z) = z Phi(z)`` with the normal distribution function Phi; ``f' = Phi(z) + z phi(z)``.
+
+    Source: [1]_.
 
     Parameters
     ----------

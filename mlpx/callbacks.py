@@ -12,8 +12,8 @@ class Callback:
     """The protocol: override what you need.
 
     `run` has the fields ``net`` (with the present weights at the end of each epoch), ``epoch`` (from 1), ``epochs``,
-    ``history`` and ``row`` (the numbers of the epoch that just ended, by name); ``run.stop()`` ends training after the
-    epoch.
+    ``history`` and ``row``: the numbers of the epoch that just ended, by name, with a stack as lists with one number a
+    member. ``run.stop()`` ends training after the epoch.
 
     Examples
     --------

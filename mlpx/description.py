@@ -29,6 +29,10 @@ class Description:
         if Description in cls.__bases__:
             cls.known = {}
         elif not cls.__name__.startswith("_"):
+            known = cls.known.setdefault(cls.__name__, cls)
+            if known.__module__ != cls.__module__:
+                msg = f"The name {cls.__name__!r} is taken by {known.__module__}.{cls.__name__}; choose another."
+                raise TypeError(msg)
             cls.known[cls.__name__] = cls
 
     @property

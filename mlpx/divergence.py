@@ -98,4 +98,4 @@ def _finite(step: TrainingStep, value: Any, member: int | None) -> bool:
 
 
 def _name(step: TrainingStep, position: int) -> str:
-    return f"layer {position} ({step.architecture.layers[position].name})"
+    return f"layers[{position}] ({step.architecture.layers[position].name})"

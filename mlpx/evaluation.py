@@ -11,7 +11,7 @@ from mlpx.backends.host import xp as hxp
 from mlpx.data import Rows, slices
 from mlpx.metrics import Metric
 from mlpx.output import Output
-from mlpx.plan import Data, Evaluation, compiled, rows
+from mlpx.plan import Data, Evaluation, compiled, origin, rows
 
 __all__ = ["Sample", "score", "summarize"]
 
@@ -73,12 +73,13 @@ def score(
     terms: Any = 0.0
     weight: Any = 0.0
     outputs, truths = [], []
+    first = origin(ops, sample.data)
     for piece in slices(sample.rows, _CHUNK, sample.weight):
         x, y = rows(ops, sample.data, ops.asarray(piece.index))
         size = piece.index.shape[-1]
         share = hxp.full(size, 1 / size) if piece.weight is None else piece.weight
         total = float(piece.total) if piece.total.ndim == 0 else ops.asarray(piece.total)
-        sums, y_hat = evaluate(parameters, x, y, ops.asarray(share), total)
+        sums, y_hat = evaluate(parameters, x, y, ops.asarray(share), total, first)
         terms, weight = terms + sums, weight + piece.total
         outputs.append(y_hat)
         truths.append(y)

@@ -31,7 +31,8 @@ class DivergenceError(MlpxError, ArithmeticError):
     epoch, step : int
         Where it happened, counted from 1; `step` counts the batches of that epoch.
     layer : str
-        The layer, by its position in ``net.layers`` and its kind; or ``"output"``.
+        The layer, by its position in ``net.layers`` (from 0) and its kind, such as ``"layer 1 (Dense)"``; or
+        ``"the output"``.
     quantity : str
         What was not finite: net input, activation, loss, error term, gradient or parameter.
     history : mlpx.History

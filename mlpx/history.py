@@ -22,9 +22,10 @@ class History(Mapping[str, list[Any]]):
     best_epoch : int or list of int
         Epoch (from 1) of the best monitored score; 0 where there was none.
     monitor : str
-        The column that was watched.
+        The column that was watched, such as ``"validation_loss"``.
     stopped : str
-        Why training ended: ``"epochs"``, ``"patience"``, ``"interrupted"`` or ``"callback"``.
+        Why training ended: ``"epochs"`` (all were made), ``"patience"``, ``"interrupted"``, ``"callback"``, or
+        ``"divergence"`` where the last members of a stack diverged after others had stopped.
     seconds : float
         Wall-clock time.
 

@@ -82,7 +82,9 @@ class _Normal(Initializer):
 
 @dataclass(frozen=True)
 class glorot_uniform(_Uniform):
-    """Uniform within ``±sqrt(6 / (fan_in + fan_out))`` [1]_.
+    """Uniform within ``±sqrt(6 / (fan_in + fan_out))``.
+
+    Source: [1]_.
 
     References
     ----------
@@ -106,7 +108,9 @@ class glorot_normal(_Normal):
 
 @dataclass(frozen=True)
 class he_uniform(_Uniform):
-    """Uniform within ``±sqrt(6 / fan_in)`` [1]_.
+    """Uniform within ``±sqrt(6 / fan_in)``.
+
+    Source: [1]_.
 
     References
     ----------
@@ -129,7 +133,9 @@ class he_normal(_Normal):
 
 @dataclass(frozen=True)
 class lecun_uniform(_Uniform):
-    """Uniform within ``±sqrt(3 / fan_in)`` [1]_.
+    """Uniform within ``±sqrt(3 / fan_in)``.
+
+    Source: [1]_.
 
     References
     ----------
@@ -193,7 +199,9 @@ class normal(_Normal):
 
 @dataclass(frozen=True)
 class orthogonal(Initializer):
-    """Orthonormal columns (or rows, where there are fewer): the Q of a normal matrix, with R's diagonal positive [1]_.
+    """Orthonormal columns (or rows, where there are fewer): the Q of a normal matrix, with R's diagonal positive.
+
+    Source: [1]_.
 
     References
     ----------

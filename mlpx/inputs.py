@@ -160,9 +160,10 @@ def targets(
         What errors call it.
     """
     raw = _array(y, name)
+    if raw.ndim == 2 and raw.shape[1] == 1 and features.ndim == 2 and output.task in ("classes", "binary"):
+        raw = raw[:, 0]  # a column of a table
     if output.task in ("classes", "binary") and _are_labels(raw, output, classes):
         labels = to_numpy(raw)
-        labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 and features.ndim == 2 else labels
         _check_rows(labels.shape, features, 1, members, name)
         if classes is None and learn:
             classes = _learn_classes(labels, output, name)
@@ -188,8 +189,12 @@ def _are_labels(raw: Any, output: Output, classes: tuple[Any, ...] | None) -> bo
     kind = _kind(raw)
     if kind in "bO":
         return True
-    flat = raw.ndim == 1
-    return flat and (classes is not None or (output.task == "classes" and kind == "f"))
+    if raw.ndim != 1:
+        return False
+    if output.task == "binary" and kind == "i" and classes is None:
+        numbers = to_numpy(raw)
+        return bool(np.any((numbers != 0) & (numbers != 1)))
+    return classes is not None or (output.task == "classes" and kind == "f")
 
 
 def _are_indices(raw: Any, output: Output) -> bool:
@@ -205,7 +210,7 @@ def _learn_classes(labels: Array, output: Output, name: str) -> tuple[Any, ...]:
         msg = f"`{name}` must hold labels of one type that can be sorted ({error})."
         raise TypeError(msg) from error
     if not all(isinstance(label, (str, int, float)) for label in found.tolist()):
-        msg = f"`{name}` must hold labels that are text, integers, floats or booleans, got {_listing(found)}."
+        msg = f"`{name}` must hold labels that are text, integers, floats or booleans, got {_listing(found.tolist())}."
         raise TypeError(msg)
     if found.dtype.kind == "f" and not np.all(np.isfinite(found)):
         msg = f"`{name}` must be finite, but it holds NaN or infinity. Drop those samples."
@@ -270,7 +275,9 @@ def _values(
     if shape not in ((n, units), (members, n, units)):
         also = " or (n_samples,)" if units == 1 else ""
         kind = _kind(raw)
-        hint = " Class indices must be one-dimensional integers." if output.task == "classes" and kind == "i" else ""
+        hint = " Class indices need the loss 'cross_entropy'." if output.task == "classes" and kind == "i" else ""
+        if hint and output.loss.name == "cross_entropy":
+            hint = " Class indices must be one-dimensional."
         msg = f"`{name}` must have the shape ({n}, {units}){also}, got {tuple(raw.shape)}.{hint}"
         raise ValueError(msg)
     array = _finite(array, ops, name)
@@ -291,12 +298,12 @@ def _check_rows(shape: tuple[int, ...], features: Array, ndim: int, members: int
 
 def smooth(y: Array, smoothing: float, ops: Backend, dtype: DType, output: Output) -> Array:
     """Return targets with label smoothing: ``(1 - e) y + e / K``, for sigmoids ``(1 - e) y + e / 2``."""
-    if output.loss.name not in ("cross_entropy", "binary_cross_entropy"):
-        msg = f"`label_smoothing` needs a cross-entropy loss, got {output.loss.name!r}."
+    if output.task == "values":
+        msg = f"`label_smoothing` needs a softmax or sigmoid output, got {output.activation.name!r}."
         raise ValueError(msg)
     if ops.xp.isdtype(y.dtype, "integral"):
         y = _one_hot(y, output, ops, dtype)
-    return (1 - smoothing) * y + smoothing / (2 if output.loss.name == "binary_cross_entropy" else output.units)
+    return (1 - smoothing) * y + smoothing / (output.units if output.task == "classes" else 2)
 
 
 def sample_weights(weight: Any, n: int, members: int | None, name: str = "sample_weight") -> Array | None:
@@ -389,7 +396,7 @@ def like(result: Array, ops: Backend, original: Any) -> Array:
     """Return a result in the library, and on the device, of what the user gave; NumPy for lists and tables."""
     cls = library_of(original)
     if cls is None or cls is library_of(np.empty(0)):
-        return ops.to_numpy(result)
+        return np.require(ops.to_numpy(result), requirements="W")  # JAX's memory may not be written to
     if cls is type(ops) and ops.array_device(original) == ops.device_name:
         return result
     target = make_backend(cls.name)

@@ -58,13 +58,53 @@ class Layer(Description):
         shape: tuple[int, int],
         dtype: DType,
     ) -> Array | None:
-        """Return the random array that `forward` needs in training, or None."""
+        """Return the random array that `forward` needs in training, or None.
+
+        Parameters
+        ----------
+        ops : Backend
+            Where it runs.
+        who : StepKeys
+            Members, keys and steps: what names the random numbers.
+        position : int
+            Position of the layer in the network, from 0.
+        shape : tuple of int
+            Rows of the batch and units that go in.
+        dtype : dtype
+            The network's type.
+
+        Returns
+        -------
+        array of shape (S, ...) or None
+            One entry a member in front, also for a single network.
+        """
         return None
 
     def forward(
         self, ops: Backend, params: Parameters, x: Array, *, training: bool, draw: Array | None
     ) -> tuple[Array, Any]:
-        """Return the output and what `backward` needs."""
+        """Return the output and what `backward` needs.
+
+        Parameters
+        ----------
+        ops : Backend
+            Where it runs; ``ops.xp`` are the functions to compute with.
+        params : dict of array
+            Parameters by name, each of shape ``(..., *shapes()[name])``.
+        x : array of shape (..., N, M_in)
+            Input.
+        training : bool
+            Whether what acts in training alone, such as dropout, does so.
+        draw : array or None
+            What `draw` gave for this step.
+
+        Returns
+        -------
+        y : array of shape (..., N, M_out)
+            Output.
+        saved : named tuple
+            What `backward` needs, in arrays that nobody changes.
+        """
         raise NotImplementedError
 
     def backward(
@@ -77,7 +117,28 @@ class Layer(Description):
         need_dx: bool = True,
         out: dict[str, Array] | None = None,
     ) -> tuple[Array | None, Any]:
-        """Return the gradient by the input (None unless `need_dx`) and a named tuple with those by the parameters."""
+        """Return the gradients by the input and by the parameters.
+
+        Parameters
+        ----------
+        ops, params
+            As for `forward`.
+        saved : named tuple
+            What `forward` gave.
+        dy : array of shape (..., N, M_out)
+            Derivative of the loss by the output.
+        need_dx : bool
+            Whether the derivative by the input is asked for.
+        out : dict of array, optional
+            Arrays, by parameter, that the gradients may be written into; a hint.
+
+        Returns
+        -------
+        dx : array of shape (..., N, M_in) or None
+            Derivative by the input; None unless `need_dx`.
+        gradients : named tuple
+            One field a parameter, of its name and shape.
+        """
         raise NotImplementedError
 
     def check_stack(self, members: int | None) -> None:
@@ -205,6 +266,10 @@ class Dense(Layer):
         return (ops.error_term(delta, W) if need_dx else None), DenseGradients(theta, delta)
 
 
+MOST_DROPPED = 65535.5 / 65536
+"""Rate from which on the threshold would drop everything."""
+
+
 class DropoutSaved(NamedTuple):
     """What `Dropout` keeps for its backward pass: its factors, or None where it did nothing."""
 
@@ -217,7 +282,9 @@ class DropoutGradients(NamedTuple):
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """In training, zero each element with some probability and scale the kept ones; else the identity [1]_.
+    """In training, zero each element with some probability and scale the kept ones; else the identity.
+
+    Source: [1]_.
 
     Parameters
     ----------
@@ -243,8 +310,7 @@ class Dropout(Layer):
     scale: float | None = None
 
     def __post_init__(self) -> None:
-        most = 65535.5 / 65536  # from there on the threshold would drop everything
-        object.__setattr__(self, "rate", check_numbers("rate", self.rate, least=0, below=most))
+        object.__setattr__(self, "rate", check_numbers("rate", self.rate, least=0, below=MOST_DROPPED))
         if self.scale is not None:
             object.__setattr__(self, "scale", check_number("scale", self.scale, above=0))
 

@@ -110,7 +110,9 @@ class absolute_error(Loss):
 
 @dataclass(frozen=True)
 class huber(Loss):
-    """With ``r = y_hat - y`` the sum over k of ``r²/2`` for ``|r| <= delta``, else ``delta (|r| - delta/2)`` [1]_.
+    """With ``r = y_hat - y`` the sum over k of ``r²/2`` for ``|r| <= delta``, else ``delta (|r| - delta/2)``.
+
+    Source: [1]_.
 
     Parameters
     ----------
@@ -228,6 +230,11 @@ class cross_entropy(Loss):
 
 def get(loss: str | Loss) -> Loss:
     """Return a loss from its name, or as it is.
+
+    Parameters
+    ----------
+    loss : str or Loss
+        A name of this module, or an object with its parameters.
 
     Raises
     ------

@@ -20,7 +20,22 @@ __all__ = ["Metric", "accuracy", "error_rate", "get", "mae", "r2", "rmse", "roc_
 
 
 class Metric(Description):
-    """A number that says how good predictions are."""
+    """A number that says how good predictions are.
+
+    Attributes
+    ----------
+    higher_is_better : bool
+        Which way is better.
+    additive : bool
+        Whether it comes from sums over samples; else from all outputs at once, by ``score``.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> sorted(net.evaluate([[0.0], [1.0]], [0.0, 1.0], metrics=["r2", mlpx.metrics.rmse()]))
+    ['loss', 'r2', 'rmse']
+    """
 
     family: ClassVar[str] = "metrics"
     higher_is_better: ClassVar[bool] = False
@@ -225,3 +240,8 @@ def get(metrics: str | Metric | Sequence[str | Metric], output: Output) -> tuple
     for metric in found:
         metric.check(output)
     return found
+
+
+def full_name(monitor: str) -> str:
+    """Return the name of a monitored quantity where one of its short names was given."""
+    return Metric.aliases.get(monitor, monitor) if isinstance(monitor, str) else monitor

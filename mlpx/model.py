@@ -22,7 +22,7 @@ from mlpx.data import Rows, choose_rows, split_rows
 from mlpx.evaluation import Sample, score
 from mlpx.history import History
 from mlpx.initializers import Initializer
-from mlpx.layers import Dense, Dropout, Layer
+from mlpx.layers import MOST_DROPPED, Dense, Dropout, Layer
 from mlpx.losses import Loss
 from mlpx.metrics import Metric
 from mlpx.network import Architecture, Gradients, Trace
@@ -47,11 +47,12 @@ class Network:
         sigmoid, ``"poisson"`` to exp, else ``"squared_error"``. See `mlpx.losses`.
     l2 : float or sequence of float
         Lambda of the penalty ``lambda/2 * sum of squared weights`` that is added to the mean loss; biases are free.
+        With a stack also one number a member.
     dtype : {"float32", "float64"}
         What the network computes in.
     seed : int or sequence of int
         An int gives member i of a stack draws of its own; a list gives member i exactly the draws of a single network
-        with that seed.
+        with that seed and the same layers.
     members : int, optional
         Number of networks in the stack; None for a single network without the axis.
     backend : str or Backend, optional
@@ -167,6 +168,14 @@ class Network:
     def _dense(self, position: int) -> Dense:
         return cast("Dense", self.architecture.layers[position])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the parameters as host data: a JAX array of float64 would come back as float32."""
+        return {**self.__dict__, "vector": to_numpy(self.vector)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._set_vector(state["vector"])
+
     def __repr__(self) -> str:
         widths = [str(self.architecture.widths[0])]
         for layer in self.layers:
@@ -191,24 +200,34 @@ class Network:
         Raises
         ------
         ValueError
-            Where number or shapes do not fit; then nothing is changed.
+            Where number or shapes do not fit, or a number is not finite; then nothing is changed.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> net = mlpx.MLP([2, 1], output="linear")
+        >>> net.set_weights([[[1.0], [2.0]]], [[0.5]])
+        >>> net.predict([[10.0, 1.0]])
+        array([[12.5]], dtype=float32)
         """
         dense = [self._dense(i) for i in self.architecture.dense]
         for name, given in (("weights", weights), ("biases", biases)):
-            if len(given) != len(dense):
-                msg = f"`{name}` must hold one array for each of the {len(dense)} dense layers, got {len(given)}."
+            if not hasattr(given, "__len__") or len(given) != len(dense):
+                came = f"{len(given)}" if hasattr(given, "__len__") else repr(given)
+                msg = f"`{name}` must hold one array for each of the {len(dense)} dense layers, got {came}."
                 raise ValueError(msg)
         stack = () if self.members is None else (self.members,)
-        blocks = []
+        vector, blocks = to_numpy(self.vector), {}
         for i, (layer, w, b) in enumerate(zip(dense, weights, biases, strict=True)):
-            rows = [_parameter(w, (*stack, layer.fan_in, layer.fan_out), f"weights[{i}]")]
+            rows = [_parameter(w, (*stack, layer.fan_in, layer.fan_out), self.dtype_name, f"weights[{i}]")]
             if layer.bias:
-                rows.append(_parameter(b, (*stack, layer.fan_out), f"biases[{i}]")[..., None, :])
+                rows.append(_parameter(b, (*stack, layer.fan_out), self.dtype_name, f"biases[{i}]")[..., None, :])
             elif b is not None:
                 msg = f"`biases[{i}]` must be None, since that layer has no bias."
                 raise ValueError(msg)
-            blocks.append(hxp.reshape(hxp.concat(rows, axis=-2), (*stack, -1)))
-        self._set_vector(hxp.concat(blocks, axis=-1))
+            blocks[self.architecture.dense[i]] = hxp.reshape(hxp.concat(rows, axis=-2), (*stack, -1))
+        segments = self.architecture.segments
+        self._set_vector(hxp.concat([blocks.get(s.layer, vector[..., s.start : s.stop]) for s in segments], axis=-1))
 
     def member(self, index: int) -> Network:
         """Return one member of the stack as a network of its own, with a copy of its parameters.
@@ -217,6 +236,13 @@ class Network:
         ----------
         index : int
             From 0; negative numbers count from the end.
+
+        Raises
+        ------
+        ValueError
+            For a network that is no stack.
+        IndexError
+            For a member that there is not.
 
         Examples
         --------
@@ -228,6 +254,9 @@ class Network:
         if self.members is None:
             msg = "`member` is for stacks, but `members` is None."
             raise ValueError(msg)
+        if not hasattr(index, "__index__"):
+            msg = f"`index` must be a whole number, got {index!r}."
+            raise TypeError(msg)
         if not -self.members <= index < self.members:
             msg = f"`index` must be from 0 to {self.members - 1}, got {index}."
             raise IndexError(msg)
@@ -373,7 +402,8 @@ class Network:
             strings; for one sigmoid 0 and 1 or two labels. With a stack and a three-dimensional `X` also one more axis
             in front.
         validation : float, tuple or None
-            A fraction of the rows to hold out, or ``(X, y)`` or ``(X, y, sample_weight)``.
+            A fraction of the rows to hold out (rounded up; drawn at random, the last rows if not `shuffle`), or
+            ``(X, y)`` or ``(X, y, sample_weight)``.
         epochs : int
             Passes through the rows.
         batch_size : int
@@ -440,7 +470,7 @@ class Network:
             batch_size=check_count("batch_size", batch_size),
             optimizer=optimizers.get(optimizer),
             metrics=_with_monitor(chosen, monitor, output, validated=validation is not None),
-            monitor=monitor,
+            monitor=_metrics.full_name(monitor),
             patience=None if patience is None else check_count("patience", patience),
             clip_norm=None if clip_norm is None else check_numbers("clip_norm", clip_norm, above=0),
             shuffle=check_flag("shuffle", shuffle),
@@ -547,7 +577,7 @@ class Network:
         n = x.shape[-2]
         if n <= _CHUNK:
             return run(self.vector, x)
-        parts = [run(self.vector, x[..., start : start + _CHUNK, :]) for start in range(0, n, _CHUNK)]
+        parts = [run(self.vector, x[..., start : min(start + _CHUNK, n), :]) for start in range(0, n, _CHUNK)]
         return self.backend.xp.concat(parts, axis=-2)
 
     def predict_labels(self, X: Any) -> Array:
@@ -562,6 +592,19 @@ class Network:
         -------
         array of shape (N,), with a stack (S, N); several sigmoids: one more axis of K
             The labels that `fit` saw, as a NumPy array; where it saw class indices, integers in the library of `X`.
+
+        Raises
+        ------
+        ValueError
+            For an output that is neither softmax nor sigmoid.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> net = mlpx.MLP([1, 1], output="sigmoid")
+        >>> net.set_weights([[[1.0]]], [[0.0]])
+        >>> net.predict_labels([[-2.0], [2.0]])
+        array([0, 1])
         """
         ops, output = self.backend, self.architecture.output
         with ops.context():
@@ -594,7 +637,16 @@ class Network:
         Returns
         -------
         dict
-            Numbers by name; with a stack NumPy arrays of shape (S,).
+            Numbers by name: ``"loss"``, the mean over the samples, and the metrics; with a stack NumPy arrays of
+            shape (S,).
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> net = mlpx.MLP([1, 1], output="linear")
+        >>> net.set_weights([[[1.0]]], [[0.0]])
+        >>> net.evaluate([[1.0], [3.0]], [1.0, 1.0], metrics=["mae", "rmse"])["mae"]
+        1.0
         """
         output = self.architecture.output
         if metrics is None:
@@ -624,6 +676,16 @@ class Network:
         ------
         ValueError
             For an activation made by `mlpx.activations.custom`, which no file can hold.
+        OSError
+            Where the file cannot be written; an existing one is then as it was.
+
+        Examples
+        --------
+        >>> import mlpx, pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.mlpx"
+        >>> mlpx.MLP([2, 3, 1], output="linear").save(path)
+        >>> path.exists()
+        True
         """
         from mlpx.persistence import save
 
@@ -673,7 +735,8 @@ class MLP(Network):
         device: str | None = None,
         precision: None = None,
     ) -> None:
-        check_members("dropout", check_numbers("dropout", dropout), members)
+        dropout = check_numbers("dropout", dropout, least=0, below=MOST_DROPPED)
+        check_members("dropout", dropout, members)
         super().__init__(
             _mlp_layers(sizes, activation, output, dropout, initializer),
             loss=loss,
@@ -702,7 +765,7 @@ def _mlp_layers(sizes: Any, activation: Any, output: Any, dropout: Any, initiali
     if len(functions) != hidden:
         msg = f"`activation` must be one, or a list of {hidden}, one a hidden layer; got {len(functions)}."
         raise ValueError(msg)
-    rate = Dropout(check_numbers("dropout", dropout, least=0, below=65535.5 / 65536))
+    rate = Dropout(dropout)
     dropped = any(rate.rate) if isinstance(rate.rate, tuple) else bool(rate.rate)
     layers: list[Layer] = []
     for fan_in, fan_out, function in zip(units, units[1:-1], functions, strict=False):
@@ -715,7 +778,8 @@ def _mlp_layers(sizes: Any, activation: Any, output: Any, dropout: Any, initiali
 def _keys(seed: Any, members: int | None) -> list[Key]:
     if hasattr(seed, "__len__"):
         if len(seed) != members:
-            msg = f"`seed` must be one int, or one a member of the stack ({members}); got {len(seed)}."
+            rule = "one int, since `members` is None" if members is None else f"one int, or {members} of them"
+            msg = f"`seed` must be {rule}; got {len(seed)}."
             raise ValueError(msg)
         return [Key(_check_seed(s)) for s in seed]
     return [Key(_check_seed(seed), i) for i in range(members or 1)]
@@ -729,20 +793,27 @@ def _check_seed(seed: Any) -> int:
     return value
 
 
-def _parameter(value: Any, shape: tuple[int, ...], name: str) -> Array:
-    array = None if value is None else to_numpy(value)
-    if array is None or tuple(array.shape) != shape:
-        came = "None" if array is None else str(tuple(array.shape))
+def _parameter(value: Any, shape: tuple[int, ...], dtype: str, name: str) -> Array:
+    """Return weights or biases that a user gave, as a host array, checked."""
+    try:
+        array = to_numpy(value)
+    except (ValueError, TypeError) as error:
+        msg = f"`{name}` must be an array of numbers; it cannot be made one ({error})."
+        raise ValueError(msg) from error
+    if tuple(array.shape) != shape:
+        came = "None" if value is None else str(tuple(array.shape))
         msg = f"`{name}` must have the shape {shape}, got {came}."
         raise ValueError(msg)
-    if not hxp.isdtype(array.dtype, ("integral", "real floating")) or not hxp.all(hxp.isfinite(array)):
-        msg = f"`{name}` must hold finite real numbers (dtype {array.dtype})."
+    numbers = hxp.isdtype(array.dtype, ("integral", "real floating"))
+    if not numbers or not hxp.all(hxp.abs(array) <= hxp.finfo(getattr(hxp, dtype)).max):
+        msg = f"`{name}` must hold real numbers that are finite in {dtype} (dtype {array.dtype})."
         raise ValueError(msg)
     return array
 
 
 def _with_monitor(chosen: tuple[Metric, ...], monitor: str, output: Any, *, validated: bool) -> tuple[Metric, ...]:
     """Return the metrics with the monitored one among them."""
+    monitor = _metrics.full_name(monitor)
     if monitor == "loss" or monitor in [metric.name for metric in chosen]:
         found = chosen
     else:

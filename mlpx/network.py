@@ -8,7 +8,7 @@ operation each.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -40,7 +40,8 @@ class Trace(NamedTuple):
     layers : tuple
         What each layer saved, in the order of ``net.layers``; for `Dense` the fields ``x``, ``z``, ``y``.
     a : list of array
-        ``a[0]`` is the input, ``a[i + 1]`` the activation of the i-th dense layer, ``a[-1]`` the outputs.
+        ``a[0]`` is the input, ``a[i + 1]`` the activation of the i-th dense layer, ``a[-1]`` the outputs. Where dropout
+        acts these are the values before it; what went into a dense layer is its ``x`` in `layers`.
     z : list of array
         ``z[i]`` is the net input of the i-th dense layer.
     """
@@ -88,12 +89,17 @@ class Architecture:
     @classmethod
     def from_layers(cls, layers: Sequence[Layer], loss: Any) -> Architecture:
         """Return the architecture of a list of layers, the last of which is split into a linear one and the output."""
+        if isinstance(layers, str) or not isinstance(layers, Iterable):
+            msg = f"`layers` must be a list of layers such as Dense(64, 10), got {layers!r}."
+            raise TypeError(msg)
         layers = tuple(layers)
         _check_layers(layers)
         last = layers[-1]
         assert isinstance(last, Dense)
         linear = Dense(last.fan_in, last.fan_out, "identity", last.bias, last.initializer, last.bias_initializer)
-        return cls((*layers[:-1], linear), pair(last.activation, loss, last.fan_out))  # type: ignore[arg-type]
+        made = cls((*layers[:-1], linear), pair(last.activation, loss, last.fan_out))  # type: ignore[arg-type]
+        _ = made.widths  # refuses layers that do not fit
+        return made
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
@@ -199,13 +205,13 @@ class Architecture:
     def backward(self, ops: Backend, vector: Array, saved: Sequence[Any], delta: Array) -> tuple[Any, ...]:
         """Return each layer's gradients, from the error term of the output."""
         params, gradients, dy = self.split(ops, vector), [], delta
-        first = self.dense[0]
+        first = self.segments[0].layer
         for i in reversed(range(len(self.layers))):
             dy, layer_gradients = self.layers[i].backward(ops, params[i], saved[i], dy, need_dx=i > first)
             gradients.append(layer_gradients)
             if i == first:
                 break
-        # layers before the first dense one have no parameters, and nobody asks for the gradient by the input
+        # layers before the first one with parameters: nobody asks for the gradient by the input
         return (*([None] * first), *reversed(gradients))
 
     def penalty(self, ops: Backend, vector: Array, l2: Any, decay: Array) -> Array:

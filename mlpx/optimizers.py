@@ -8,7 +8,7 @@ element-wise formula on the device.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from mlpx import schedules
@@ -76,6 +76,10 @@ class Optimizer(Description):
             The device's functions.
         """
         raise NotImplementedError
+
+    def without_rate(self) -> Optimizer:
+        """Return the description with a learning rate of 1: it shapes no step, which gets `coefficients`."""
+        return replace(self, learning_rate=1.0)  # type: ignore[type-var]
 
     def check_stack(self, members: int | None) -> None:
         """Refuse numbers by member whose count is not the stack's."""
@@ -148,7 +152,9 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """``m <- b1 m + (1-b1) g``, ``v <- b2 v + (1-b2) g²``, ``w <- w - alpha m^ / (sqrt(v^) + epsilon)`` [1]_.
+    """``m <- b1 m + (1-b1) g``, ``v <- b2 v + (1-b2) g²``, ``w <- w - alpha m^ / (sqrt(v^) + epsilon)``.
+
+    Source: [1]_.
 
     ``m^ = m / (1 - b1^t)`` and ``v^ = v / (1 - b2^t)`` correct for the start at zero.
 
@@ -202,7 +208,9 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay, ``w <- w - alpha (m^ / (sqrt(v^) + epsilon) + lambda w)`` [1]_.
+    """Adam with decoupled weight decay, ``w <- w - alpha (m^ / (sqrt(v^) + epsilon) + lambda w)``.
+
+    Source: [1]_.
 
     The decay acts on weights, not on biases. The network's `l2` is another thing: it stays in the gradient.
 
@@ -239,7 +247,9 @@ class AdamW(Adam):
 
 @dataclass(frozen=True)
 class RMSProp(Optimizer):
-    """``v <- rho v + (1-rho) g²``, ``w <- w - alpha g / (sqrt(v) + epsilon)`` [1]_.
+    """``v <- rho v + (1-rho) g²``, ``w <- w - alpha g / (sqrt(v) + epsilon)``.
+
+    Source: [1]_.
 
     With momentum ``u <- mu u - alpha g / (sqrt(v) + epsilon)``, ``w <- w + u``.
 

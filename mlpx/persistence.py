@@ -35,6 +35,9 @@ def save(net: Any, path: Path) -> None:
     """Write a network to a file; an existing file is replaced only when the new one is complete."""
     from safetensors.numpy import save as to_bytes
 
+    if not path.parent.is_dir():
+        msg = f"There is no folder {path.parent} to save the model in; make it first."
+        raise FileNotFoundError(msg)
     arrays = {_tensor_name(s): _tensor(net, s) for s in net.architecture.segments}
     metadata = {"kind": _KIND, "format_version": str(FORMAT_VERSION), "model": _to_json(_describe(net))}
     content = to_bytes(arrays, metadata)
@@ -118,6 +121,8 @@ def load(path: str | os.PathLike[str], backend: str | Backend | None = None, dev
         Where there is no such file.
     ModelFileError
         For a file that is broken, truncated, of another kind or of a later version.
+    BackendUnavailableError
+        For a backend that is not there.
 
     Examples
     --------

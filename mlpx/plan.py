@@ -102,7 +102,7 @@ class TrainingStep:
         new = self.update(state, gradient, masks, numbers)
         if batch.active is not None:
             new = self._keep_inactive(new, state, batch.active)
-        return new, self._terms(loss, y_hat, y, batch)
+        return new, self._terms(loss, y_hat, y, batch, origin(self.backend, data))
 
     def gradient(
         self,
@@ -145,9 +145,9 @@ class TrainingStep:
         moments = tuple(where(active, n, o) for n, o in zip(new.moments, old.moments, strict=True))
         return State(where(active, new.parameters, old.parameters), moments)
 
-    def _terms(self, loss: Array, y_hat: Array, y: Array, batch: Batch) -> Array:
+    def _terms(self, loss: Array, y_hat: Array, y: Array, batch: Batch, first: Array | None) -> Array:
         weight = uniform_weight(self.backend, y_hat) if batch.weight is None else batch.weight
-        return sums(self.backend, self.architecture, self.metrics, loss, y_hat, y, weight, batch.total)
+        return sums(self.backend, self.architecture, self.metrics, loss, y_hat, y, weight, batch.total, first)
 
 
 @dataclass(frozen=True)
@@ -158,12 +158,14 @@ class Evaluation:
     architecture: Architecture
     metrics: tuple[Metric, ...]
 
-    def __call__(self, parameters: Array, x: Array, y: Array, weight: Array, total: Any) -> tuple[Array, Array]:
+    def __call__(
+        self, parameters: Array, x: Array, y: Array, weight: Array, total: Any, first: Array | None
+    ) -> tuple[Array, Array]:
         """Return the sums of loss and metrics, shape (..., T), and the outputs; `weight` (float64) has the sum 1."""
         ops, net = self.backend, self.architecture
         z, _ = net.forward(ops, parameters, x)
         loss, _, y_hat = ops.loss_and_delta(net.output, z, y, weight)
-        return sums(ops, net, self.metrics, loss, y_hat, y, weight, total), y_hat
+        return sums(ops, net, self.metrics, loss, y_hat, y, weight, total, first), y_hat
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,11 @@ def rows(ops: Backend, data: Data, index: Array) -> tuple[Array, Array]:
     return x, (ops.take_member_rows(data.y, index) if by_member else ops.take_rows(data.y, index))
 
 
+def origin(ops: Backend, data: Data) -> Array | None:
+    """Return the first row of the targets, from which sums of values are taken; None for class indices."""
+    return None if ops.xp.isdtype(data.y.dtype, "integral") else data.y[..., :1, :]
+
+
 def uniform_weight(ops: Backend, y_hat: Array) -> Array:
     """Return equal weights with the sum 1, shape (N,)."""
     n = y_hat.shape[-2]
@@ -202,9 +209,16 @@ def sums(
     y: Array,
     weight: Array,
     total: Any,
+    first: Array | None,
 ) -> Array:
-    """Return loss and metric terms of a batch, times the total weight, shape (..., T), float64."""
+    """Return loss and metric terms of a batch, times the total weight, shape (..., T), float64.
+
+    Values are counted from `first`: sums of squares far from zero would lose their digits.
+    """
     xp = ops.xp
+    if metrics and first is not None and net.output.task == "values":
+        y_hat, y, first = (xp.astype(a, xp.float64) for a in (y_hat, y, first))
+        y_hat, y = y_hat - first, y - first
     parts = [loss[..., None]]
     parts += [m.terms(net.output, y_hat, y, weight, xp) for m in metrics if m.additive]
     joined = xp.concat([xp.astype(part, xp.float64) for part in parts], axis=-1)

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-from mlpx._checks import check_count, check_numbers
+from mlpx._checks import check_count, check_number, check_numbers
 from mlpx._typing import Array, Namespace, Numbers
 from mlpx.description import Description
 
@@ -162,7 +162,9 @@ class InverseScaling(Schedule):
 
 @dataclass(frozen=True)
 class WarmupCosine(Schedule):
-    """``alpha t / T_w`` up to step T_w, then half a cosine down to the minimum at step T, then the minimum [1]_.
+    """``alpha t / T_w`` up to step T_w, then half a cosine down to the minimum at step T, then the minimum.
+
+    Source: [1]_.
 
     Parameters
     ----------
@@ -203,7 +205,9 @@ class WarmupCosine(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up along half a cosine, then down along another, the two-phase form of PyTorch's ``OneCycleLR`` [1]_.
+    """Up along half a cosine, then down along another, the two-phase form of PyTorch's ``OneCycleLR``.
+
+    Source: [1]_.
 
     From ``alpha / start_divisor`` up to ``alpha``, then down to ``alpha / (start_divisor * end_divisor)``. The momentum
     stays as it is.
@@ -215,7 +219,7 @@ class OneCycle(Schedule):
     steps : int, optional
         Length of the cycle; by default all steps of the fit.
     rise : float
-        Share of the steps that go up.
+        Share of the steps that go up, above 0 and at most 1.
     start_divisor, end_divisor : float
         As above.
 
@@ -231,7 +235,10 @@ class OneCycle(Schedule):
     end_divisor: float = 1e4
 
     def __post_init__(self) -> None:
-        self._check("rise", "start_divisor", "end_divisor")
+        self._check()
+        object.__setattr__(self, "rise", check_number("rise", self.rise, above=0, most=1))
+        for name in ("start_divisor", "end_divisor"):
+            object.__setattr__(self, name, check_number(name, getattr(self, name), above=0))
         if self.steps is not None:
             check_count("steps", self.steps)
 
@@ -241,7 +248,7 @@ class OneCycle(Schedule):
         first = top / self.start_divisor
         last = first / self.end_divisor
         end = point.steps if self.steps is None else self.steps
-        summit = xp.maximum(xp.asarray(self.rise * end - 1.0), 0.0)
+        summit = xp.asarray(self.rise * end - 1.0)  # below 0 in a short cycle, which then only falls, as PyTorch's does
         position = point.step - 1.0
         up = _half_cosine(first, top, position / xp.maximum(summit, 1e-12), xp)
         down = _half_cosine(top, last, (position - summit) / xp.maximum(end - 1 - summit, 1e-12), xp)

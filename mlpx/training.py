@@ -87,6 +87,7 @@ class Run:
         self._steps_asked = hxp.broadcast_to(batches * settings.epochs, (self._members,))
         self._first_epoch = list(net.epochs_seen)
         self._stop_asked = False
+        self._diverged = 0
         self._prepare_step()
         self._prepare_best()
 
@@ -103,7 +104,7 @@ class Run:
         self._step = TrainingStep(
             ops,
             net.architecture,
-            settings.optimizer,
+            settings.optimizer.without_rate(),
             settings.metrics,
             frozen=not bool(hxp.all(trained == 1)),
             penalized=bool(hxp.any(self._l2 > 0)),
@@ -153,6 +154,9 @@ class Run:
             before, steps_before = self._copied_state(), self._steps
             means = self._train_epoch(bar)
             means = self._without_diverged(means, before, steps_before)
+            if self._alive.shape[0] == 0:
+                self.history.stopped = "divergence"
+                return
             self.epoch += 1
             for member in self._alive.tolist():
                 self.net.epochs_seen[member] += 1
@@ -354,8 +358,9 @@ class Run:
             self._step, self._train.data, self._masks, before, pieces, position if self._stack else None
         )
         message = self._describe(where, int(self._alive[position]), int(hxp.sum(~finite)))
+        self._diverged += int(hxp.sum(~finite))
         self._leave(finite, self._final(before.parameters))
-        if self._alive.shape[0] == 0:
+        if self._diverged == self._members:
             raise DivergenceError(
                 message,
                 epoch=self.epoch + 1,

@@ -40,18 +40,25 @@ def test_initial_weights_are_the_same_everywhere(backend: Backend, dtype: str, i
     assert_equal(parameters(make(backend, **options)), parameters(make("numpy", **options)))
 
 
+def dropout_lanes(member: int) -> np.ndarray:
+    """Return the 16-bit lanes that decide in the fourth step at layer 1, as the documentation orders them."""
+    key = np.array([4, (2 << 32) + member], dtype=np.uint64)
+    words = np.random.Philox(key=key, counter=[0, 1, 3, 0]).random_raw(30 * 8 // 4)
+    return np.stack([(words >> np.uint64(16 * lane)) & np.uint64(0xFFFF) for lane in range(4)], axis=1).reshape(30, 8)
+
+
+FIRST_LANE = int(dropout_lanes(0)[0, 0])  # as a threshold it is just kept
+
+
 @pytest.mark.parametrize("members", [None, 3])
-@pytest.mark.parametrize("rate", [0.4, 1 / 3, 0.999])
+@pytest.mark.parametrize("rate", [0.4, 1 / 3, 0.999, FIRST_LANE / 65536])
 def test_dropout_masks_are_the_same_everywhere_and_as_documented(backend: Backend, members, rate: float) -> None:
     net = make(backend, members=members, dropout=rate)
     net.fit(X, Y, epochs=1, batch_size=10)  # three steps, so that the counter is not zero
     mask = mlpx.to_numpy(net.forward(X, training=True).layers[1].mask)
     for member, own in enumerate(mask if members else [mask]):
-        key = np.array([4, (2 << 32) + member], dtype=np.uint64)
-        words = np.random.Philox(key=key, counter=[0, 1, 3, 0]).random_raw(30 * 8 // 4)
-        lanes = np.stack([(words >> np.uint64(16 * lane)) & np.uint64(0xFFFF) for lane in range(4)], axis=1)
         threshold = round(65536 * rate)
-        kept = lanes.reshape(30, 8) >= threshold
+        kept = dropout_lanes(member) >= threshold
         assert_array_equal(own, kept * (65536 / (65536 - threshold)))
     assert net.forward(X).layers[1].mask is None
 

@@ -229,7 +229,55 @@ def test_a_device_that_is_not_there_is_refused(backend: Backend) -> None:
             make(backend.name, device=device)
 
 
+@pytest.mark.parametrize(
+    "layers",
+    [None, "abc", 3, [], [3], [mlpx.Dense(3, 4), mlpx.Dense(5, 2)], [mlpx.Dense(3, 4), mlpx.Dropout(0.5)]],
+)
+def test_layers_that_make_no_network_are_refused(layers: object) -> None:
+    with pytest.raises((ValueError, TypeError), match="`layers"):
+        mlpx.Network(layers)
+
+
+WRONG_WEIGHTS = {
+    "none": (None, ValueError),
+    "a number": (3, ValueError),
+    "too few": ([X[:3]], ValueError),
+    "None": ([None, None], ValueError),
+    "another shape": ([np.ones((4, 3)), np.ones((4, 2))], ValueError),
+    "ragged": ([[[1.0, 2.0], [3.0]], np.ones((4, 2))], ValueError),
+    "NaN": ([np.full((3, 4), np.nan), np.ones((4, 2))], ValueError),
+    "too large for float32": ([np.full((3, 4), 1e39), np.ones((4, 2))], ValueError),
+    "complex": ([np.ones((3, 4)) + 0j, np.ones((4, 2))], ValueError),
+    "text": ([np.full((3, 4), "a"), np.ones((4, 2))], ValueError),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_WEIGHTS)
+def test_wrong_weights_are_refused_by_name(backend: Backend, case: str) -> None:
+    wrong, error = WRONG_WEIGHTS[case]
+    net = make(backend, dtype="float32")
+    before = state(net)
+    with pytest.raises(error, match=r"`weights(\[0\])?`"):
+        net.set_weights(wrong, net.biases)
+    assert state(net) == before
+
+
+def test_a_member_is_asked_for_by_number() -> None:
+    for wrong in (1.0, "a", None):
+        with pytest.raises(TypeError, match="`index`"):
+            make(members=2).member(wrong)
+
+
 # What is taken.
+
+
+def test_any_number_of_rows_is_predicted(backend: Backend) -> None:
+    """More than are computed at once."""
+    rows = np.tile(X, (3000, 1))[:35000]
+    net = make(backend, members=2)
+    p = net.predict(rows)
+    assert_allclose(p, np.tile(net.predict(X), (1, 3000, 1))[:, :35000], rtol=1e-13)
+    p[...] = 0  # predictions are the user's
 
 
 def foreign(name: str, array: np.ndarray):
@@ -384,3 +432,19 @@ def test_any_shape_type_and_stack_gives_finite_outputs_of_the_right_shape(data: 
         if not fitted and name != "jax":  # each new shape would be compiled
             net.fit(x, y, epochs=1, batch_size=data.draw(st.integers(1, 7), label="batch"), clip_norm=1.0)
     assert_array_equal(x, before)
+
+
+def test_two_integers_are_labels_of_one_sigmoid() -> None:
+    net = mlpx.MLP([1, 1], output="sigmoid")
+    x = [[-2.0], [-1.0], [1.0], [2.0]]
+    net.fit(x, [-1, -1, 1, 1], epochs=60, optimizer=mlpx.Adam(0.1), progress=False)
+    assert net.classes == (-1, 1)
+    assert net.predict_labels(x).tolist() == [-1, -1, 1, 1]
+
+
+def test_a_column_of_class_indices_is_taken_as_they_are() -> None:
+    x, y = np.eye(3), np.array([[0], [2], [1]])
+    column, flat = (mlpx.MLP([3, 3]) for _ in range(2))
+    column.fit(x, y, epochs=2, progress=False)
+    flat.fit(x, y[:, 0], epochs=2, progress=False)
+    np.testing.assert_array_equal(column.vector, flat.vector)

@@ -1,6 +1,8 @@
 """Model files: what is saved comes back under any backend, and what is broken gets one clear error, at once."""
 
+import copy
 import json
+import pickle
 import struct
 import time
 import tracemalloc
@@ -43,6 +45,17 @@ def test_a_file_loads_under_any_backend(backend: Backend, other: str, dtype: str
     back = mlpx.load(tmp_path / "model.mlpx", backend=other)
     assert back.backend.name == other
     assert_same(back, net)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_network_is_pickled_and_copied(backend: Backend, dtype: str) -> None:
+    net = make(backend, dtype=dtype)
+    net.fit(X, Y, epochs=1)
+    for other in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
+        assert_same(other, net)
+        assert_array_equal(other.predict(X), net.predict(X))
+        other.fit(X, Y, epochs=1)
+        assert other.epochs_seen == [2] != net.epochs_seen
 
 
 def test_loading_takes_the_backend_that_is_chosen(tmp_path: Path) -> None:
@@ -284,6 +297,7 @@ def test_a_wrong_value_at_any_key_is_refused(content: bytes, tmp_path: Path) -> 
         ("members", HUGE),
         ("layers", [{"name": "Dense", "fan_in": HUGE, "fan_out": HUGE}]),
         ("layers", []),
+        ("layers", [{"name": "Dense", "fan_in": 1, "fan_out": 1}, {"name": "Dense", "fan_in": 2, "fan_out": 2}]),
         ("layers", [{"name": "Dropout", "rate": 0.5}]),
         ("keys", [[1, 0]]),
         ("keys", [[2**64, 0], [1, 0]]),

@@ -55,7 +55,7 @@ def mean_loss(p: list[np.ndarray], x: np.ndarray, y: np.ndarray, weight: np.ndar
     return -np.average(outputs(p, x)[1][np.arange(len(y)), y], weights=weight)
 
 
-def epoch_by_hand(p, order, targets, weight, *, batch_size, rate=0.3, l2=0.0):
+def epoch_by_hand(p, order, targets, weight, *, batch_size, rate=0.3, l2=0.0, clip=math.inf):
     """Make one epoch of section 2 of the specification; return the parameters and the epoch's loss."""
     total_loss = 0.0
     for start in range(0, len(order), batch_size):
@@ -67,7 +67,8 @@ def epoch_by_hand(p, order, targets, weight, *, batch_size, rate=0.3, l2=0.0):
         delta2 = share[:, None] * (np.exp(log_p) - targets[rows])
         delta1 = (1 - a**2) * (delta2 @ w2.T)
         gradient = [X[rows].T @ delta1 + l2 * w1, a.T @ delta2 + l2 * w2, delta1.sum(axis=0), delta2.sum(axis=0)]
-        p = [value - rate * g for value, g in zip(p, gradient, strict=True)]
+        rate_now = rate * min(1.0, clip / np.sqrt(sum(np.sum(g**2) for g in gradient)))
+        p = [value - rate_now * g for value, g in zip(p, gradient, strict=True)]
         total_loss += loss * weight[rows].sum()
     return p, total_loss / weight[order].sum()
 
@@ -85,6 +86,7 @@ CASES = {
     "balanced, times sample weights": {"batch_size": 5, "class_weight": "balanced", "sample_weight": WEIGHT},
     "label smoothing": {"batch_size": 5, "label_smoothing": 0.3},
     "penalty": {"batch_size": 5, "l2": 0.1},
+    "gradients bounded, penalty included": {"batch_size": 5, "l2": 0.1, "clip_norm": 0.2},
 }
 EFFECTIVE = {
     "sample weights": WEIGHT,
@@ -102,13 +104,21 @@ def test_training_equals_the_loop_written_by_hand(backend: Backend, case: str) -
     targets = (1 - smoothing) * ONE_HOT + smoothing / 3
     for epoch in range(3):
         order = permutation(SHUFFLE, epoch, N) if options.get("shuffle", True) else np.arange(N)
-        p, loss = epoch_by_hand(p, order, targets, EFFECTIVE.get(case, ONES), batch_size=options["batch_size"], l2=l2)
+        known = {"batch_size": options["batch_size"], "l2": l2, "clip": options.get("clip_norm", math.inf)}
+        p, loss = epoch_by_hand(p, order, targets, EFFECTIVE.get(case, ONES), **known)
         losses.append(loss)
     history = net.fit(X, Y, epochs=3, optimizer=SGD, validation=None, **options)
     assert_same(parameters(net), p, rtol=1e-12)
     assert_allclose(history["loss"], losses, rtol=1e-12)
     assert history["learning_rate"] == [0.3] * 3
     assert (net.epochs_seen, net.steps_seen) == ([3], [3 * math.ceil(N / options["batch_size"])])
+
+
+def test_sigmoids_are_smoothed_towards_one_half(backend: Backend) -> None:
+    nets = [mlpx.MLP([3, 3], output="sigmoid", dtype="float64", backend=backend) for _ in range(2)]
+    nets[0].fit(X, ONE_HOT, epochs=2, label_smoothing=0.2)
+    nets[1].fit(X, 0.8 * ONE_HOT + 0.1, epochs=2)
+    assert_same(parameters(nets[0]), parameters(nets[1]), rtol=1e-13)
 
 
 # Validation.
@@ -383,7 +393,7 @@ def test_divergence_names_step_and_layer() -> None:
     with pytest.raises(mlpx.DivergenceError) as caught:
         net.fit([[1.0], [1.0], [3e38]], [0.0, 0.0, 0.0], batch_size=1, optimizer=mlpx.SGD(1e-9), shuffle=False)
     assert (caught.value.epoch, caught.value.step) == (1, 3)
-    assert caught.value.layer in ("layer 0 (Dense)", "layer 1 (Dense)", "the output")
+    assert caught.value.layer in ("layers[0] (Dense)", "layers[1] (Dense)", "the output")
 
 
 def test_after_divergence_the_best_weights_are_back() -> None:
@@ -422,3 +432,14 @@ def test_digits_are_learned_with_default_settings(backend: Backend) -> None:
     net = mlpx.MLP([64, 128, 10], backend=backend)
     net.fit(features[train] / 16, labels[train])
     assert net.evaluate(features[test] / 16, labels[test])["accuracy"] >= 0.97
+
+
+def test_the_last_member_may_diverge_after_others_have_stopped() -> None:
+    """One learns nothing and stops by patience; the other's rate leaps in the fifth epoch. Nothing is lost."""
+    net = mlpx.MLP([2, 4, 1], output="linear", members=2, seed=SEED)
+    x = RNG.normal(size=(8, 2))
+    leap = mlpx.schedules.Step([1e-30, 1e-3], factor=[1.0, 1e20], every=4)
+    with pytest.warns(RuntimeWarning, match="of member 1 diverged"):
+        history = net.fit(x, x[:, 0], epochs=20, patience=2, optimizer=mlpx.SGD(leap))
+    assert history.stopped == "divergence"
+    assert np.all(np.isfinite(net.vector))

@@ -120,18 +120,57 @@ class Backend:
     # The products of a layer.
 
     def net_input(self, x: Array, weights: Array, bias: Array | None) -> Array:
-        """Return ``Z = X W + b``, shape ``(..., N, M_out)``."""
+        """Return the net input ``Z = X W + b``.
+
+        Parameters
+        ----------
+        x : array of shape (..., N, M_in)
+            Batch of rows.
+        weights : array of shape (..., M_in, M_out)
+            W.
+        bias : array of shape (..., M_out), optional
+            b.
+
+        Returns
+        -------
+        array of shape (..., N, M_out)
+        """
         z = self.xp.matmul(x, weights)
         return z if bias is None else z + bias[..., None, :]
 
     def error_term(self, delta: Array, weights: Array) -> Array:
-        """Return ``delta Wᵀ``, shape ``(..., N, M_in)``."""
+        """Return ``delta Wᵀ``, the derivative of the loss by the layer's input.
+
+        Parameters
+        ----------
+        delta : array of shape (..., N, M_out)
+            Derivative of the loss by the net input.
+        weights : array of shape (..., M_in, M_out)
+            W.
+
+        Returns
+        -------
+        array of shape (..., N, M_in)
+        """
         return self.xp.matmul(delta, self.xp.matrix_transpose(weights))
 
     def weight_gradient(self, x: Array, delta: Array, *, bias: bool, out: Array | None = None) -> Array:
         """Return ``Xᵀ delta``, the sum of the outer products of all rows, with ``1ᵀ delta`` as its last row if `bias`.
 
-        Shape ``(..., M_in + 1, M_out)``, without `bias` ``(..., M_in, M_out)``.
+        Parameters
+        ----------
+        x : array of shape (..., N, M_in)
+            The layer's input.
+        delta : array of shape (..., N, M_out)
+            Derivative of the loss by the net input.
+        bias : bool
+            Whether there is a bias.
+        out : array of the result's shape, optional
+            Where the result may be written; a hint.
+
+        Returns
+        -------
+        array of shape (..., M_in + 1, M_out), without `bias` (..., M_in, M_out)
         """
         xp = self.xp
         products = xp.matmul(xp.matrix_transpose(x), delta)

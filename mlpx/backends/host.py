@@ -12,7 +12,8 @@ Rules by which words become numbers:
   ``r = sqrt(-2 log(1 - u))`` the numbers are the ``m`` of ``r cos(2 pi v)``, then those of ``r sin(2 pi v)``;
 - permutation of ``n``: the positions of ``n`` words in ascending order;
 - dropout: element ``j`` of a row-major array uses the 16-bit lane ``j mod 4``, lowest first, of word ``j // 4``, and is
-  kept where ``lane >= round(65536 * rate)``.
+  kept, and multiplied by ``65536 / (65536 - round(65536 * rate))`` or the layer's own scale, where
+  ``lane >= round(65536 * rate)``.
 
 References
 ----------

@@ -158,6 +158,11 @@ def set_backend(name: str | None, device: str | None = None) -> None:
     device : str, optional
         Such as ``"cuda:1"``.
 
+    Raises
+    ------
+    ValueError, BackendUnavailableError
+        As for `get_backend`; the choice is then as it was.
+
     Examples
     --------
     >>> import mlpx
@@ -173,6 +178,16 @@ def set_backend(name: str | None, device: str | None = None) -> None:
 @contextmanager
 def use_backend(name: str, device: str | None = None) -> Iterator[Backend]:
     """Choose the backend of networks made inside a ``with`` block; other threads are not touched.
+
+    Parameters
+    ----------
+    name, device
+        As for `get_backend`.
+
+    Raises
+    ------
+    ValueError, BackendUnavailableError
+        As for `get_backend`.
 
     Examples
     --------
@@ -191,6 +206,10 @@ def use_backend(name: str, device: str | None = None) -> Iterator[Backend]:
 
 def available_backends() -> list[BackendInfo]:
     """List every backend, with version and device, or why it is missing and how it is installed.
+
+    Returns
+    -------
+    list of BackendInfo
 
     Examples
     --------
@@ -225,6 +244,11 @@ def library_of(x: Any) -> type[Backend] | None:
 
 def to_numpy(x: Any) -> Array:
     """Return any array (or list, or table) as a NumPy array.
+
+    Parameters
+    ----------
+    x : array, table or sequence
+        Of any library and device.
 
     Examples
     --------

@@ -1,0 +1,54 @@
+"""The documentation's settings: ``python -m sphinx -W -n -b html docs docs/_build/html``."""
+
+import os
+
+import mlpx
+
+project = "mlpx"
+author = "The mlpx developers"
+copyright = "The mlpx developers"
+version = release = mlpx.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+suppress_warnings = ["config.cache"]
+
+# A docstring's `name` is a link where mlpx documents it, else it is set as code.
+default_role = "py:obj"
+nitpicky = True
+nitpick_ignore_regex = [("py:obj", r"(?!mlpx\.).*")]  # arguments and words; a name written mlpx.… must be documented
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say types, shapes and units
+autodoc_class_signature = "mixed"
+autosummary_generate = False
+numpydoc_class_members_toctree = False
+toc_object_entries_show_parents = "hide"
+numpydoc_show_class_members = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = "mlpx"
+html_static_path = ["_static"]
+html_css_files = ["mlpx.css"]
+html_show_sourcelink = False
+# pages without a section of their own have nothing to show at the left
+html_sidebars = {page: [] for page in ("quickstart", "worked-example", "differences", "random-numbers", "limitations")}
+html_theme_options = {
+    "header_links_before_dropdown": 5,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+}
+if "MLPX_DOCS_MATHJAX" in os.environ:  # a local copy, for looking at the pages without a network
+    mathjax_path = os.environ["MLPX_DOCS_MATHJAX"]
