@@ -8,7 +8,7 @@ where the result is a view, of the way to it (`View`). `mlpx.backends.replay` tu
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -54,7 +54,7 @@ class Variable:
 
 @dataclass(eq=False)
 class Operation:
-    """One call: ``function(*inputs, out=output, **options)``.
+    """One call: ``function(*inputs, out=output)``.
 
     Attributes
     ----------
@@ -68,6 +68,8 @@ class Operation:
         Whether a row (first axis) of the output depends on that row of the inputs alone.
     elementwise : bool
         Whether the output may be written over an input of the same shape.
+    broadcasts : bool
+        Whether inputs are stretched to the shape of the output; else their first axis is that of the output.
     """
 
     function: Callable[..., Any]
@@ -75,7 +77,7 @@ class Operation:
     output: Variable
     rowwise: bool
     elementwise: bool
-    options: dict[str, Any] = field(default_factory=dict)
+    broadcasts: bool
 
 
 class Recorder:
@@ -104,19 +106,20 @@ class Recorder:
         *inputs: Any,
         rowwise: bool = False,
         elementwise: bool = False,
+        broadcasts: bool = False,
         value: Any = None,
         weak: bool = False,
         key: Any = None,
     ) -> Recorded:
         """Note a call whose result `value` is known, or found by making it; equal calls (by `key`) are made once."""
-        noted = tuple(x.variable if isinstance(x, Recorded) else x for x in inputs)
+        noted = tuple(x.variable if isinstance(x, Recorded) else np.asarray(x) for x in inputs)
         key = (key or function, *(id(v) if isinstance(v, Variable) else _constant_key(v) for v in noted))
         if key in self._known:
             return self._known[key]
         if value is None:
             value = function(*(v.value if isinstance(v, Variable) else v for v in noted))
         output = Variable(np.asarray(value), weak=weak)
-        self.operations.append(Operation(function, noted, output, rowwise, elementwise))
+        self.operations.append(Operation(function, noted, output, rowwise, elementwise, broadcasts or elementwise))
         self._known[key] = Recorded(self, output)
         return self._known[key]
 
@@ -273,7 +276,7 @@ def _clip(recorder: Recorder, x: Recorded, low: Any = None, high: Any = None) ->
 
 def _where(recorder: Recorder, condition: Any, yes: Any, no: Any) -> Recorded:
     values = [x.variable.value if isinstance(x, Recorded) else x for x in (condition, yes, no)]
-    return recorder.call(_choose, condition, yes, no, rowwise=True, value=np.where(*values))
+    return recorder.call(_choose, condition, yes, no, rowwise=True, broadcasts=True, value=np.where(*values))
 
 
 def _choose(condition: Array, yes: Array, no: Array, out: Array) -> None:

@@ -339,7 +339,7 @@ class Layout:
     def _rows(self, v: Any, op: Operation, block: slice | None) -> Array:
         """Return an argument of a call, cut to the rows of a block where it has them."""
         array, value = (self.array(v), v.value) if isinstance(v, Variable) else (v, v)
-        aligned = value.ndim == op.output.value.ndim or not op.elementwise
+        aligned = value.ndim == op.output.value.ndim or not op.broadcasts
         if block is None or not aligned or value.ndim == 0 or value.shape[0] != op.output.value.shape[0]:
             return array
         if isinstance(v, Variable) and v.root in self._blocky:
