@@ -18,7 +18,7 @@ import numpy as np
 from mlpx._typing import Array
 from mlpx.backends.base import Backend
 
-__all__ = ["NotRecordable", "Operation", "Recorded", "Recorder", "RecordingBackend", "Variable"]
+__all__ = ["Bound", "Concat", "NotRecordable", "Operation", "Recorded", "Recorder", "RecordingBackend", "Variable"]
 
 
 class NotRecordable(Exception):  # noqa: N818
@@ -52,6 +52,13 @@ class Variable:
         return self if self.base is None else self.base.root
 
 
+class Bound:
+    """A call with its own way of taking arguments: ``bind(*inputs, out)`` returns it ready to be made."""
+
+    def __init__(self, bind: Callable[..., Callable[[], Any]]) -> None:
+        self.bind = bind
+
+
 @dataclass(eq=False)
 class Operation:
     """One call: ``function(*inputs, out=output)``.
@@ -59,7 +66,7 @@ class Operation:
     Attributes
     ----------
     function : callable
-        A NumPy ufunc, or a function with the signature ``(*inputs, out)``.
+        A NumPy ufunc, a function with the signature ``(*inputs, out)``, or `Bound`.
     inputs : tuple
         Variables and constants (arrays).
     output : Variable
@@ -72,7 +79,7 @@ class Operation:
         Whether inputs are stretched to the shape of the output; else their first axis is that of the output.
     """
 
-    function: Callable[..., Any]
+    function: Callable[..., Any] | Bound
     inputs: tuple[Any, ...]
     output: Variable
     rowwise: bool
@@ -102,7 +109,7 @@ class Recorder:
 
     def call(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., Any] | Bound,
         *inputs: Any,
         rowwise: bool = False,
         elementwise: bool = False,
@@ -116,7 +123,7 @@ class Recorder:
         key = (key or function, *(id(v) if isinstance(v, Variable) else _constant_key(v) for v in noted))
         if key in self._known:
             return self._known[key]
-        if value is None:
+        if value is None and callable(function):
             value = function(*(v.value if isinstance(v, Variable) else v for v in noted))
         output = Variable(np.asarray(value), weak=weak)
         self.operations.append(Operation(function, noted, output, rowwise, elementwise, broadcasts or elementwise))
@@ -204,7 +211,7 @@ class Recorded:
         msg = "a decision by the values of an array"
         raise NotRecordable(msg)
 
-    __float__ = __int__ = __index__ = __array__ = __iter__ = __bool__  # type: ignore[assignment]
+    __float__ = __int__ = __index__ = __array__ = __iter__ = __bool__
 
 
 def _operator(function: np.ufunc, *, swapped: bool = False) -> Callable[..., Any]:
@@ -215,16 +222,18 @@ def _operator(function: np.ufunc, *, swapped: bool = False) -> Callable[..., Any
     return lambda self, other: self.recorder.ufunc(function, self, other)
 
 
-for _name, _function in {
+_TWO_SIDED: dict[str, np.ufunc] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "pow": np.power,
     "floordiv": np.floor_divide, "mod": np.remainder, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
-}.items():  # fmt: skip
-    setattr(Recorded, f"__{_name}__", _operator(_function))
-    setattr(Recorded, f"__r{_name}__", _operator(_function, swapped=True))
-for _name, _function in {
+}  # fmt: skip
+_OTHERS: dict[str, np.ufunc] = {
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
     "neg": np.negative, "abs": np.absolute, "invert": np.invert,
-}.items():  # fmt: skip
+}  # fmt: skip
+for _name, _function in _TWO_SIDED.items():
+    setattr(Recorded, f"__{_name}__", _operator(_function))
+    setattr(Recorded, f"__r{_name}__", _operator(_function, swapped=True))
+for _name, _function in _OTHERS.items():
     setattr(Recorded, f"__{_name}__", _operator(_function))
 Recorded.__hash__ = object.__hash__  # type: ignore[method-assign]
 
@@ -288,13 +297,6 @@ def _matmul(recorder: Recorder, a: Any, b: Any) -> Recorded:
     return recorder.call(np.matmul, a, b)
 
 
-class _Bound:
-    """A call with its own way of taking arguments: ``bind(*inputs, out)`` returns it ready to be made."""
-
-    def __init__(self, bind: Callable[..., Callable[[], Any]]) -> None:
-        self.bind = bind
-
-
 def _reduction(function: np.ufunc) -> Callable[..., Recorded]:
     def reduce(
         recorder: Recorder, x: Recorded, *, axis: int | None = None, keepdims: bool = False, dtype: Any = None
@@ -307,7 +309,7 @@ def _reduction(function: np.ufunc) -> Callable[..., Recorded]:
             return _column_sums(recorder, x, keepdims=keepdims)
 
         value = function.reduce(x.variable.value, axis=axis, keepdims=keepdims)
-        call = _Bound(lambda a, out: partial(function.reduce, a, axis, None, out, keepdims))
+        call = Bound(lambda a, out: partial(function.reduce, a, axis, None, out, keepdims))  # type: ignore[call-arg]
         return recorder.call(call, x, rowwise=axis > 0, value=value, key=(function, axis, keepdims))
 
     return reduce
@@ -326,7 +328,7 @@ def _mean(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False)
 
 def _argmax(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) -> Recorded:
     value = np.argmax(x.variable.value, axis=axis, keepdims=keepdims)
-    call = _Bound(lambda a, out: partial(np.argmax, a, axis, out, keepdims=keepdims))
+    call = Bound(lambda a, out: partial(np.argmax, a, axis, out, keepdims=keepdims))
     return recorder.call(call, x, rowwise=axis % x.ndim > 0, value=value, key=(np.argmax, axis, keepdims))
 
 
@@ -335,7 +337,7 @@ def _all(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) 
 
 
 def _take(recorder: Recorder, x: Any, index: Any, *, axis: int) -> Recorded:
-    call = _Bound(lambda a, i, out: partial(a.take, i, axis, out, "clip"))
+    call = Bound(lambda a, i, out: partial(a.take, i, axis, out, "clip"))
     return recorder.call(call, x, index, value=np.take(_value(x), _value(index), axis=axis))
 
 
@@ -346,11 +348,11 @@ def _value(x: Any) -> Any:
 def _concat(recorder: Recorder, arrays: Any, *, axis: int = 0) -> Recorded:
     values = [_value(a) for a in arrays]
     return recorder.call(
-        _Concat(axis, [v.shape[axis] for v in values]), *arrays, value=np.concatenate(values, axis=axis)
+        Concat(axis, [v.shape[axis] for v in values]), *arrays, value=np.concatenate(values, axis=axis)
     )
 
 
-class _Concat:
+class Concat:
     """Copies arrays into the parts of one; parts that are made for it alone are made there at once."""
 
     def __init__(self, axis: int, sizes: list[int]) -> None:

@@ -30,7 +30,7 @@ from mlpx.backends.recording import (
     Recorder,
     RecordingBackend,
     Variable,
-    _Concat,
+    Concat,
     copy_cast,
 )
 
@@ -79,6 +79,13 @@ def _leaves(tree: Any) -> list[Any]:
     return [] if tree is None else [tree]
 
 
+def _variable(x: Any) -> Variable:
+    if not isinstance(x, Recorded):
+        msg = "a result that depends on no argument"
+        raise NotRecordable(msg)
+    return x.variable
+
+
 def _rebuild(tree: Any, leaves: Any) -> Any:
     if isinstance(tree, tuple):
         parts = [_rebuild(part, leaves) for part in tree]
@@ -119,10 +126,7 @@ class Program:
             traced.append(_rebuild(argument, iter(own)))
             leaves.append([x.variable for x in own])
         result = dataclasses.replace(function, backend=RecordingBackend(recorder))(*traced)
-        outputs = [x.variable if isinstance(x, Recorded) else None for x in _leaves(result)]
-        if None in outputs:
-            msg = "a result that depends on no argument"
-            raise NotRecordable(msg)
+        outputs = [_variable(x) for x in _leaves(result)]
         donors = [variable for position in donated for variable in leaves[position]]
         layout = Layout(recorder.operations, [v for part in leaves for v in part], outputs, donors)
         self.calls = layout.calls
@@ -181,7 +185,7 @@ class Layout:
         self._raw: dict[Variable, Array] = {}
         self._arrays: dict[Variable, Array] = {v: v.value for v in inputs}
         self._typed: dict[Variable, list[Array]] = {}
-        self._inside: dict[Variable, tuple[Variable, _Concat, int]] = {}
+        self._inside: dict[Variable, tuple[Variable, Concat, int]] = {}
         self._fixed = {*inputs}
         self._blocky: set[Variable] = set()
         operations = self._without_casts(_needed(operations, outputs))
@@ -231,7 +235,7 @@ class Layout:
         """Let what is made only to be concatenated be made in its place."""
         made = {op.output for op in operations}
         for op in reversed(operations):
-            if isinstance(op.function, _Concat):
+            if isinstance(op.function, Concat):
                 for i, part in enumerate(op.inputs):
                     root = part.root if isinstance(part, Variable) else None
                     if root in made and root not in self._inside and root not in outputs and _fits(op, i, part):
@@ -255,8 +259,7 @@ class Layout:
 
     def _emit(self, group: list[Operation], start: int) -> None:
         """Place the outputs of some operations and add their calls, block by block where they are large."""
-        rows, size = group[0].output.value.shape[:1], max(op.output.value.size for op in group)
-        step = rows[0] * _BLOCK // size if rows and group[0].rowwise and size > 2 * _BLOCK else None
+        rows, step = _block_rows(group)
         inner = self._inner(group, start) if step else set()
         dead: list[Array] = []
         for i, op in enumerate(group, start):
@@ -266,9 +269,9 @@ class Layout:
                     (self._scratch if v in self._blocky else dead if step else self._free).append(self._raw.pop(v))
             if not step:
                 self._add(op, None)
-        for low in range(0, rows[0], step) if step else ():
+        for low in range(0, rows, step or rows) if step else ():
             for op in group:
-                self._add(op, slice(low, min(low + step, rows[0])))
+                self._add(op, slice(low, min(low + (step or rows), rows)))
         # only now: a block must not be written over what a later block still reads
         self._free += dead + self._scratch
         self._scratch = []
@@ -325,7 +328,7 @@ class Layout:
         """Add the call of an operation, on all rows or on those of a block."""
         inputs = [self._rows(v, op, block) for v in op.inputs]
         out = self._rows(op.output, op, block)
-        if isinstance(op.function, _Concat):
+        if isinstance(op.function, Concat):
             for i, (v, array) in enumerate(zip(op.inputs, inputs, strict=True)):
                 if not (isinstance(v, Variable) and self._inside.get(v.root, (None,))[0] is op.output):
                     self.calls.append(partial(np.copyto, op.function.part(out, i), array))
@@ -363,7 +366,8 @@ def _fits(op: Operation, i: int, part: Variable) -> bool:
     value, root = part.value, part.root.value
     if value.size != root.size or value.dtype != op.output.value.dtype:
         return False
-    place = op.function.part(op.output.value, i)  # type: ignore[attr-defined]
+    assert isinstance(op.function, Concat)
+    place = op.function.part(op.output.value, i)
     return bool(np.may_share_memory(place.reshape(root.shape), place)) and np.array_equal(
         place.reshape(root.shape), root, equal_nan=value.dtype.kind == "f"
     )
@@ -385,6 +389,15 @@ def _groups(operations: list[Operation]) -> list[list[Operation]]:
     return groups
 
 
+def _block_rows(group: list[Operation]) -> tuple[int, int | None]:
+    """Return the rows of a group, and those of its blocks; None where the group is small enough as a whole."""
+    size = max(op.output.value.size for op in group)
+    if not group[0].rowwise or size <= 2 * _BLOCK:
+        return 0, None
+    rows = group[0].output.value.shape[0]
+    return rows, max(1, rows * _BLOCK // size)
+
+
 def _same_rows(op: Operation, group: list[Operation]) -> bool:
     rows = op.output.value.shape[:1]
     made = {other.output for other in group}
@@ -394,14 +407,13 @@ def _same_rows(op: Operation, group: list[Operation]) -> bool:
 
 def _keeps_rows(view: Variable) -> bool:
     """Say whether the first rows of a view are the view of the first rows."""
+    assert view.base is not None
+    assert view.way is not None
+    if view.base.base is not None:
+        return False
     try:
-        part = view.way(view.base.value[:1])  # type: ignore[misc, union-attr]
+        part = view.way(view.base.value[:1])
     except (IndexError, ValueError):
         return False
-    return (
-        view.base.base is None
-        and part.shape == view.value[:1].shape
-        and np.array_equal(  # type: ignore[union-attr]
-            part, view.value[:1], equal_nan=part.dtype.kind == "f"
-        )
-    )
+    wanted = view.value[:1]
+    return part.shape == wanted.shape and np.array_equal(part, wanted, equal_nan=part.dtype.kind == "f")
