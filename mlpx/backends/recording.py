@@ -366,6 +366,7 @@ class Concat:
         return out[tuple(window)]
 
     def __call__(self, *arrays: Array, out: Array) -> None:
+        """Copy arrays into the parts of `out`."""
         for i, array in enumerate(arrays):
             np.copyto(self.part(out, i), array)
 

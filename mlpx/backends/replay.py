@@ -24,13 +24,13 @@ import numpy as np
 
 from mlpx._typing import Array
 from mlpx.backends.recording import (
+    Concat,
     NotRecordable,
     Operation,
     Recorded,
     Recorder,
     RecordingBackend,
     Variable,
-    Concat,
     copy_cast,
 )
 
@@ -298,7 +298,8 @@ class Layout:
             self._raw[owner] = self._raw.pop(dying[0])
             self._blocky |= {owner} if dying[0] in self._blocky else set()
         else:
-            self._raw[owner], self._arrays[owner] = self._allocate(owner.value[:rows] if rows else owner.value)
+            like = owner.value[:rows] if rows else owner.value
+            self._raw[owner], self._arrays[owner] = self._allocate(like, scratch=bool(rows))
             self._blocky |= {owner} if rows else set()
 
     def _can_overwrite(self, v: Any, op: Operation, i: int) -> bool:
@@ -312,13 +313,17 @@ class Layout:
             and _once(v, op)
         )
 
-    def _allocate(self, like: Array) -> tuple[Array, Array]:
-        """Return a buffer, from those that are free where one fits, and its array."""
-        pool = self._scratch if any(r.nbytes >= like.nbytes for r in self._scratch) else self._free
-        fitting = [raw for raw in pool if like.nbytes <= raw.nbytes <= 2 * like.nbytes + 64]
+    def _allocate(self, like: Array, *, scratch: bool) -> tuple[Array, Array]:
+        """Return a buffer, from those that are free where one fits, and its array.
+
+        What was free within a block (`scratch`) is written again by the next, so it is only for what lives in one.
+        """
+        pools = [self._scratch, self._free] if scratch else [self._free]
+        fitting = [raw for pool in pools for raw in pool if like.nbytes <= raw.nbytes <= 2 * like.nbytes + 64]
         if fitting:
             raw = min(fitting, key=lambda r: r.nbytes)
-            pool[:] = [r for r in pool if r is not raw]
+            for pool in pools:
+                pool[:] = [r for r in pool if r is not raw]
         else:
             raw = np.empty(like.nbytes, dtype=np.uint8)
             self.allocated += like.nbytes
