@@ -347,8 +347,7 @@ class Layout:
     def _rows(self, v: Any, op: Operation, block: slice | None) -> Array:
         """Return an argument of a call, cut to the rows of a block where it has them."""
         array, value = (self.array(v), v.value) if isinstance(v, Variable) else (v, v)
-        aligned = value.ndim == op.output.value.ndim or not op.broadcasts
-        if block is None or not aligned or value.ndim == 0 or value.shape[0] != op.output.value.shape[0]:
+        if block is None or not _aligned(value, op):
             return array
         if isinstance(v, Variable) and v.root in self._blocky:
             return array[: block.stop - block.start]
@@ -406,8 +405,18 @@ def _block_rows(group: list[Operation]) -> tuple[int, int | None]:
 def _same_rows(op: Operation, group: list[Operation]) -> bool:
     rows = op.output.value.shape[:1]
     made = {other.output for other in group}
-    views = [v for v in op.inputs if isinstance(v, Variable) and v.base is not None and v.root in made]
-    return bool(rows) and rows == group[0].output.value.shape[:1] and all(map(_keeps_rows, views))
+    read = [v for v in op.inputs if isinstance(v, Variable) and v.root in made]
+    return (
+        bool(rows)
+        and rows == group[0].output.value.shape[:1]
+        and all(_aligned(v.value, op) and (v.base is None or _keeps_rows(v)) for v in read)
+    )
+
+
+def _aligned(value: Array, op: Operation) -> bool:
+    """Say whether the rows of an argument are those of the output, and not stretched over them."""
+    out = op.output.value
+    return value.ndim > 0 and value.shape[0] == out.shape[0] and (value.ndim == out.ndim or not op.broadcasts)
 
 
 def _keeps_rows(view: Variable) -> bool:
