@@ -31,6 +31,8 @@ class Layer(Description):
     """One layer: a description with a forward and a backward pass."""
 
     family: ClassVar[str] = "layer"
+    random: ClassVar[bool] = False
+    """Whether training needs random draws."""
 
     def width(self, fan_in: int) -> int:
         """Return the number of units that come out where `fan_in` go in; refuse what does not fit."""
@@ -303,6 +305,7 @@ class Dropout(Layer):
     {}
     """
 
+    random = True
     rate: Numbers
     scale: float | None = None
 

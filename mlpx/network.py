@@ -132,6 +132,11 @@ class Architecture:
         return [i for i, layer in enumerate(self.layers) if isinstance(layer, Dense)]
 
     @property
+    def random(self) -> bool:
+        """Whether some layer draws random numbers in training."""
+        return any(layer.random for layer in self.layers)
+
+    @property
     def untrainable(self) -> str | None:
         """Name of an activation without a derivative, if there is one."""
         used = [layer.activation for layer in self.layers if isinstance(layer, Dense)]

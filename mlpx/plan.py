@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from mlpx._typing import Array, DType
@@ -226,9 +225,8 @@ def sums(
     return joined * (total[..., None] if hasattr(total, "ndim") and total.ndim else total)
 
 
-@lru_cache(maxsize=64)
 def compiled(function: Any) -> Callable[..., Any]:
-    """Return a description of a pure function in its backend's fastest form, the same one for equal descriptions."""
+    """Return a description of a pure function in its backend's fastest form."""
     fast: Callable[..., Any] = function.backend.compile(function)
     return fast
 

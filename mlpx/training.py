@@ -25,7 +25,7 @@ from mlpx.exceptions import DivergenceError
 from mlpx.history import History
 from mlpx.metrics import Metric
 from mlpx.optimizers import Optimizer
-from mlpx.plan import Batch, Numbers, State, TrainingStep, compiled
+from mlpx.plan import Batch, Numbers, State, TrainingStep
 from mlpx.progress import Progress
 from mlpx.schedules import Point
 
@@ -93,7 +93,9 @@ class Run:
 
     def _prepare_step(self) -> None:
         net, settings, ops = self.net, self.settings, self.net.backend
-        self._state = State(net.vector, (ops.xp.zeros_like(net.vector),) * len(settings.optimizer.moments))
+        # copies: a plan may update the state where it lies
+        moments = [ops.xp.zeros_like(net.vector) for _ in settings.optimizer.moments]
+        self._state = State(ops.copy(net.vector), tuple(moments))
         decay, trained = net.architecture.masks
         self._masks = (ops.asarray(decay, dtype=net.dtype), ops.asarray(trained, dtype=net.dtype))
         self._l2 = hxp.asarray(net.l2, dtype=hxp.float64)
@@ -108,6 +110,7 @@ class Run:
             penalized=bool(hxp.any(self._l2 > 0)),
             clipped=clip is not None,
         )
+        self._planned_step = ops.plan(self._step, constant=(0, 1), donated=(2,))
         self._schedule = settings.optimizer.schedule
         self._schedule_state = self._schedule.start(hxp)
         self._rate = hxp.asarray(hxp.nan)
@@ -148,7 +151,7 @@ class Run:
     def _loop(self, bar: Progress) -> None:
         while self.epoch < self.epochs:
             bar.epoch(self.epoch)
-            before, steps_before = self._state, self._steps
+            before, steps_before = self._copied_state(), self._steps
             means = self._train_epoch(bar)
             means = self._without_diverged(means, before, steps_before)
             if self._alive.shape[0] == 0:
@@ -160,7 +163,7 @@ class Run:
             self._close_epoch(means)
             bar.report(self.row)
             for callback in self.settings.callbacks:
-                self.net.vector = self._assembled(self._state.parameters)
+                self.net.vector = self._assembled(self.net.backend.copy(self._state.parameters))
                 callback.epoch(self)
             if self._stop_asked:
                 self.history.stopped = "callback"
@@ -170,21 +173,25 @@ class Run:
                 self.history.stopped = "patience"
                 return
 
+    def _copied_state(self) -> State:
+        copy = self.net.backend.copy
+        return State(copy(self._state.parameters), tuple(copy(moment) for moment in self._state.moments))
+
     # An epoch.
 
     def _train_epoch(self, bar: Progress) -> Array:
         """Make the steps of an epoch; return the means of the terms of loss and metrics by member, on the host."""
-        step = compiled(self._step)
         terms: Any = 0.0
-        weight = hxp.zeros(self._alive.shape[0])
+        weight: Any = 0.0
         for piece, batch, numbers, steps in self._batches(self._steps):
             if batch is not None:
-                self._state, sums = step(self._train.data, self._masks, self._state, batch, numbers)
+                self._state, sums = self._planned_step(self._train.data, self._masks, self._state, batch, numbers)
                 terms = terms + sums
-                self._steps = steps
+            self._steps = steps
             weight = weight + piece.total
             bar.advance(piece.index.shape[-1])
-        return hxp.reshape(self.net.backend.to_numpy(terms), (weight.shape[0], -1)) / weight[:, None]
+        terms = hxp.reshape(self.net.backend.to_numpy(terms), (self._alive.shape[0], -1))
+        return terms / hxp.reshape(weight, (-1, 1))
 
     def _batches(self, steps: Array) -> Iterator[tuple[Slice, Batch | None, Numbers, Array]]:
         """Yield each batch with its numbers and the step counters after it; None for a batch of no weight at all."""
@@ -199,42 +206,55 @@ class Run:
             shared=shared,
             stack=self._stack,
         )
-        for piece in slices(order, settings.batch_size, self._train.weight):
-            active = hxp.broadcast_to(piece.total > 0, alive.shape)
-            counted = scatter(active, alive, self._members)
-            numbers = self._numbers(Point(steps + 1, self.epoch, self._steps_asked), counted)
-            batch = self._batch(piece, keys, steps, active) if hxp.any(active) else None
-            steps = steps + counted
-            yield piece, batch, numbers, steps
+        pieces = list(slices(order, settings.batch_size, self._train.weight))
+        active = hxp.stack([hxp.broadcast_to(piece.total > 0, alive.shape) for piece in pieces])
+        counted = hxp.stack([scatter(row, alive, self._members) for row in active])
+        after = steps + hxp.cumulative_sum(hxp.astype(counted, hxp.int64), axis=0)
+        numbers = self._numbers(after - counted, counted)
+        for i, piece in enumerate(pieces):
+            batch = self._batch(piece, keys, after[i] - counted[i], active[i]) if hxp.any(active[i]) else None
+            yield piece, batch, numbers[i], after[i]
 
     def _batch(self, piece: Slice, keys: list[Key], steps: Array, active: Array) -> Batch:
         net, ops = self.net, self.net.backend
-        members = self._alive.tolist()
-        who = StepKeys(members, keys, [net.steps_seen[m] + int(steps[m]) for m in members])
+        draws: tuple[Array | None, ...] = (None,) * len(net.architecture.layers)
+        if net.architecture.random:
+            members = self._alive.tolist()
+            who = StepKeys(members, keys, [net.steps_seen[m] + int(steps[m]) for m in members])
+            draws = net.architecture.draw(ops, who, piece.index.shape[-1], net.dtype, stack=self._stack)
         return Batch(
             ops.asarray(piece.index),
             None if piece.weight is None else ops.asarray(piece.weight),
             float(piece.total) if piece.total.ndim == 0 else ops.asarray(piece.total),
-            net.architecture.draw(ops, who, piece.index.shape[-1], net.dtype, stack=self._stack),
+            draws,
             None if hxp.all(active) else ops.asarray(active[:, None]),
         )
 
-    def _numbers(self, point: Point, counted: Array) -> Numbers:
-        """Return the numbers of a step for the members that are left; `counted` says for whom it is a step."""
-        rate = self._schedule(point, self._schedule_state, hxp)
-        self._rate = hxp.where(counted > 0, rate, self._rate)  # the rate of each member's last step
-        coefficients = self.settings.optimizer.coefficients(rate, hxp.astype(point.step, hxp.float64), hxp)
-        clip = None if self._clip is None else self._for_device(self._clip)
-        return Numbers(self._for_device(self._l2), clip, tuple(self._for_device(c) for c in coefficients))
+    def _numbers(self, steps: Array, counted: Array) -> list[Numbers]:
+        """Return the numbers of an epoch's steps for the members that are left.
 
-    def _for_device(self, value: Array) -> Any:
-        """Return a number that all members share as a float, else an array of shape (S, 1)."""
-        if value.ndim == 0:
-            return float(value)
-        own = hxp.take(value, self._alive)
-        if hxp.all(own == own[0]):
-            return float(own[0])
-        return self.net.backend.asarray(own[:, None], dtype=self.net.dtype)
+        `steps` has the step counters before each step, `counted` says for whom it is one; both have shape (n, S).
+        """
+        t = steps + 1
+        rate = self._schedule(Point(t, self.epoch, self._steps_asked), self._schedule_state, hxp)
+        rate = hxp.broadcast_to(rate, t.shape)
+        self._rate = _last(rate, counted, self._rate)
+        coefficients = self.settings.optimizer.coefficients(rate, hxp.astype(t, hxp.float64), hxp)
+        by_step = [self._for_device(c, t.shape) for c in (self._l2, self._clip, *coefficients)]
+        return [Numbers(l2, clip, tuple(c)) for l2, clip, *c in zip(*by_step, strict=True)]
+
+    def _for_device(self, value: Array | None, shape: tuple[int, int]) -> list[Any]:
+        """Return the numbers of each step: floats where all members share them, else arrays of shape (S, 1)."""
+        if value is None:
+            return [None] * shape[0]
+        own = hxp.take(hxp.broadcast_to(value, shape), self._alive, axis=1)
+        if hxp.all(own == own[:, :1]):
+            floats: list[Any] = own[:, 0].tolist()
+            return floats
+        ops, dtype = self.net.backend, self.net.dtype
+        if value.ndim < 2:
+            return [ops.asarray(own[0, :, None], dtype=dtype)] * shape[0]
+        return [ops.asarray(row[:, None], dtype=dtype) for row in own]
 
     # The end of an epoch.
 
@@ -260,7 +280,7 @@ class Run:
         self._best_epoch = hxp.where(better, self.epoch, self._best_epoch)
         self._waited = hxp.where(better, 0, self._waited + 1)
         if self._keep_best:
-            self._best = self._choose(better, self._state.parameters, self._best)
+            self._best = self._choose(better, self.net.backend.copy(self._state.parameters), self._best)
         return better
 
     def _choose(self, condition: Array, yes: Array, no: Array) -> Array:
@@ -360,3 +380,10 @@ class Run:
             f"{where.layer} is not finite. Lower the learning rate, bound the gradient with `clip_norm`, or scale the "
             "features. The best weights so far are kept."
         )
+
+
+def _last(values: Array, counted: Array, old: Array) -> Array:
+    """Return the last value of each column that counts, the old one where none does; shapes (n, S)."""
+    position = counted.shape[0] - 1 - hxp.argmax(hxp.flip(counted, axis=0), axis=0)
+    last = hxp.take_along_axis(values, position[None, :], axis=0)[0, :]
+    return hxp.where(hxp.any(counted, axis=0), last, old)

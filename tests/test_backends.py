@@ -182,7 +182,7 @@ CALLS = {
     "update": [((ADAM, host(9), host(9), (host(9), host(9) ** 2), COEFFICIENTS, np.ones(9)), {})],
 }
 NOT_COMPUTING = {"__init__", "owns", "to_numpy", "asarray", "from_foreign", "array_device", "read_only", "context"}
-NOT_COMPUTING |= {"compile", "synchronize"}
+NOT_COMPUTING |= {"compile", "plan", "copy", "synchronize"}
 
 
 def overrides(cls: type) -> list[str]:
@@ -241,10 +241,11 @@ class ReadOnlyBackend(NumPyBackend):
     """NumPy whose primitives take and give nothing but arrays that cannot be written to."""
 
     name = "read-only"
+    plan = Reference.plan
 
     def __getattribute__(self, name: str) -> object:
         value = super().__getattribute__(name)
-        if name not in CALLS and name not in ("asarray", "from_foreign"):
+        if name not in CALLS and name not in ("asarray", "copy", "from_foreign"):
             return value
         return lambda *args, **options: locked(value(*locked(args), **options))
 

@@ -96,6 +96,24 @@ class Backend:
         """Return `function`, which is pure, in the form that runs fastest when it is called again and again."""
         return function
 
+    def plan(self, function: F, *, constant: tuple[int, ...] = (), donated: tuple[int, ...] = ()) -> F:
+        """Return `function` in a form laid out once for the shapes of its arguments.
+
+        Parameters
+        ----------
+        function : dataclass with a field ``backend``, callable
+            A pure function of arrays, numbers, None and tuples of these.
+        constant : tuple of int
+            Positions of arguments that are the same arrays in every call.
+        donated : tuple of int
+            Positions of arguments that may be overwritten; the first results have their structure.
+        """
+        return self.compile(function)
+
+    def copy(self, x: Array) -> Array:
+        """Return a copy."""
+        return self.xp.asarray(x, copy=True)
+
     def synchronize(self, *arrays: Array) -> None:
         """Wait until the device has computed these arrays."""
 

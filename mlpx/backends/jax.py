@@ -1,6 +1,7 @@
 """JAX: steps are compiled by XLA from the one source."""
 
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any, cast
 
 import array_api_compat
@@ -48,11 +49,15 @@ class JAXBackend(Backend):
 
     def compile(self, function: F) -> F:
         """Return `function` under `jax.jit`."""
-        return cast("F", jax.jit(function))
+        return cast("F", _jit(function))
 
     def synchronize(self, *arrays: Array) -> None:
         """Wait until the device has computed these arrays."""
         jax.block_until_ready(arrays)
+
+
+_jit = lru_cache(maxsize=64)(jax.jit)
+"""One compiled form for equal descriptions, so that a second fit does not compile again."""
 
 
 def _device_name(device: Any) -> str:

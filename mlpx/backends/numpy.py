@@ -1,14 +1,15 @@
 """NumPy: the default, and the reference that every other backend is compared with."""
 
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, cast
 
 import array_api_compat
 import array_api_compat.numpy as xp
 import numpy as np
 
 from mlpx._typing import Array
-from mlpx.backends.base import Backend
+from mlpx.backends.base import Backend, F
+from mlpx.backends.replay import Replayed
 
 
 class NumPyBackend(Backend):
@@ -40,13 +41,6 @@ class NumPyBackend(Backend):
         """Return a context without floating-point warnings: what is not finite is reported by `DivergenceError`."""
         return np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
 
-    def weight_gradient(self, x: Array, delta: Array, *, bias: bool, out: Array | None = None) -> Array:
-        """Return ``Xᵀ delta`` over ``1ᵀ delta``, both written into one block."""
-        fan_in, fan_out = x.shape[-1], delta.shape[-1]
-        if out is None:
-            stack = np.broadcast_shapes(x.shape[:-2], delta.shape[:-2])
-            out = np.empty((*stack, fan_in + bias, fan_out), dtype=delta.dtype)
-        np.matmul(x.mT, delta, out=out[..., :fan_in, :])
-        if bias:
-            np.sum(delta, axis=-2, out=out[..., fan_in, :])
-        return out
+    def plan(self, function: F, *, constant: tuple[int, ...] = (), donated: tuple[int, ...] = ()) -> F:
+        """Return `function` recorded once for the shapes of its arguments, and replayed into fixed buffers."""
+        return cast("F", Replayed(function, constant=constant, donated=donated))

@@ -1,0 +1,415 @@
+"""Recording: a pure function of NumPy arrays is run once, and what it did is noted down as a list of calls.
+
+The function gets `Recorded` arrays and a backend whose namespace is a `RecordingNamespace`. Every call is made at once
+on NumPy, so that shapes and types need no rules of their own; beside it stands a note of the call (`Operation`) or,
+where the result is a view, of the way to it (`View`). `mlpx.backends.replay` turns the notes into a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import array_api_compat.numpy as standard
+import numpy as np
+
+from mlpx._typing import Array
+from mlpx.backends.base import Backend
+
+__all__ = ["Bound", "Concat", "NotRecordable", "Operation", "Recorded", "Recorder", "RecordingBackend", "Variable"]
+
+
+class NotRecordable(Exception):  # noqa: N818
+    """The function does something that cannot be replayed; it is then run as it stands."""
+
+
+@dataclass(eq=False)
+class Variable:
+    """An array of the program.
+
+    Attributes
+    ----------
+    value : array
+        What it was while recording; gives shape and type.
+    base : Variable, optional
+        For views, what they are a view of.
+    way : callable, optional
+        For views, the function from the base's array to the view.
+    weak : bool
+        Whether it is a Python number, which takes the type of the array that it meets.
+    """
+
+    value: Any
+    base: Variable | None = None
+    way: Callable[[Array], Array] | None = None
+    weak: bool = False
+
+    @property
+    def root(self) -> Variable:
+        """The variable whose memory this one uses."""
+        return self if self.base is None else self.base.root
+
+
+class Bound:
+    """A call with its own way of taking arguments: ``bind(*inputs, out)`` returns it ready to be made."""
+
+    def __init__(self, bind: Callable[..., Callable[[], Any]]) -> None:
+        self.bind = bind
+
+
+@dataclass(eq=False)
+class Operation:
+    """One call: ``function(*inputs, out=output)``.
+
+    Attributes
+    ----------
+    function : callable
+        A NumPy ufunc, a function with the signature ``(*inputs, out)``, or `Bound`.
+    inputs : tuple
+        Variables and constants (arrays).
+    output : Variable
+        What it makes.
+    rowwise : bool
+        Whether a row (first axis) of the output depends on that row of the inputs alone.
+    elementwise : bool
+        Whether the output may be written over an input of the same shape.
+    broadcasts : bool
+        Whether inputs are stretched to the shape of the output; else their first axis is that of the output.
+    """
+
+    function: Callable[..., Any] | Bound
+    inputs: tuple[Any, ...]
+    output: Variable
+    rowwise: bool
+    elementwise: bool
+    broadcasts: bool
+
+
+class Recorder:
+    """Notes what is done to recorded arrays."""
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+        self._known: dict[Any, Recorded] = {}
+
+    def input(self, value: Any) -> Recorded:
+        """Return an argument of the function as a recorded array; a Python number becomes a weak one."""
+        weak = isinstance(value, (int, float))
+        return Recorded(self, Variable(np.asarray(value, dtype=np.float64) if weak else value, weak=weak))
+
+    def view(self, x: Recorded, way: Callable[[Array], Array]) -> Recorded:
+        """Note a view."""
+        value = way(x.variable.value)
+        if value.size and not np.may_share_memory(value, x.variable.value):
+            msg = "a view that NumPy can only make by copying"
+            raise NotRecordable(msg)
+        return Recorded(self, Variable(value, base=x.variable, way=way, weak=x.variable.weak))
+
+    def call(
+        self,
+        function: Callable[..., Any] | Bound,
+        *inputs: Any,
+        rowwise: bool = False,
+        elementwise: bool = False,
+        broadcasts: bool = False,
+        value: Any = None,
+        weak: bool = False,
+        key: Any = None,
+    ) -> Recorded:
+        """Note a call whose result `value` is known, or found by making it; equal calls (by `key`) are made once."""
+        noted = tuple(x.variable if isinstance(x, Recorded) else np.asarray(x) for x in inputs)
+        key = (key or function, *(id(v) if isinstance(v, Variable) else _constant_key(v) for v in noted))
+        if key in self._known:
+            return self._known[key]
+        if value is None and callable(function):
+            value = function(*(v.value if isinstance(v, Variable) else v for v in noted))
+        output = Variable(np.asarray(value), weak=weak)
+        self.operations.append(Operation(function, noted, output, rowwise, elementwise, broadcasts or elementwise))
+        self._known[key] = Recorded(self, output)
+        return self._known[key]
+
+    def ufunc(self, function: np.ufunc, *inputs: Any) -> Recorded:
+        """Note an element-wise call; Python numbers take the type of the arrays, as NumPy says."""
+        values = [x.number if isinstance(x, Recorded) else x for x in inputs]
+        value = np.asarray(function(*values))
+        types = function.resolve_dtypes(
+            (*(type(v) if isinstance(v, (int, float)) else v.dtype for v in values), *(None,) * function.nout)
+        )
+        weak = all(isinstance(v, (int, float)) for v in values)
+        typed = [self._typed(x, t, function, value.shape) for x, t in zip(inputs, types, strict=False)]
+        return self.call(function, *typed, rowwise=True, elementwise=True, value=value, weak=weak)
+
+    def _typed(self, x: Any, dtype: np.dtype[Any], function: np.ufunc, shape: tuple[int, ...]) -> Any:
+        """Return a number as an array of the type in which the call computes."""
+        if isinstance(x, Recorded):
+            return self.cast(x, dtype) if x.variable.weak else x
+        if isinstance(x, (bool, int, float)):
+            number = np.asarray(x, dtype=dtype)
+            # NumPy is two to three times faster with a whole array here
+            return np.full(shape, number) if function in (np.maximum, np.minimum) else number
+        return x
+
+    def cast(self, x: Recorded, dtype: Any) -> Recorded:
+        """Note a change of type."""
+        if x.variable.value.dtype == dtype:
+            return x
+        return self.call(copy_cast, x, rowwise=True, value=x.variable.value.astype(dtype), key=(copy_cast, dtype))
+
+
+def _constant_key(value: Any) -> Any:
+    """Return what tells one constant from another: the number itself, for small ones."""
+    if isinstance(value, np.ndarray) and value.size and (value.ndim == 0 or np.all(value == value.flat[0])):
+        return value.shape, value.dtype, value.flat[0]
+    return id(value)
+
+
+def copy_cast(x: Array, out: Array) -> None:
+    np.copyto(out, x, casting="unsafe")
+
+
+class Recorded:
+    """An array whose calls are noted."""
+
+    __array_priority__ = 1000.0
+
+    def __init__(self, recorder: Recorder, variable: Variable) -> None:
+        self.recorder = recorder
+        self.variable = variable
+
+    shape = property(lambda self: self.variable.value.shape)
+    dtype = property(lambda self: self.variable.value.dtype)
+    ndim = property(lambda self: self.variable.value.ndim)
+    size = property(lambda self: self.variable.value.size)
+    device = "cpu"
+    mT = property(lambda self: self.recorder.view(self, np.matrix_transpose))  # noqa: N815
+    T = property(lambda self: self.recorder.view(self, np.transpose))
+
+    @property
+    def number(self) -> Any:
+        """The value as NumPy's promotion sees it: a Python number where it is weak."""
+        return float(self.variable.value) if self.variable.weak else self.variable.value
+
+    def __array_namespace__(self, api_version: str | None = None) -> Any:
+        return RecordingNamespace(self.recorder)
+
+    def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if method != "__call__" or options:
+            msg = f"{function.__name__}.{method}"
+            raise NotRecordable(msg)
+        return self.recorder.ufunc(function, *inputs)
+
+    def __getitem__(self, index: Any) -> Recorded:
+        parts = index if isinstance(index, tuple) else (index,)
+        if not all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in parts):
+            msg = "indexing by arrays"
+            raise NotRecordable(msg)
+        return self.recorder.view(self, lambda x: x[index])
+
+    def __bool__(self) -> bool:
+        msg = "a decision by the values of an array"
+        raise NotRecordable(msg)
+
+    __float__ = __int__ = __index__ = __array__ = __iter__ = __bool__
+
+
+def _operator(function: np.ufunc, *, swapped: bool = False) -> Callable[..., Any]:
+    if function.nin == 1:
+        return lambda self: self.recorder.ufunc(function, self)
+    if swapped:
+        return lambda self, other: self.recorder.ufunc(function, other, self)
+    return lambda self, other: self.recorder.ufunc(function, self, other)
+
+
+_TWO_SIDED: dict[str, np.ufunc] = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "pow": np.power,
+    "floordiv": np.floor_divide, "mod": np.remainder, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
+}  # fmt: skip
+_OTHERS: dict[str, np.ufunc] = {
+    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
+    "neg": np.negative, "abs": np.absolute, "invert": np.invert,
+}  # fmt: skip
+for _name, _function in _TWO_SIDED.items():
+    setattr(Recorded, f"__{_name}__", _operator(_function))
+    setattr(Recorded, f"__r{_name}__", _operator(_function, swapped=True))
+for _name, _function in _OTHERS.items():
+    setattr(Recorded, f"__{_name}__", _operator(_function))
+Recorded.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+class RecordingNamespace:
+    """The functions of the standard on recorded arrays; on other arrays they are NumPy's own."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(standard, name)
+        special = _SPECIAL.get(name)
+        ufunc = getattr(np, name, None)
+        if special is None and not isinstance(ufunc, np.ufunc):
+            return found if isinstance(found, (type, float)) or not callable(found) else _Plain(name, found)
+        recorder = self._recorder
+
+        def call(*inputs: Any, **options: Any) -> Any:
+            if not any(_is_recorded(x) for x in inputs):
+                return found(*inputs, **options)
+            if special is not None:
+                return special(recorder, *inputs, **options)
+            return recorder.ufunc(ufunc, *inputs)  # type: ignore[arg-type]
+
+        return call
+
+
+class _Plain:
+    """A function that takes no recorded array."""
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self._name, self._function = name, function
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        if any(_is_recorded(x) for x in inputs):
+            raise NotRecordable(self._name)
+        return self._function(*inputs, **options)
+
+
+def _is_recorded(x: Any) -> bool:
+    return isinstance(x, Recorded) or (isinstance(x, (list, tuple)) and any(isinstance(i, Recorded) for i in x))
+
+
+def _clip(recorder: Recorder, x: Recorded, low: Any = None, high: Any = None) -> Recorded:
+    x = x if low is None else recorder.ufunc(np.maximum, x, low)
+    return x if high is None else recorder.ufunc(np.minimum, x, high)
+
+
+def _where(recorder: Recorder, condition: Any, yes: Any, no: Any) -> Recorded:
+    values = [x.variable.value if isinstance(x, Recorded) else x for x in (condition, yes, no)]
+    return recorder.call(_choose, condition, yes, no, rowwise=True, broadcasts=True, value=np.where(*values))
+
+
+def _choose(condition: Array, yes: Array, no: Array, out: Array) -> None:
+    np.copyto(out, no)
+    np.copyto(out, yes, where=condition)
+
+
+def _matmul(recorder: Recorder, a: Any, b: Any) -> Recorded:
+    return recorder.call(np.matmul, a, b)
+
+
+def _reduction(function: np.ufunc) -> Callable[..., Recorded]:
+    def reduce(
+        recorder: Recorder, x: Recorded, *, axis: int | None = None, keepdims: bool = False, dtype: Any = None
+    ) -> Recorded:
+        if axis is None or isinstance(axis, tuple) or dtype is not None:
+            msg = "a reduction over several axes"
+            raise NotRecordable(msg)
+        axis = axis % x.ndim
+        if function is np.add and axis == x.ndim - 2 and x.dtype.kind == "f":
+            return _column_sums(recorder, x, keepdims=keepdims)
+
+        value = function.reduce(x.variable.value, axis=axis, keepdims=keepdims)
+        call = Bound(lambda a, out: partial(function.reduce, a, axis, None, out, keepdims))  # type: ignore[call-arg]
+        return recorder.call(call, x, rowwise=axis > 0, value=value, key=(function, axis, keepdims))
+
+    return reduce
+
+
+def _column_sums(recorder: Recorder, x: Recorded, *, keepdims: bool) -> Recorded:
+    """Sum over rows as a product with ones, which is faster than NumPy's own reduction."""
+    total = recorder.call(np.matmul, np.ones((1, x.shape[-2]), dtype=x.dtype), x)
+    return total if keepdims else total[..., 0, :]
+
+
+def _mean(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) -> Recorded:
+    total = _reduction(np.add)(recorder, x, axis=axis, keepdims=keepdims)
+    return recorder.ufunc(np.true_divide, total, float(x.shape[axis]))
+
+
+def _argmax(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) -> Recorded:
+    value = np.argmax(x.variable.value, axis=axis, keepdims=keepdims)
+    call = Bound(lambda a, out: partial(np.argmax, a, axis, out, keepdims=keepdims))
+    return recorder.call(call, x, rowwise=axis % x.ndim > 0, value=value, key=(np.argmax, axis, keepdims))
+
+
+def _all(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) -> Recorded:
+    return _reduction(np.logical_and)(recorder, x, axis=axis, keepdims=keepdims)
+
+
+def _take(recorder: Recorder, x: Any, index: Any, *, axis: int) -> Recorded:
+    call = Bound(lambda a, i, out: partial(a.take, i, axis, out, "clip"))
+    return recorder.call(call, x, index, value=np.take(_value(x), _value(index), axis=axis))
+
+
+def _value(x: Any) -> Any:
+    return x.variable.value if isinstance(x, Recorded) else x
+
+
+def _concat(recorder: Recorder, arrays: Any, *, axis: int = 0) -> Recorded:
+    values = [_value(a) for a in arrays]
+    return recorder.call(
+        Concat(axis, [v.shape[axis] for v in values]), *arrays, value=np.concatenate(values, axis=axis)
+    )
+
+
+class Concat:
+    """Copies arrays into the parts of one; parts that are made for it alone are made there at once."""
+
+    def __init__(self, axis: int, sizes: list[int]) -> None:
+        self.axis = axis
+        self.stops = np.cumsum(sizes).tolist()
+
+    def part(self, out: Array, i: int) -> Array:
+        """Return the i-th part of the output."""
+        window = [slice(None)] * out.ndim
+        window[self.axis] = slice(self.stops[i - 1] if i else 0, self.stops[i])
+        return out[tuple(window)]
+
+    def __call__(self, *arrays: Array, out: Array) -> None:
+        """Copy arrays into the parts of `out`."""
+        for i, array in enumerate(arrays):
+            np.copyto(self.part(out, i), array)
+
+
+def _constant(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda recorder, x, *rest, **options: function(x.variable.value, *rest, **options)
+
+
+_SPECIAL: dict[str, Callable[..., Any]] = {
+    "all": _all,
+    "argmax": _argmax,
+    "astype": lambda recorder, x, dtype, *, copy=True: recorder.cast(x, np.dtype(dtype)),
+    "broadcast_to": lambda recorder, x, shape: recorder.view(x, lambda a: np.broadcast_to(a, shape)),
+    "clip": _clip,
+    "concat": _concat,
+    "matmul": _matmul,
+    "matrix_transpose": lambda recorder, x: x.mT,
+    "max": _reduction(np.maximum),
+    "mean": _mean,
+    "min": _reduction(np.minimum),
+    "ones_like": _constant(np.ones_like),
+    "reshape": lambda recorder, x, shape: recorder.view(x, lambda a: np.reshape(a, shape)),
+    "stack": lambda recorder, arrays, *, axis=0: _concat(recorder, [_expand(a, axis) for a in arrays], axis=axis),
+    "sum": _reduction(np.add),
+    "take": _take,
+    "where": _where,
+    "zeros_like": _constant(np.zeros_like),
+}
+
+
+def _expand(x: Any, axis: int) -> Any:
+    if not isinstance(x, Recorded):
+        return np.expand_dims(x, axis)
+    return x.recorder.view(x, lambda a: np.expand_dims(a, axis))
+
+
+class RecordingBackend(Backend):
+    """The reference primitives over a recording namespace."""
+
+    name = "numpy"
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.xp = RecordingNamespace(recorder)
+        self.device = "cpu"
+        self.device_name = "cpu"
+        self.version = np.__version__
