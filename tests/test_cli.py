@@ -255,6 +255,19 @@ def test_probabilities_have_one_column_a_class(model: Path, capsys: pytest.Captu
     assert probabilities.idxmax(axis=1).tolist() == frame["species"].tolist()
 
 
+def test_predictions_do_not_overwrite_a_file_unasked(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("letter.csv").write_text("dear all")
+    command = ["predict", str(model), "flowers.csv", "-o", "letter.csv"]
+    sentence = mistake(capsys, *command)
+    assert "`letter.csv` exists; choose another `--output`, or overwrite it with `--force`" in sentence
+    assert Path("letter.csv").read_text() == "dear all"
+    run(*command, "--force")
+    assert Path("letter.csv").read_text().startswith("species\n")
+    run("predict", str(model), "flowers.csv", "-o", os.devnull)  # no file that could be lost
+    same = ["predict", str(model), "flowers.csv", "-o", "flowers.csv", "--force"]
+    assert "must not be the file that is read" in mistake(capsys, *same)
+
+
 def test_notes_go_to_standard_error(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frame = pd.read_csv("flowers.csv").assign(new=1, colour="violet")
     frame.to_csv("new.csv", index=False)

@@ -108,6 +108,7 @@ def _add_predict(commands: Any) -> None:
     parser.add_argument("model", metavar="MODEL", help="a file that `mlpx train` wrote")
     parser.add_argument("data", metavar="DATA", help=DATA)
     parser.add_argument("-o", "--output", metavar="FILE", help="a .csv file to write (standard output)")
+    parser.add_argument("--force", action="store_true", help="overwrite a file")
     parser.add_argument("--proba", action="store_true", help="add the probability of each class, one column a class")
     _add_place(parser)
 

@@ -44,12 +44,18 @@ def run(options: argparse.Namespace) -> None:
 
 
 def choose_output(options: argparse.Namespace) -> Path | None:
-    """Give the file to write, which must not be what is read."""
+    """Give the file to write, which must not be what is read, nor without ``--force`` one that is there."""
     if options.output is None:
         return None
     path = Path(options.output)
     if path.resolve() in (Path(options.model).resolve(), Path(options.data).resolve()):
         msg = f"`--output` must not be the file that is read; got `{path}`"
+        raise ValueError(msg)
+    if path.is_dir():
+        msg = f"`--output` must name a file; `{path}` is a folder"
+        raise ValueError(msg)
+    if path.is_file() and not options.force:
+        msg = f"`{path}` exists; choose another `--output`, or overwrite it with `--force`"
         raise ValueError(msg)
     if not path.parent.is_dir():
         msg = f"the folder `{path.parent}` does not exist; make it, or choose another `--output`"
