@@ -226,6 +226,16 @@ def test_a_file_that_is_no_model_is_not_overwritten(flowers: Path, capsys: pytes
     assert sorted(path.name for path in Path().iterdir()) == ["flowers.csv", "flowers.mlpx"]
 
 
+def test_a_model_of_another_target_is_not_overwritten(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "flowers.csv", "--target", "petals", *QUICK, "--epochs", "1"]
+    sentence = mistake(capsys, *command)
+    assert "`flowers.mlpx` exists and predicts `species`, not `petals`" in sentence
+    run(*command, "--force")
+    assert mlpx.load(model).preprocessing["target"]["name"] == "petals"
+    mlpx.MLP([2, 1]).save(model)
+    assert "was not written by `mlpx train`" in mistake(capsys, *command)
+
+
 # Predict
 
 
@@ -408,7 +418,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "backend": ("train flowers.csv --target species --backend nunpy", "nunpy"),
     "device": ("train flowers.csv --target species --device cuda:9", "cuda:9"),
     "task": ("train flowers.csv --target species --task regression", "column `species` must hold numbers; row"),
-    "class weight": ("train flowers.csv --target weight --class-weight balanced", "is for classification"),
+    "class weight": ("train flowers.csv --target weight --class-weight balanced -o w.mlpx", "is for classification"),
     "folder": ("train flowers.csv --target species -o no/such.mlpx", "the folder `no` does not exist"),
     "output is folder": ("train flowers.csv --target species -o .", "is a folder"),
     "test lacks columns": ("train flowers.csv --target species --test short.csv", "no column `colour`"),

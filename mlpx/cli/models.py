@@ -10,7 +10,7 @@ from mlpx.tables import ClassTarget, Preprocessing, Table
 from mlpx.tables.requirements import plural
 
 
-def choose_output(output: str | None, table: Table, *, force: bool) -> Path:
+def choose_output(output: str | None, table: Table, target: str, *, force: bool) -> Path:
     """Give the file to write, after a look whether it may be written; training should not end in a refusal."""
     path = Path(output) if output else Path(f"{table.name}.mlpx")
     if path.is_dir():
@@ -22,18 +22,24 @@ def choose_output(output: str | None, table: Table, *, force: bool) -> Path:
     if not os.access(path.parent, os.W_OK):
         msg = f"the folder `{path.parent}` cannot be written to; choose another `--output`"
         raise ValueError(msg)
-    if path.exists() and not force and not _is_model(path):
-        msg = f"`{path}` exists and is no model of mlpx; choose another `--output`, or overwrite it with `--force`"
+    what = _worth_keeping(path, target) if path.exists() and not force else ""
+    if what:
+        msg = f"`{path}` exists and {what}; choose another `--output`, or overwrite it with `--force`"
         raise ValueError(msg)
     return path
 
 
-def _is_model(path: Path) -> bool:
+def _worth_keeping(path: Path, target: str) -> str:
+    """Say what a file is; nothing where it is a model of the same target, which a further training replaces."""
     try:
-        mlpx.load(path, backend="numpy")
+        net: mlpx.Network = mlpx.load(path, backend="numpy")
     except (mlpx.ModelFileError, OSError):
-        return False
-    return True
+        return "is no model of mlpx"
+    try:
+        stored = Preprocessing.from_dict(net.preprocessing).target.name
+    except ValueError:
+        return "was not written by `mlpx train`"
+    return "" if stored == target else f"predicts `{stored}`, not `{target}`"
 
 
 def load(path: str, backend: str | None, device: str | None) -> tuple[mlpx.Network, Preprocessing | None]:

@@ -74,7 +74,7 @@ def _add_train(commands: Any) -> None:
     _add_training(parser.add_argument_group("training"))
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", metavar="MODEL", help="file to write (DATA's name with .mlpx)")
-    output.add_argument("--force", action="store_true", help="overwrite a file that is no model")
+    output.add_argument("--force", action="store_true", help="overwrite a file that is no model of this target")
     output.add_argument("--quiet", action="store_true", help="write only the results")
 
 

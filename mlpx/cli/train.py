@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> None:
     """Train, measure and save."""
     backend = mlpx.get_backend(options.backend, options.device)
     table = load_table(options.data)
-    path = models.choose_output(options.output, table, force=options.force)
     target = choose_target(table, options.target)
+    path = models.choose_output(options.output, table, target, force=options.force)
     frame = drop_unlabelled(table.frame, target)
     task = choose_task(options, table, frame[target])
     rows = choose_rows(options, table, frame, target, by_class=task == "classification")
