@@ -407,6 +407,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
         "no column `specis` (did you mean `species`?); the",
     ),
     "drop missing": ("train flowers.csv --target species --drop wight", "did you mean `weight`?"),
+    "drop target": ("train flowers.csv --target species --drop petals,species", "the target `species` must not be among"),
     "split missing": ("train flowers.csv --target species --split parts", "did you mean `part`?"),
     "split words": ("train flowers.csv --target species --split colour", "row 1 says"),
     "two tests": ("train flowers.csv --target species --split part --test-fraction 0.1", "not allowed with"),

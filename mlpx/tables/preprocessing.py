@@ -95,9 +95,13 @@ class Preprocessing:
         Raises
         ------
         ValueError
-            If a named column is not there, nothing is left to learn from, or a column cannot be used as it stands.
+            If a named column is not there, the target shall be left out, nothing is left to learn from, or a column
+            cannot be used as it stands.
         """
         check_columns(frame, [target, *drop, *([split] if split else [])])
+        if target in drop:
+            msg = f"the target `{target}` must not be among the columns to leave out; name another, or do not drop it"
+            raise ValueError(msg)
         wanted = [name for name in frame.columns if name not in (target, split)]
         fitted = [
             LeftOut(name, "as asked") if name in drop else fit_column(frame[name], keep_constant=one_scale)
