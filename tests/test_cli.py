@@ -467,7 +467,10 @@ def test_a_model_whose_columns_do_not_fit_its_network_is_refused(
 
 def test_divergence_is_a_sentence(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = "train flowers.csv --target weight --learning-rate 1e30 --quiet --activation linear"
-    assert "learning" in mistake(capsys, *command.split())
+    sentence = mistake(capsys, *command.split())
+    assert re.search(r"training diverged \(in epoch \d+, step \d+, .+: [a-z ]+ not finite\)", sentence)
+    assert sentence.endswith("no model is written; lower `--learning-rate`, which was 1e+30")
+    assert not Path("flowers.mlpx").exists()
 
 
 # Interruptions

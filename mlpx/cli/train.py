@@ -50,7 +50,10 @@ def run(options: argparse.Namespace) -> None:
         say_fields([*describe_run(options, table, rows), *describe.columns(preprocessing)])
         say_fields([("network", describe.network(net))])
         say()
-    history = fit(net, preprocessing, rows, options)
+    try:
+        history = fit(net, preprocessing, rows, options)
+    except mlpx.DivergenceError as error:
+        raise ValueError(divergence(error, options.learning_rate)) from error
     if not history.epochs:
         note("stopped before the first epoch was over; no model is written")
         raise KeyboardInterrupt
@@ -157,6 +160,12 @@ def fit(net: mlpx.MLP, preprocessing: Preprocessing, rows: Rows, options: argpar
         class_weight=options.class_weight,
         progress=not options.quiet,
     )
+
+
+def divergence(error: mlpx.DivergenceError, learning_rate: float) -> str:
+    """Tell where training diverged, and what may be done from here."""
+    place = f"in epoch {error.epoch}, step {error.step}, {error.layer}: {error.quantity} not finite"
+    return f"training diverged ({place}); no model is written; lower `--learning-rate`, which was {learning_rate:g}"
 
 
 def describe_run(options: argparse.Namespace, table: Table, rows: Rows) -> list[describe.Field]:
