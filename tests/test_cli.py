@@ -232,7 +232,7 @@ def test_a_model_of_another_target_is_not_overwritten(model: Path, capsys: pytes
     assert "`flowers.mlpx` exists and predicts `species`, not `petals`" in sentence
     run(*command, "--force")
     assert mlpx.load(model).preprocessing["target"]["name"] == "petals"
-    mlpx.MLP([2, 1]).save(model)
+    mlpx.MLP([2, 2]).save(model)
     assert "was not written by `mlpx train`" in mistake(capsys, *command)
 
 
@@ -369,6 +369,26 @@ def test_info_lists_the_backends_and_marks_the_one_in_use(capsys: pytest.Capture
     for item in mlpx.available_backends():
         assert item.name in out
         assert item.available or " ".join(str(item.install).split()) in " ".join(out.split())
+
+
+@pytest.mark.parametrize("columns", [44, 80])
+def test_info_of_a_bare_install_fits_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int
+) -> None:
+    missing = {"available": False, "reason": "array_api_strict is not installed", "install": "pip install it"}
+    backends = [
+        mlpx.BackendInfo("numpy", available=True, version=np.__version__, device="cpu"),
+        mlpx.BackendInfo("array_api_strict", **missing),
+    ]
+    monkeypatch.setattr(mlpx, "available_backends", lambda: backends)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    run("info")
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= columns
+    assert "array_api_strict  array_api_strict is not installed: pip install it" in " ".join(out.split("\n")).replace(
+        " " * 12, " "
+    )
+    assert re.search(r"\* numpy\s+(available )?\s*yes\s+(version )?\s*" + re.escape(np.__version__), out)
 
 
 def test_info_tells_what_is_in_a_model(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

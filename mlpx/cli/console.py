@@ -57,7 +57,7 @@ def say_fields(fields: Iterable[tuple[str, str]]) -> None:
         if text:
             wrapper = textwrap.TextWrapper(
                 width(),
-                initial_indent=f"{label:<{LABEL}}",
+                initial_indent=label.ljust(LABEL) if len(label) < LABEL else f"{label}  ",
                 subsequent_indent=" " * LABEL,
                 break_on_hyphens=False,
                 break_long_words=False,
@@ -65,13 +65,34 @@ def say_fields(fields: Iterable[tuple[str, str]]) -> None:
             say(wrapper.fill(printable(text)))
 
 
+def say_wrapped(text: str) -> None:
+    """Write a remark among the results, wrapped."""
+    say(textwrap.fill(printable(text), width(), break_on_hyphens=False, break_long_words=False))
+
+
 def say_table(rows: Sequence[Sequence[str]], *, numbers: bool = True) -> None:
-    """Write rows of cells under a header, the first column to the left and numbers to the right."""
+    """Write rows of cells under a header, the first column to the left and numbers to the right.
+
+    Where the terminal is too narrow for that, each row becomes a few labelled lines.
+    """
     align = str.rjust if numbers else str.ljust
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    if sum(widths) + 3 * len(widths) - 3 > width():
+        _say_rows_apart(rows)
+        return
     for first, *others in rows:
         cells = [first.ljust(widths[0]), *(align(cell, size) for cell, size in zip(others, widths[1:], strict=True))]
         say("   ".join(cells).rstrip())
+
+
+def _say_rows_apart(rows: Sequence[Sequence[str]]) -> None:
+    """Write a table downwards: each row's name, and below it the other cells with their column's name."""
+    (corner, *header), *others = rows
+    longest = max(map(len, header))
+    say_wrapped(corner)
+    for first, *cells in others:
+        say(first)
+        say_fields((f"    {name:<{longest}}", cell) for name, cell in zip(header, cells, strict=True))
 
 
 def whole(number: int) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 import mlpx
 from mlpx.cli import describe, models
-from mlpx.cli.console import listed, say, say_fields, say_table
+from mlpx.cli.console import listed, say, say_fields, say_table, say_wrapped
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> None:
 
 def say_backends() -> None:
     """Write versions, and the table of backends with the one in use marked."""
-    say(f"mlpx {mlpx.__version__}, Python {platform.python_version()}, NumPy {np.__version__}")
+    say_wrapped(f"mlpx {mlpx.__version__}, Python {platform.python_version()}, NumPy {np.__version__}")
     say()
     current = mlpx.get_backend().name
     backends = mlpx.available_backends()
@@ -36,7 +36,7 @@ def say_backends() -> None:
     say_table(rows, numbers=False)
     missing = [item for item in backends if not item.available]
     say()
-    say("* in use; another by `--backend` or the environment variable MLPX_BACKEND")
+    say_wrapped("* in use; another by `--backend` or the environment variable MLPX_BACKEND")
     if missing:
         say()
         say_fields((item.name, f"{item.reason}: {item.install}") for item in missing)
