@@ -162,7 +162,7 @@ def test_npz_of_images_trains_and_is_measured_on_its_own_test_rows(
     run("predict", "images.mlpx", "images.npz")
     captured = capsys.readouterr()
     assert np.mean(np.array(column(captured.out, "y"), dtype=int) == y[60:]) > 0.9
-    assert "the 30 test rows" in captured.err
+    assert "the test rows of `images.npz`: 30 rows" in captured.err
 
 
 def test_a_folder_does_not_hide_a_data_set_of_its_name(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,6 +178,19 @@ def test_rows_without_a_target_are_counted(flowers: Path, capsys: pytest.Capture
     frame.to_csv("gaps.csv", index=False)
     run("train", "gaps.csv", "--target", "species", *QUICK)
     assert "left out 5 rows whose target `species` is missing" in capsys.readouterr().err
+
+
+def test_one_row_is_no_rows(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pd.read_csv("flowers.csv")[:1].to_csv("one.csv", index=False)
+    run("evaluate", str(model), "one.csv")
+    assert "one.csv, 1 row " in capsys.readouterr().out
+
+
+def test_a_name_that_two_columns_have_is_told(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = flowers.read_text().replace("weight", "height", 1)
+    Path("twice.csv").write_text(text)
+    run("train", "twice.csv", "--target", "species", *QUICK, "--epochs", "1")
+    assert "note: the header of `twice.csv` has `height` more than once; the later" in capsys.readouterr().err
 
 
 def test_without_test_rows_nothing_is_claimed(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -429,25 +442,27 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "drop missing": ("train flowers.csv --target species --drop wight", "did you mean `weight`?"),
     "drop target": ("train flowers.csv --target species --drop petals,species", "the target `species` must not be among"),
     "split missing": ("train flowers.csv --target species --split parts", "did you mean `part`?"),
-    "split words": ("train flowers.csv --target species --split colour", "row 1 says"),
+    "split words": ("train flowers.csv --target species --split colour", "data row 1 says"),
     "two tests": ("train flowers.csv --target species --split part --test-fraction 0.1", "not allowed with"),
     "test fraction": ("train flowers.csv --target species --test-fraction 1.5", "from 0 to below 1; got '1.5'"),
-    "hidden": ("train flowers.csv --target species --hidden 64,x", "a whole number from 1 on; got 'x'"),
+    "hidden": ("train flowers.csv --target species --hidden 64,x", "from 1 on, such as 64,32, or none for no hidden layer; got '64,x'"),
+    "hidden 10x10": ("train flowers.csv --target species --hidden 10x10", "such as 64,32"),
+    "hidden 0": ("train flowers.csv --target species --hidden 0", "none for no hidden layer"),
     "epochs": ("train flowers.csv --target species --epochs 0", "--epochs: must be a whole number from 1 on"),
     "learning rate": ("train flowers.csv --target species --learning-rate nan", "a number above 0"),
     "activation": ("train flowers.csv --target species --activation rely", "relu"),
     "backend": ("train flowers.csv --target species --backend nunpy", "nunpy"),
     "device": ("train flowers.csv --target species --device cuda:9", "cuda:9"),
-    "task": ("train flowers.csv --target species --task regression", "column `species` must hold numbers; row"),
+    "task": ("train flowers.csv --target species --task regression", "column `species` must hold numbers; data row"),
     "class weight": ("train flowers.csv --target weight --class-weight balanced -o w.mlpx", "is for classification"),
     "folder": ("train flowers.csv --target species -o no/such.mlpx", "the folder `no` does not exist"),
     "output is folder": ("train flowers.csv --target species -o .", "is a folder"),
     "test lacks columns": ("train flowers.csv --target species --test short.csv", "no column `colour`"),
     "test has new class": ("train flowers.csv --target species --test newer.csv", "holds `tulip`"),
-    "model missing": ("predict none.mlpx flowers.csv", "There is no file none.mlpx"),
-    "no model": ("predict flowers.csv flowers.csv", "flowers.csv"),
+    "model missing": ("predict none.mlpx flowers.csv", "the file `none.mlpx` does not exist; give the path of a model"),
+    "no model": ("predict flowers.csv flowers.csv", "the file `flowers.csv` is no readable mlpx model"),
     "columns missing": ("predict flowers.mlpx short.csv", "no column `colour`"),
-    "text in numbers": ("predict flowers.mlpx text.csv", "column `height` must hold numbers; row 2 holds 'tall'"),
+    "text in numbers": ("predict flowers.mlpx text.csv", "column `height` must hold numbers; data row 2 holds 'tall'"),
     "output is input": ("predict flowers.mlpx flowers.csv -o flowers.csv", "must not be the file that is read"),
     "target absent": ("evaluate flowers.mlpx unlabelled.csv", "no column `species`"),
     "class unknown": ("evaluate flowers.mlpx newer.csv", "holds `tulip`, which the training rows do not have"),

@@ -123,7 +123,8 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "empty.csv": (b"", "it is empty"),
     "rows.csv": (b"a,b\n", "has no rows"),
     "wide.csv": (b"a,b\n1,2,3\n4,5,6\n", "more fields than its header"),
-    "wider.csv": (b"a,b\n1,2\n4,5,6\n", "line 3"),
+    "wider.csv": (b"a,b\n1,2\n4,5,6\n", "line 3 has 3 fields, where the lines above have 2$"),
+    "open.csv": (b'a,b\n1,"2\n4,5\n', "never closed"),
     "latin.csv": (b"a,b\n1,\xe4\n", "not UTF-8"),
     "binary.csv": (b"\x00\x01\n", "no text"),
     "gz.csv.gz": (b"a,b\n1,2\n", "gzip"),
@@ -141,6 +142,14 @@ def test_broken_files_are_refused_in_one_sentence(tmp_path: Path, name: str) -> 
     with pytest.raises(ValueError, match=sentence) as caught:
         read_table(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+def test_names_that_come_twice_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "twice.csv"
+    path.write_text('a;"b;c";a;;\n1;2;3;4;5\n', encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"twice\.csv` has `a` more than once; the later ones are read as `a\.1`"):
+        table = read_table(path)
+    assert table.frame.columns[:3].tolist() == ["a", "b;c", "a.1"]
 
 
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
@@ -272,7 +281,7 @@ def test_nothing_left_to_learn_from_is_refused() -> None:
 
 def test_a_few_texts_among_numbers_are_taken_for_a_mistake() -> None:
     frame = pd.DataFrame({"age": [*map(str, range(99)), "young"], "y": np.arange(100) + 0.5})
-    with pytest.raises(ValueError, match=r"column `age` holds numbers in 99% .* row 100 holds 'young'"):
+    with pytest.raises(ValueError, match=r"column `age` holds numbers in 99% .* data row 100 holds 'young'"):
         Preprocessing.fit(frame, "y")
 
 
@@ -358,7 +367,7 @@ def test_one_missing_column_gets_a_suggestion(fitted: Preprocessing) -> None:
 def test_a_text_among_numbers_is_refused_with_column_and_row(fitted: Preprocessing) -> None:
     frame = flowers().astype({"height": object})
     frame.loc[7, "height"] = "tall"
-    with pytest.raises(ValueError, match="column `height` must hold numbers; row 8 holds 'tall'"):
+    with pytest.raises(ValueError, match="column `height` must hold numbers; data row 8 holds 'tall'"):
         fitted.transform(frame)
     frame.loc[7, "height"] = "51.5"
     assert np.isfinite(fitted.transform(frame)).all()

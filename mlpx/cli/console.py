@@ -100,6 +100,11 @@ def whole(number: int) -> str:
     return f"{number:,}".replace(",", NO_BREAK)
 
 
+def counted(number: int, noun: str) -> str:
+    """Write ``1 row`` or ``48 842 rows``."""
+    return f"{whole(number)} {noun if number == 1 else noun + 's'}"
+
+
 def figure(number: float) -> str:
     """Write a number with five digits, and without an exponent where that is short."""
     if number == 0 or not 1e-3 <= abs(number) < 1e7:

@@ -35,7 +35,7 @@ def load_table(source: str) -> Table:
     """Read a file, or load the shipped data set of that name; a file of the very name comes first."""
     if not Path(source).suffix and not Path(source).is_file():
         return load_dataset(source) if source in TARGETS else _refuse_name(source)
-    return read_table(source)
+    return read_table(source, note=note)
 
 
 def _refuse_name(source: str) -> Table:
@@ -70,7 +70,7 @@ def split_by_column(frame: pd.DataFrame, column: str) -> Rows:
     others = words[~words.isin(PARTS)]
     if len(others):
         row, word = others.index[0] + 1, others.iloc[0]
-        msg = f"the column `{column}` of `--split` must say train or test in every row; row {row} says {word[:60]!r}"
+        msg = f"the column `{column}` of `--split` must say train or test in every row; data row {row} says {word[:60]!r}"
         raise ValueError(msg)
     test = frame[words == "test"]
     return Rows(frame[words == "train"], test if len(test) else None, f"column {column}")

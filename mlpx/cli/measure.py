@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpx.cli.console import figure, note, say_table, whole
+from mlpx.cli.console import counted, figure, note, say_table
 from mlpx.tables import ClassTarget, NumberTarget, Preprocessing
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def report(net: mlpx.Network, preprocessing: Preprocessing, frame: pd.DataFrame,
     inputs = preprocessing.transform(frame, dtype=net.dtype_name, note=note)
     y = preprocessing.transform_target(frame)
     target = preprocessing.target
-    heading = f"{title}, {whole(len(frame))} rows"
+    heading = f"{title}, {counted(len(frame), 'row')}"
     if isinstance(target, ClassTarget):
         rows = [(heading, "network", f"always {target.majority[:20]}"), *_classification(net, inputs, y, target)]
     else:

@@ -44,7 +44,16 @@ def _worth_keeping(path: Path, target: str) -> str:
 
 def load(path: str, backend: str | None, device: str | None) -> tuple[mlpx.Network, Preprocessing | None]:
     """Read a model and the description of its columns, None where it has none."""
-    net: mlpx.Network = mlpx.load(path, backend, device)
+    if not Path(path).is_file():
+        what = "is a folder, not a file" if Path(path).is_dir() else "does not exist"
+        msg = f"the file `{path}` {what}; give the path of a model"
+        raise FileNotFoundError(msg)
+    try:
+        net: mlpx.Network = mlpx.load(path, backend, device)
+    except mlpx.ModelFileError as error:
+        sentence = str(error).removeprefix(f"{Path(path)} ")
+        msg = f"the file `{path}` {sentence}"
+        raise mlpx.ModelFileError(msg) from error
     if net.members is not None:
         msg = f"`{path}` holds a stack of {net.members} networks; save one of them with `net.member(i).save(…)`"
         raise ValueError(msg)

@@ -164,4 +164,9 @@ def fraction(text: str) -> float:
 
 def sizes(text: str) -> list[int]:
     """Read the sizes of hidden layers, ``64,32``; "none" stands for no hidden layer."""
-    return [] if text == "none" else [positive_whole(part.strip()) for part in text.split(",")]
+    parts = [] if text == "none" else [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        rule = "whole numbers from 1 on, such as 64,32, or none for no hidden layer"
+        msg = f"must be {rule}; got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return [int(part) for part in parts]

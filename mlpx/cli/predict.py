@@ -13,7 +13,7 @@ import numpy as np
 import mlpx
 from mlpx.activations import Activation
 from mlpx.cli import models
-from mlpx.cli.console import note
+from mlpx.cli.console import counted, note
 from mlpx.cli.data import load_table
 from mlpx.tables import NumberTarget, Preprocessing
 from mlpx.tables.columns import kind_of, to_numbers
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
     table = load_table(options.data)
     frame = table.frame if table.test is None else table.test
     if table.test is not None:
-        note(f"predicting the {len(frame)} test rows of `{options.data}`")
+        note(f"predicting the test rows of `{options.data}`: {counted(len(frame), 'row')}")
     columns = predict(net, preprocessing, frame, proba=options.proba)
     write_csv(columns, output)
 

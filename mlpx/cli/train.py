@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import mlpx
 from mlpx.cli import describe, measure, models
-from mlpx.cli.console import note, say, say_fields, whole
+from mlpx.cli.console import counted, note, say, say_fields, whole
 from mlpx.cli.data import (
     FEWEST_FOR_VALIDATION,
     Rows,
@@ -175,7 +175,7 @@ def describe_run(options: argparse.Namespace, table: Table, rows: Rows) -> list[
     validation = f", {share:.0%} of them for validation" if share else ""
     test = "none" if rows.test is None else whole(len(rows.test))
     source = f" ({rows.source})" if rows.source else ""
-    size = f"{whole(len(table.frame))} rows, {whole(len(table.frame.columns))} columns"
+    size = f"{counted(len(table.frame), 'row')}, {counted(len(table.frame.columns), 'column')}"
     return [
         ("data", f"{Path(options.data).name}: {size}"),
         ("rows", f"{whole(count)} for training{validation}; {test} for testing{source}"),

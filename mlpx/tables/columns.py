@@ -145,7 +145,7 @@ def to_numbers(series: pd.Series) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If a value is a text, a date or infinite; the message names the column and the row, counted from 1.
+        If a value is a text, a date or infinite; the message names the column and the row, counted from 1 below the header.
     """
     pandas = require("pandas", "reading a table")
     types = pandas.api.types
@@ -186,7 +186,7 @@ def _refuse(series: pd.Series, bad: NDArray[np.bool_], rule: str) -> None:
     if len(rows):
         value, row = series.iloc[rows[0]], _row(series, rows[0])
         more = f", and {plural(len(rows) - 1, 'row')} more" if len(rows) > 1 else ""
-        msg = f"column `{series.name}` {rule}; row {row} holds {str(value)[:60]!r}{more}"
+        msg = f"column `{series.name}` {rule}; data row {row} holds {str(value)[:60]!r}{more}"
         raise ValueError(msg)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import warnings
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +20,14 @@ from mlpx.tables.columns import Source
 from mlpx.tables.requirements import named, plural, require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import pandas as pd
 
 #: Cells of a CSV file that mean "missing". "None" is not among them: it is a common name of a class or category.
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "null")
 DELIMITERS = ",;\t|"
+Note = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,11 @@ class Table:
         return Source(self.name, len(self.frame))
 
 
-def read_table(path: str | Path) -> Table:
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, UserWarning, stacklevel=3)
+
+
+def read_table(path: str | Path, *, note: Note = _warn) -> Table:
     """Read a table from a file.
 
     Parameters
@@ -66,6 +73,8 @@ def read_table(path: str | Path) -> Table:
         A ``.csv`` or ``.csv.gz`` file with a header line (its fields separated by commas, or by semicolons, tabs or
         bars, and then also with decimal commas), a ``.parquet`` file, or an ``.npz`` file with the arrays ``X`` and
         ``y``, or ``x_train``, ``y_train``, ``x_test`` and ``y_test``; arrays of images are flattened.
+    note : callable
+        Takes a sentence for what is doubtful: names of columns that come twice in a CSV file. A warning by default.
 
     Returns
     -------
@@ -89,13 +98,15 @@ def read_table(path: str | Path) -> Table:
         raise FileNotFoundError(msg)
     require("pandas", "reading a table")
     try:
-        table = reader(path)
+        table, doubts = reader(path), _doubts(path)
     except (OSError, ValueError, EOFError, KeyError, zlib.error, csv.Error, zipfile.BadZipFile, Warning) as error:
         msg = f"the file `{path}` cannot be read as {_ending(path)}: {_reason(error)}"
         raise ValueError(msg) from error
     if not len(table.frame):
         msg = f"the file `{path}` has no rows; a table needs a header and at least one row"
         raise ValueError(msg)
+    for sentence in doubts:
+        note(sentence)
     return table
 
 
@@ -123,7 +134,13 @@ def _reason(error: BaseException) -> str:
         return "its rows have more fields than its header"
     if type(error).__name__ == "EmptyDataError":
         return "it is empty; a table needs a header and at least one row"
-    lines = str(error).strip().splitlines()
+    ragged = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+    if ragged:
+        expected, line, fields = ragged.groups()
+        return f"line {line} has {fields} fields, where the lines above have {expected}"
+    if "EOF inside string" in str(error):
+        return "a quotation mark is opened and never closed"
+    lines = str(error).removeprefix("Error tokenizing data. C error: ").strip().splitlines()
     return lines[0].rstrip(". ") if lines else type(error).__name__
 
 
@@ -172,15 +189,31 @@ def _decimal_commas(column: pd.Series) -> bool:
     return bool(texts.astype(str).str.fullmatch(r"[-+]?\d+(,\d+)?").all())
 
 
-def _delimiter(path: Path) -> str:
-    """Give the separator that occurs most often in the header; quoted text does not count."""
+def _doubts(path: Path) -> list[str]:
+    """Tell of names that the header of a CSV file has more than once; pandas gives all but the first new ones."""
+    if READERS[_ending(path)] is not _read_csv:
+        return []
+    names = next(csv.reader([_header(path)], delimiter=_delimiter(path), skipinitialspace=True))
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
+    if not twice:
+        return []
+    return [f"the header of `{path}` has {named(twice)} more than once; the later ones are read as `{twice[0]}.1`, …"]
+
+
+def _header(path: Path) -> str:
+    """Give the first line of a CSV file."""
     opener = gzip.open if _ending(path) == ".csv.gz" else open
     with opener(path, "rt", encoding="utf-8-sig", newline="") as stream:
         header = stream.readline(1_000_000)
     if "\x00" in header:
         msg = "it is no text"
         raise ValueError(msg)
-    unquoted = "".join(header.split('"')[::2])
+    return header
+
+
+def _delimiter(path: Path) -> str:
+    """Give the separator that occurs most often in the header; quoted text does not count."""
+    unquoted = "".join(_header(path).split('"')[::2])
     return max(DELIMITERS, key=unquoted.count)
 
 
