@@ -20,7 +20,7 @@ pd = pytest.importorskip("pandas", reason="the command line reads tables with pa
 
 import mlpx  # noqa: E402 - after the skip
 from mlpx.cli import main  # noqa: E402
-from mlpx.tables import Preprocessing, read_table  # noqa: E402
+from mlpx.tables import Preprocessing, predict_table, read_table  # noqa: E402
 
 QUICK = ["--epochs", "40", "--hidden", "16", "--quiet"]
 
@@ -266,6 +266,20 @@ def test_predictions_do_not_need_the_target_nor_the_order_of_columns(
     net = mlpx.load(model)
     X = Preprocessing.from_dict(net.preprocessing).transform(read_table("new.csv").frame)
     assert labels == list(net.predict_labels(X))
+
+
+@pytest.mark.parametrize("target", ["species", "weight"])
+def test_python_predicts_what_the_command_does(
+    flowers: Path, capsys: pytest.CaptureFixture[str], target: str
+) -> None:
+    run("train", "flowers.csv", "--target", target, *QUICK)
+    capsys.readouterr()
+    run("predict", "flowers.mlpx", "flowers.csv")
+    written = column(capsys.readouterr().out, target)
+    predicted = predict_table(mlpx.load("flowers.mlpx"), read_table("flowers.csv").frame, note=str)
+    assert written == [str(value) for value in predicted]
+    with pytest.raises(ValueError, match="none"):
+        predict_table(mlpx.MLP([2, 2]), read_table("flowers.csv").frame)
 
 
 def test_probabilities_have_one_column_a_class(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

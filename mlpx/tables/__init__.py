@@ -12,6 +12,7 @@ pandas is imported when a table is first read or fitted, not before.
 """
 
 from mlpx.tables.columns import CategoryColumn, LeftOut, NumberColumn, Source
+from mlpx.tables.predicting import predict_table
 from mlpx.tables.preprocessing import Preprocessing
 from mlpx.tables.reading import Table, read_table
 from mlpx.tables.targets import ClassTarget, NumberTarget, infer_task
@@ -26,5 +27,6 @@ __all__ = [
     "Source",
     "Table",
     "infer_task",
+    "predict_table",
     "read_table",
 ]

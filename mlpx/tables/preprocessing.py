@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 Note = Callable[[str], object]
 
 
-def _warn(sentence: str) -> None:
+def warn(sentence: str) -> None:
+    """Give a note as a warning, where nobody else takes it."""
     warnings.warn(sentence, UserWarning, stacklevel=3)
 
 
@@ -127,7 +128,7 @@ class Preprocessing:
         """``"classification"`` or ``"regression"``."""
         return "regression" if hasattr(self.target, "mean") else "classification"
 
-    def transform(self, frame: pd.DataFrame, *, dtype: str = "float32", note: Note = _warn) -> NDArray[Any]:
+    def transform(self, frame: pd.DataFrame, *, dtype: str = "float32", note: Note = warn) -> NDArray[Any]:
         """Turn a table into the network's inputs.
 
         Parameters
