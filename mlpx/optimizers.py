@@ -90,9 +90,9 @@ class Optimizer(Description):
 
     def _check(self, **bounds: dict[str, float]) -> None:
         if not isinstance(self.learning_rate, Schedule):
-            object.__setattr__(self, "learning_rate", check_numbers("learning_rate", self.learning_rate, above=0))
+            self._store("learning_rate", check_numbers("learning_rate", self.learning_rate, above=0))
         for name, bound in bounds.items():
-            object.__setattr__(self, name, check_numbers(name, getattr(self, name), **bound))
+            self._store(name, check_numbers(name, getattr(self, name), **bound))
 
 
 _SHARE = {"least": 0.0, "below": 1.0}
