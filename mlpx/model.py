@@ -489,6 +489,7 @@ class Network:
             progress=check_flag("progress", progress),
         )
         settings.optimizer.check_stack(self.members)
+        settings.optimizer.check_dtype(hxp.finfo(getattr(hxp, self.dtype_name)).smallest_normal)
         if settings.clip_norm is not None:
             check_members("clip_norm", settings.clip_norm, self.members)
         smoothing = check_number("label_smoothing", label_smoothing, least=0, below=1)
@@ -807,7 +808,8 @@ def _check_trace(trace: Any, net: Architecture, ops: Backend) -> None:
     widths = [saved.x.shape[-1] for saved in trace.layers if hasattr(saved, "z")]
     wanted = [net.widths[i] for i in net.dense]
     if widths != wanted or not type(ops).owns(trace.a[0]):
-        msg = f"`trace` must come from this network's forward(); it is of widths {widths}, not {wanted}, or of another backend."
+        came = f"it is of widths {widths}, not {wanted}, or of another backend"
+        msg = f"`trace` must come from this network's forward(); {came}."
         raise ValueError(msg)
 
 
