@@ -306,7 +306,7 @@ class leaky_relu(Activation):
     gamma: float = 0.01
 
     def __post_init__(self) -> None:
-        check_number("gamma", self.gamma)
+        self._store("gamma", check_number("gamma", self.gamma))
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
@@ -330,7 +330,7 @@ class elu(Activation):
     gamma: float = 1.0
 
     def __post_init__(self) -> None:
-        check_number("gamma", self.gamma, least=0)
+        self._store("gamma", check_number("gamma", self.gamma, least=0))
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
@@ -392,7 +392,7 @@ class swish(Activation):
     beta: float = 1.0
 
     def __post_init__(self) -> None:
-        check_number("beta", self.beta)
+        self._store("beta", check_number("beta", self.beta))
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
@@ -545,11 +545,11 @@ class custom(Activation):
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
-        return self.function(z, xp)
+        return xp.astype(self.function(z, xp), z.dtype, copy=False)
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the net input."""
-        return self.derivative_function(v, xp)
+        return xp.astype(self.derivative_function(v, xp), v.dtype, copy=False)
 
 
 def get(activation: str | Activation | Formula) -> Activation:

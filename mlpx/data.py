@@ -38,6 +38,13 @@ class Rows(NamedTuple):
             return self
         return Rows(hxp.take(self.index, members, axis=0), hxp.take(self.count, members))
 
+    def typical(self, weight: Array | None) -> int:
+        """Return one row that counts: the heaviest of the first member."""
+        own = self.by_member(1)[0]
+        if weight is None:
+            return int(own[0])
+        return int(own[hxp.argmax(hxp.take(weight[0] if weight.ndim == 2 else weight, own))])
+
     def by_member(self, members: int) -> list[Array]:
         """Return a list of rows for each member."""
         if self.index.ndim == 1:
@@ -172,19 +179,34 @@ def slices(rows: Rows, batch_size: int, weight: Array | None) -> Iterator[Slice]
     weight : array of shape (N,) or (S, N), optional
         Weights by row of the data set.
     """
-    width = rows.index.shape[-1]
-    uneven = rows.index.ndim == 2 and bool(hxp.any(rows.count != width))
-    for start in range(0, width, batch_size):
-        index = rows.index[..., start : start + batch_size]
-        size = index.shape[-1]
-        if weight is None and not uneven:
-            yield Slice(index, None, hxp.asarray(float(size)))
+    index, w = _weighted(rows, weight)
+    for start in range(0, index.shape[-1], batch_size):
+        part = index[..., start : start + batch_size]
+        if w is None:
+            yield Slice(part, None, hxp.asarray(float(part.shape[-1])))
             continue
-        w = hxp.ones(index.shape) if weight is None else _weights_of(weight, index)
-        if uneven:
-            w = w * (hxp.arange(start, start + size) < rows.count[:, None])
-        total = hxp.sum(w, axis=-1)
-        yield Slice(index, w / hxp.where(total > 0, total, 1.0)[..., None], total)
+        own = w[..., start : start + batch_size]
+        total = hxp.sum(own, axis=-1)
+        yield Slice(part, own / hxp.where(total > 0, total, 1.0)[..., None], total)
+
+
+def _weighted(rows: Rows, weight: Array | None) -> tuple[Array, Array | None]:
+    """Return rows and their weights; None where all count alike.
+
+    A row of weight zero is replaced by one that counts, so that nothing that overflows in it reaches a sum.
+    """
+    index, width = rows.index, rows.index.shape[-1]
+    uneven = index.ndim == 2 and bool(hxp.any(rows.count != width))
+    if weight is None and not uneven:
+        return index, None
+    w = hxp.ones(index.shape) if weight is None else _weights_of(weight, index)
+    if uneven:
+        w = w * (hxp.arange(width) < rows.count[:, None])
+    if hxp.all(w > 0):
+        return index, w
+    index = hxp.broadcast_to(index, w.shape)
+    heaviest = hxp.argmax(w, axis=-1, keepdims=True)
+    return hxp.where(w > 0, index, hxp.take_along_axis(index, heaviest, axis=-1)), w
 
 
 def _weights_of(weight: Array, index: Array) -> Array:

@@ -35,6 +35,10 @@ class Description:
                 raise TypeError(msg)
             cls.known[cls.__name__] = cls
 
+    def _store(self, field: str, value: Any) -> None:
+        """Set a field to its checked value; for `__post_init__` of frozen classes."""
+        object.__setattr__(self, field, value)
+
     @property
     def name(self) -> str:
         """The name by which it is chosen."""
@@ -47,7 +51,8 @@ class Description:
             return choice
         names = sorted({*cls.known, *cls.aliases})
         if not isinstance(choice, str):
-            msg = f"`{cls.family}` must be a name or an object of mlpx's, got {choice!r}."
+            example = choice.__name__ if isinstance(choice, type) else next(iter(cls.known))
+            msg = f"`{cls.family}` must be a name or an object such as {example}(), got {choice!r}."
             raise TypeError(msg)
         name = cls.aliases.get(choice, choice)
         if name not in cls.known:

@@ -61,6 +61,8 @@ def find(
         for segment in step.architecture.segments:
             if not _finite(step, state.parameters[..., segment.start : segment.stop], member):
                 return Place(number, _name(step, segment.layer), "parameter")
+            if not all(_finite(step, moment[..., segment.start : segment.stop], member) for moment in state.moments):
+                return Place(number, _name(step, segment.layer), "moment")
     return Place(number, "the output", "loss")
 
 
@@ -74,7 +76,7 @@ def _inspect(
     member: int | None,
 ) -> tuple[str, str] | None:
     ops, net = step.backend, step.architecture
-    x, y = rows(ops, data, batch.index)
+    x, y, _ = rows(ops, data, batch.index)
     _, saved = net.forward(ops, state.parameters, x, training=True, draws=batch.draws)
     for i in net.dense:
         for quantity, value in (("net input", saved[i].z), ("activation", saved[i].y)):

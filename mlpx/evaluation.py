@@ -11,7 +11,7 @@ from mlpx.backends.host import xp as hxp
 from mlpx.data import Rows, slices
 from mlpx.metrics import Metric
 from mlpx.output import Output
-from mlpx.plan import Data, Evaluation, compiled, origin, rows
+from mlpx.plan import Data, Evaluation, compiled, rows
 
 __all__ = ["Sample", "score", "summarize"]
 
@@ -35,19 +35,29 @@ class Sample(NamedTuple):
     rows: Rows
     weight: Array | None
 
+    @classmethod
+    def of(
+        cls, ops: Backend, x: Array, y: Array, rows: Rows, weight: Array | None, truth: Array | None = None
+    ) -> Sample:
+        """Return the sample of features and targets that were taken in."""
+        row = rows.typical(weight)
+        origin = None if ops.xp.isdtype(y.dtype, "integral") else y[..., row : row + 1, :]
+        return cls(Data(x, y, origin, truth), rows, weight)
+
     def select(self, ops: Backend, members: Array) -> Sample:
         """Return the part of some members."""
         index = ops.asarray(members)
-        parts = [ops.xp.take(part, index, axis=0) if own else part for part, own in self._by_member(ops)]
+        own_x, own_y = self.data.by_member
+
+        def part(array: Array | None, own: bool) -> Array | None:
+            return ops.xp.take(array, index, axis=0) if own and array is not None else array
+
+        x, y, origin, truth = self.data
         weight = self.weight
         if weight is not None and weight.ndim == 2:
             weight = hxp.take(weight, members, axis=0)
-        return Sample(Data(*parts), self.rows.select(members), weight)
-
-    def _by_member(self, ops: Backend) -> list[tuple[Array, bool]]:
-        x, y = self.data
-        indices = ops.xp.isdtype(y.dtype, "integral")
-        return [(x, x.ndim == 3), (y, y.ndim == (2 if indices else 3))]
+        data = Data(part(x, own_x), part(y, own_y), part(origin, own_y), part(truth, own_y))
+        return Sample(data, self.rows.select(members), weight)
 
 
 def score(
@@ -73,13 +83,12 @@ def score(
     terms: Any = 0.0
     weight: Any = 0.0
     outputs, truths = [], []
-    first = origin(ops, sample.data)
     for piece in slices(sample.rows, _CHUNK, sample.weight):
-        x, y = rows(ops, sample.data, ops.asarray(piece.index))
+        x, y, _ = rows(ops, sample.data, ops.asarray(piece.index))
         size = piece.index.shape[-1]
         share = hxp.full(size, 1 / size) if piece.weight is None else piece.weight
         total = float(piece.total) if piece.total.ndim == 0 else ops.asarray(piece.total)
-        sums, y_hat = evaluate(parameters, x, y, ops.asarray(share), total, first)
+        sums, y_hat = evaluate(parameters, x, y, ops.asarray(share), total, sample.data.origin)
         terms, weight = terms + sums, weight + piece.total
         outputs.append(y_hat)
         truths.append(y)

@@ -34,7 +34,7 @@ class DivergenceError(MlpxError, ArithmeticError):
         The layer, by its position in ``net.layers`` (from 0) and its kind, such as ``"layer 1 (Dense)"``; or
         ``"the output"``.
     quantity : str
-        What was not finite: net input, activation, loss, error term, gradient or parameter.
+        What was not finite: net input, activation, loss, error term, gradient, parameter or moment of the optimizer.
     history : mlpx.History
         The epochs that were completed.
     """
@@ -46,6 +46,15 @@ class DivergenceError(MlpxError, ArithmeticError):
         self.layer = layer
         self.quantity = quantity
         self.history = history
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild_divergence, (str(self), self.epoch, self.step, self.layer, self.quantity, self.history)
+
+
+def _rebuild_divergence(
+    message: str, epoch: int, step: int, layer: str, quantity: str, history: Any
+) -> DivergenceError:
+    return DivergenceError(message, epoch=epoch, step=step, layer=layer, quantity=quantity, history=history)
 
 
 class ModelFileError(MlpxError, ValueError):

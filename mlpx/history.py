@@ -21,11 +21,13 @@ class History(Mapping[str, list[Any]]):
     ----------
     best_epoch : int or list of int
         Epoch (from 1) of the best monitored score; 0 where there was none.
+    best_score : float or list of float
+        That score; NaN where there was none.
     monitor : str
         The column that was watched, such as ``"validation_loss"``.
     stopped : str
         Why training ended: ``"epochs"`` (all were made), ``"patience"``, ``"interrupted"``, ``"callback"``, or
-        ``"divergence"`` where the last members of a stack diverged after others had stopped.
+        ``"divergence"`` or ``"error"``.
     seconds : float
         Wall-clock time.
 
@@ -41,6 +43,7 @@ class History(Mapping[str, list[Any]]):
         self._columns: dict[str, list[Any]] = {}
         self.monitor = monitor
         self.best_epoch: int | list[int] = 0
+        self.best_score: float | list[float] = float("nan")
         self.stopped = "epochs"
         self.seconds = 0.0
 
@@ -50,6 +53,9 @@ class History(Mapping[str, list[Any]]):
             self._columns.setdefault(name, []).append(value)
 
     def __getitem__(self, name: str) -> list[Any]:
+        if name not in self._columns:
+            msg = f"The history has the columns {', '.join(map(repr, self._columns))}; got {name!r}."
+            raise KeyError(msg)
         return self._columns[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -81,6 +87,11 @@ class History(Mapping[str, list[Any]]):
             rows = [*rows[:half], ("…",) * len(table), *rows[-half:]]
         widths = [max(map(len, (name, *cells))) for name, *cells in zip(table, *rows, strict=True)]
         lines = [tuple(table), *rows]
+        if isinstance(self.best_epoch, list):
+            note = [f"means over the members that were left, of {len(self.best_epoch)}"]
+            return "\n".join(
+                [*note, *("  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in lines)]
+            )
         return "\n".join("  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in lines)
 
     def __repr__(self) -> str:

@@ -170,7 +170,7 @@ class uniform(_Uniform):
     limit: float = 0.05
 
     def __post_init__(self) -> None:
-        check_number("limit", self.limit, above=0)
+        self._store("limit", check_number("limit", self.limit, above=0))
 
     def bound(self, fan_in: int, fan_out: int) -> float:
         """Return the bound."""
@@ -190,7 +190,7 @@ class normal(_Normal):
     standard_deviation: float = 0.05
 
     def __post_init__(self) -> None:
-        check_number("standard_deviation", self.standard_deviation, above=0)
+        self._store("standard_deviation", check_number("standard_deviation", self.standard_deviation, above=0))
 
     def deviation(self, fan_in: int, fan_out: int) -> float:
         """Return the standard deviation."""
@@ -231,7 +231,7 @@ class constant(Initializer):
     value: float = 0.0
 
     def __post_init__(self) -> None:
-        check_number("value", self.value)
+        self._store("value", check_number("value", self.value))
 
     def __call__(self, stream: Stream, shape: tuple[int, int]) -> Array:
         """Return values of the shape ``(fan_in, fan_out)``."""

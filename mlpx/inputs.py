@@ -67,6 +67,9 @@ def features(X: Any, ops: Backend, dtype: DType, width: int, members: int | None
 
 def _array(x: Any, name: str) -> Any:
     """Return an array of some library."""
+    if x is None:
+        msg = f"`{name}` must be an array, got None."
+        raise TypeError(msg)
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         msg = f"`{name}` has masked values; fill them first, for example with {name}.filled(0)."
         raise ValueError(msg)
@@ -103,12 +106,21 @@ def _numbers(raw: Any, ops: Backend, dtype: DType, name: str) -> Array:
         what = {"O": "objects", "c": "complex numbers", "U": "text", "S": "text"}.get(raw.dtype.kind, "no numbers")
         msg = f"`{name}` must hold real numbers, got {what} (dtype {raw.dtype}). Convert it, for example to float."
         raise TypeError(msg)
-    own = type(ops).owns(raw) or isinstance(raw, np.ndarray)
-    array = ops.asarray(raw) if own else ops.from_foreign(raw)
+    array = _taken_in(raw, ops, name)
     if ops.xp.isdtype(array.dtype, "complex floating"):
         msg = f"`{name}` must hold real numbers, got complex numbers (dtype {array.dtype})."
         raise TypeError(msg)
     return ops.xp.astype(array, dtype, copy=False)
+
+
+def _taken_in(raw: Any, ops: Backend, name: str) -> Array:
+    """Return an array of the backend."""
+    try:
+        own = type(ops).owns(raw) or isinstance(raw, np.ndarray)
+        return ops.asarray(raw) if own else ops.from_foreign(raw)
+    except TypeError as error:
+        msg = f"`{name}` of dtype {raw.dtype} cannot be taken in by {ops.name}; convert it to float32 ({error})."
+        raise TypeError(msg) from error
 
 
 def _finite(array: Array, ops: Backend, name: str) -> Array:
@@ -162,7 +174,7 @@ def targets(
     raw = _array(y, name)
     if raw.ndim == 2 and raw.shape[1] == 1 and features.ndim == 2 and output.task in ("classes", "binary"):
         raw = raw[:, 0]  # a column of a table
-    if output.task in ("classes", "binary") and _are_labels(raw, output, classes):
+    if output.task in ("classes", "binary") and _are_labels(raw, output, classes, by_member=features.ndim == 3):
         labels = to_numpy(raw)
         _check_rows(labels.shape, features, 1, members, name)
         if classes is None and learn:
@@ -185,16 +197,18 @@ def _kind(raw: Any) -> str:
     return "b" if "bool" in name else "i" if "int" in name else "f"
 
 
-def _are_labels(raw: Any, output: Output, classes: tuple[Any, ...] | None) -> bool:
+def _are_labels(raw: Any, output: Output, classes: tuple[Any, ...] | None, *, by_member: bool) -> bool:
     kind = _kind(raw)
-    if kind in "bO":
+    flat = raw.ndim == 1 or (by_member and raw.ndim == 2)
+    if kind == "O" or (kind == "b" and (flat or raw.shape[-1] != output.units)):
         return True
-    if raw.ndim != 1:
+    if not flat:
         return False
-    if output.loss.name == "binary_cross_entropy" and kind == "i" and classes is None:
-        numbers = to_numpy(raw)
-        return bool(np.any((numbers != 0) & (numbers != 1)))
-    return classes is not None or (output.task == "classes" and kind == "f")
+    if output.loss.name == "binary_cross_entropy" and classes is None:
+        found = np.unique(to_numpy(raw))
+        whole = np.all(found == np.floor(found))
+        return len(found) == 2 and bool(whole and np.any((found < 0) | (found > 1)))
+    return classes is not None or (output.task == "classes" and kind == "f" and raw.ndim == 1)
 
 
 def _are_indices(raw: Any, output: Output) -> bool:
@@ -226,7 +240,7 @@ def _learn_classes(labels: Array, output: Output, name: str) -> tuple[Any, ...]:
 
 
 def _listing(values: Sequence[Any]) -> str:
-    shown = ", ".join(repr(getattr(v, "item", lambda v=v: v)()) for v in values[:5])
+    shown = ", ".join(repr(getattr(v, "item", lambda v=v: v)())[:60] for v in values[:5])
     return shown + (", …" if len(values) > 5 else "")
 
 
@@ -238,7 +252,8 @@ def _encode(labels: Array, classes: tuple[Any, ...] | None, name: str) -> Array:
     flat = labels.reshape(-1).tolist()
     unknown = sorted({repr(label) for label in flat if label not in code})
     if unknown:
-        msg = f"`{name}` must hold labels that the network knows ({_listing(classes)}); got {', '.join(unknown[:5])}."
+        came = ", ".join(label[:60] for label in unknown[:5])
+        msg = f"`{name}` must hold labels that the network knows ({_listing(classes)}); got {came}."
         raise ValueError(msg)
     return np.asarray([code[label] for label in flat], dtype=np.int64).reshape(labels.shape)
 
@@ -251,8 +266,7 @@ def _one_hot(index: Array, output: Output, ops: Backend, dtype: DType) -> Array:
 
 
 def _indices(raw: Any, ops: Backend, output: Output, name: str) -> Array:
-    own = type(ops).owns(raw) or isinstance(raw, np.ndarray)
-    array = ops.xp.astype(ops.asarray(raw) if own else ops.from_foreign(raw), ops.xp.int64)
+    array = ops.xp.astype(_taken_in(raw, ops, name), ops.xp.int64)
     low, high = int(ops.xp.min(array)), int(ops.xp.max(array))
     if low < 0 or high >= output.units:
         msg = (
@@ -296,14 +310,14 @@ def _check_rows(shape: tuple[int, ...], features: Array, ndim: int, members: int
         raise ValueError(msg)
 
 
-def smooth(y: Array, smoothing: float, ops: Backend, dtype: DType, output: Output) -> Array:
-    """Return targets with label smoothing: ``(1 - e) y + e / K``, for sigmoids ``(1 - e) y + e / 2``."""
+def smooth(y: Array, smoothing: float, ops: Backend, dtype: DType, output: Output) -> tuple[Array, Array]:
+    """Return targets with label smoothing, ``(1 - e) y + e / K``, for sigmoids ``(1 - e) y + e / 2``, and without."""
     if output.task == "values":
         msg = f"`label_smoothing` needs a softmax or sigmoid output, got {output.activation.name!r}."
         raise ValueError(msg)
     if ops.xp.isdtype(y.dtype, "integral"):
         y = _one_hot(y, output, ops, dtype)
-    return (1 - smoothing) * y + smoothing / (output.units if output.task == "classes" else 2)
+    return (1 - smoothing) * y + smoothing / (output.units if output.task == "classes" else 2), y
 
 
 def sample_weights(weight: Any, n: int, members: int | None, name: str = "sample_weight") -> Array | None:
@@ -320,6 +334,9 @@ def sample_weights(weight: Any, n: int, members: int | None, name: str = "sample
         raise ValueError(msg)
     if not (np.all(np.isfinite(array)) and np.all(array >= 0)):
         msg = f"`{name}` must be finite and at least 0; the smallest is {np.min(array)}."
+        raise ValueError(msg)
+    if not np.all(np.isfinite(np.sum(array, axis=-1))):
+        msg = f"`{name}` must have a finite sum; the largest is {np.max(array)}. Divide all weights by it."
         raise ValueError(msg)
     if not np.all(np.any(array > 0, axis=-1)):
         msg = f"`{name}` must be above 0 for at least one sample; all are 0."

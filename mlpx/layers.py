@@ -197,14 +197,14 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         for name in ("fan_in", "fan_out"):
-            object.__setattr__(self, name, check_count(name, getattr(self, name)))
+            self._store(name, check_count(name, getattr(self, name)))
         if not (self.bias is True or self.bias is False or self.bias == "frozen"):
             msg = f'`bias` must be True, False or "frozen", got {self.bias!r}.'
             raise ValueError(msg)
-        object.__setattr__(self, "activation", activations.get(self.activation))
+        self._store("activation", activations.get(self.activation))
         if self.initializer != "auto":  # which waits until it is known whether the layer is the output
-            object.__setattr__(self, "initializer", initializers.get(self.initializer))
-        object.__setattr__(self, "bias_initializer", initializers.get(self.bias_initializer))
+            self._store("initializer", initializers.get(self.initializer))
+        self._store("bias_initializer", initializers.get(self.bias_initializer))
 
     def width(self, fan_in: int) -> int:
         """Return `fan_out`."""
@@ -310,9 +310,9 @@ class Dropout(Layer):
     scale: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", check_numbers("rate", self.rate, least=0, below=MOST_DROPPED))
+        self._store("rate", check_numbers("rate", self.rate, least=0, below=MOST_DROPPED))
         if self.scale is not None:
-            object.__setattr__(self, "scale", check_number("scale", self.scale, above=0))
+            self._store("scale", check_number("scale", self.scale, above=0))
 
     def draw(
         self,

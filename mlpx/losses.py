@@ -127,7 +127,7 @@ class huber(Loss):
     delta: float = 1.0
 
     def __post_init__(self) -> None:
-        check_number("delta", self.delta, above=0)
+        self._store("delta", check_number("delta", self.delta, above=0))
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``clip(y_hat - y, -delta, delta)``."""
@@ -152,7 +152,7 @@ class quantile(Loss):
     tau: float = 0.5
 
     def __post_init__(self) -> None:
-        check_number("tau", self.tau, above=0, below=1)
+        self._store("tau", check_number("tau", self.tau, above=0, below=1))
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``1 - tau`` above the target, ``-tau`` below."""
@@ -174,8 +174,9 @@ class poisson(Loss):
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``e^z - y``."""
         mean = xp.exp(x)
-        entropy = y * xp.log(xp.where(y > 0, y, xp.ones_like(y)))
-        return xp.sum(mean - y * x + entropy - y, axis=-1), mean - y
+        # with d = z - log y the term is y (e^d - 1 - d): large parts that cancel are never formed
+        d = x - xp.log(xp.where(y > 0, y, xp.ones_like(y)))
+        return xp.sum(xp.where(y > 0, y * (xp.expm1(d) - d), mean), axis=-1), mean - y
 
     def check_targets(self, y: Array, xp: Namespace) -> None:
         """Refuse negative counts."""
@@ -213,12 +214,15 @@ class cross_entropy(Loss):
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``y_hat - y``."""
+        probabilities = softmax()(x, xp)
         if xp.isdtype(y.dtype, "integral"):
             classes = xp.arange(x.shape[-1], dtype=y.dtype, device=device(y))
             y = xp.astype(y[..., None] == classes, x.dtype)
+        else:
+            probabilities = probabilities * xp.sum(y, axis=-1, keepdims=True)  # 1 but for rounding
         shifted = x - xp.max(x, axis=-1, keepdims=True)
         log_sum = xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
-        return xp.sum(y * (log_sum - shifted), axis=-1), softmax()(x, xp) - y
+        return xp.sum(y * (log_sum - shifted), axis=-1), probabilities - y
 
     def check_targets(self, y: Array, xp: Namespace) -> None:
         """Refuse rows that are no probabilities."""

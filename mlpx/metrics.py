@@ -40,7 +40,9 @@ class Metric(Description):
     family: ClassVar[str] = "metrics"
     higher_is_better: ClassVar[bool] = False
     additive: ClassVar[bool] = True
-    aliases = {"auc": "roc_auc", "error": "error_rate"}  # noqa: RUF012
+    centered: ClassVar[bool] = False
+    """Whether the sums may be taken from any origin, and lose their digits far from zero."""
+    aliases = {"acc": "accuracy", "auc": "roc_auc", "error": "error_rate"}  # noqa: RUF012
 
     def check(self, output: Output) -> None:
         """Refuse an output that the metric says nothing about."""
@@ -181,6 +183,7 @@ class r2(_Residual):
     """
 
     higher_is_better = True
+    centered = True
     kinds = 4
 
     def columns(self, r: Array, y: Array, xp: Namespace) -> tuple[Array, ...]:
@@ -243,5 +246,8 @@ def get(metrics: str | Metric | Sequence[str | Metric], output: Output) -> tuple
 
 
 def full_name(monitor: str) -> str:
-    """Return the name of a monitored quantity where one of its short names was given."""
-    return Metric.aliases.get(monitor, monitor) if isinstance(monitor, str) else monitor
+    """Return the name of a monitored quantity from a short name, or from its column in the history."""
+    if not isinstance(monitor, str):
+        return monitor
+    monitor = monitor.removeprefix("validation_")
+    return Metric.aliases.get(monitor, monitor)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
@@ -27,7 +29,7 @@ from mlpx.losses import Loss
 from mlpx.metrics import Metric
 from mlpx.network import Architecture, Gradients, Trace
 from mlpx.optimizers import Optimizer
-from mlpx.plan import Data, Prediction, compiled
+from mlpx.plan import Prediction, compiled
 from mlpx.training import Run, Settings
 
 __all__ = ["MLP", "Network"]
@@ -187,6 +189,13 @@ class Network:
         what = f"{' - '.join(widths)}; loss {self.loss.name}; {stack}{self.n_parameters} parameters {self.dtype_name}"
         return f"<{type(self).__name__} {what} on {self.backend.name}, {self.backend.device_name}>"
 
+    def __copy__(self) -> Network:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.keys, other.epochs_seen, other.steps_seen = list(self.keys), list(self.epochs_seen), list(self.steps_seen)
+        other.preprocessing = copy.deepcopy(self.preprocessing)
+        return other
+
     def set_weights(self, weights: Sequence[Any], biases: Sequence[Any]) -> None:
         """Set the parameters of all dense layers to copies of the given arrays.
 
@@ -261,8 +270,8 @@ class Network:
             msg = f"`index` must be from 0 to {self.members - 1}, got {index}."
             raise IndexError(msg)
         index %= self.members
-        one = object.__new__(Network)
-        one.__dict__.update(self.__dict__)
+        one = copy.copy(self)
+        one.__class__ = Network
         one.architecture = self.architecture.member(index)
         one.members = None
         one.l2 = member_of(self.l2, index)
@@ -298,7 +307,7 @@ class Network:
         """
         ops, net = self.backend, self.architecture
         with ops.context():
-            x = self._features(X)
+            x = ops.copy(self._features(X))  # what the trace keeps stays as it is
             who = StepKeys(range(len(self.keys)), self.keys, self.steps_seen)
             stack = self.members is not None
             draws = net.draw(ops, who, x.shape[-2], self.dtype, stack=stack) if training else None
@@ -334,6 +343,7 @@ class Network:
         """
         ops, net = self.backend, self.architecture
         self._require_derivatives()
+        _check_trace(trace, net, ops)
         with ops.context():
             x = trace.a[0]
             wanted = inputs.targets(y, ops, self.dtype, net.output, x, self.members, self.classes)
@@ -342,7 +352,7 @@ class Network:
                 weight = ops.asarray(weight / hxp.sum(weight, axis=-1, keepdims=True), dtype=self.dtype)
             data_loss, delta, _ = ops.loss_and_delta(net.output, trace.z[-1], wanted.y, weight)
             by_layer = net.backward(ops, self.vector, trace.layers, delta)
-            decay = ops.asarray(net.masks[0], dtype=self.dtype)
+            decay = ops.asarray(net.masks()[0], dtype=self.dtype)
             l2 = self._l2_on_device()
             loss = data_loss + net.penalty(ops, self.vector, l2, decay)
             vector = net.join(ops, by_layer) + l2 * decay * self.vector
@@ -479,6 +489,7 @@ class Network:
             progress=check_flag("progress", progress),
         )
         settings.optimizer.check_stack(self.members)
+        settings.optimizer.check_dtype(hxp.finfo(getattr(hxp, self.dtype_name)).smallest_normal)
         if settings.clip_norm is not None:
             check_members("clip_norm", settings.clip_norm, self.members)
         smoothing = check_number("label_smoothing", label_smoothing, least=0, below=1)
@@ -521,7 +532,7 @@ class Network:
                 shared=shared,
                 stack=self.members is not None,
             )
-            held_out = Sample(Data(x, found.y), rows_out, weight)
+            held_out = Sample.of(ops, x, found.y, rows_out, weight)
         elif validation is not None:
             held_out = self._sample(validation, found.classes or self.classes)
         by_class = inputs.class_weights(
@@ -529,8 +540,10 @@ class Network:
         )
         if by_class is not None:
             weight = by_class if weight is None else by_class * weight
-        train_y = inputs.smooth(found.y, smoothing, ops, self.dtype, output) if smoothing else found.y
-        sample = Sample(Data(x, train_y), rows, weight)
+        train_y, truth = found.y, None
+        if smoothing:
+            train_y, truth = inputs.smooth(found.y, smoothing, ops, self.dtype, output)
+        sample = Sample.of(ops, x, train_y, rows, weight, truth)
         _check_weight(sample, "training")
         if held_out is not None:
             _check_weight(held_out, "validation")
@@ -546,7 +559,7 @@ class Network:
         y = inputs.targets(data[1], ops, self.dtype, output, x, self.members, classes, name="validation[1]").y
         weight = data[2] if len(data) == 3 else None
         checked = inputs.sample_weights(weight, x.shape[-2], self.members, "validation[2]")
-        return Sample(Data(x, y), choose_rows(x.shape[-2], None, self.members), checked)
+        return Sample.of(ops, x, y, choose_rows(x.shape[-2], None, self.members), checked)
 
     # Using what was learned.
 
@@ -569,8 +582,18 @@ class Network:
         >>> mlpx.MLP([2, 3, 4]).predict([[0.5, 1.0]]).shape
         (1, 4)
         """
+        self._check_prepared(X)
         with self.backend.context():
             return inputs.like(self._outputs(self._features(X)), self.backend, X)
+
+    def _check_prepared(self, X: Any) -> None:
+        """Warn of a table where the network was trained on inputs made from its columns."""
+        if self.preprocessing is not None and hasattr(X, "columns"):
+            msg = (
+                "`X` is a table, but this network was trained on inputs prepared from columns (net.preprocessing): "
+                "mlpx.tables.Preprocessing.from_dict(net.preprocessing).transform(X) makes them."
+            )
+            warnings.warn(msg, UserWarning, stacklevel=3)
 
     def _outputs(self, x: Array) -> Array:
         run = compiled(Prediction(self.backend, self.architecture))
@@ -607,6 +630,7 @@ class Network:
         array([0, 1])
         """
         ops, output = self.backend, self.architecture.output
+        self._check_prepared(X)
         with ops.context():
             decided = output.decide(self._outputs(self._features(X)), ops.xp)
             if output.task == "binary":
@@ -656,7 +680,8 @@ class Network:
             x = self._features(X)
             found = inputs.targets(y, self.backend, self.dtype, output, x, self.members, self.classes)
             weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
-            sample = Sample(Data(x, found.y), choose_rows(x.shape[-2], None, self.members), weight)
+            rows = choose_rows(x.shape[-2], None, self.members)
+            sample = Sample.of(self.backend, x, found.y, rows, weight)
             values = score(self.backend, self.architecture, sample, self.vector, chosen)
         if self.members is None:
             return {name: float(value[0]) for name, value in values.items()}
@@ -775,8 +800,21 @@ def _mlp_layers(sizes: Any, activation: Any, output: Any, dropout: Any, initiali
     return [*layers, Dense(units[-2], units[-1], output, initializer=initializer)]
 
 
+def _check_trace(trace: Any, net: Architecture, ops: Backend) -> None:
+    """Refuse what is no trace of such a network."""
+    if not isinstance(trace, Trace):
+        msg = f"`trace` must be what forward() returned, got {type(trace).__name__}."
+        raise TypeError(msg)
+    widths = [saved.x.shape[-1] for saved in trace.layers if hasattr(saved, "z")]
+    wanted = [net.widths[i] for i in net.dense]
+    if widths != wanted or not type(ops).owns(trace.a[0]):
+        came = f"it is of widths {widths}, not {wanted}, or of another backend"
+        msg = f"`trace` must come from this network's forward(); {came}."
+        raise ValueError(msg)
+
+
 def _keys(seed: Any, members: int | None) -> list[Key]:
-    if hasattr(seed, "__len__"):
+    if hasattr(seed, "__len__") and not isinstance(seed, (str, bytes)):
         if len(seed) != members:
             rule = "one int, since `members` is None" if members is None else f"one int, or {members} of them"
             msg = f"`seed` must be {rule}; got {len(seed)}."

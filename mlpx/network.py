@@ -154,9 +154,8 @@ class Architecture:
         blocks = [layer.initialize(Stream(key, "weights", i)) for i, layer in enumerate(self.layers)]
         return host.xp.concat([host.xp.reshape(blocks[s.layer][s.name], (-1,)) for s in self.segments])
 
-    @cached_property
     def masks(self) -> tuple[Array, Array]:
-        """Host vectors of 0 and 1: where weight decay acts, and what may be trained."""
+        """Return host vectors of 0 and 1: where weight decay acts, and what may be trained."""
         blocks = [layer.masks(host.xp) for layer in self.layers]
         pairs = [blocks[s.layer][s.name] for s in self.segments]
         decay, trained = (

@@ -88,11 +88,18 @@ class Optimizer(Description):
                 for field in fields(owner):  # type: ignore[arg-type]
                     check_members(field.name, getattr(owner, field.name), members)
 
+    def check_dtype(self, smallest: float) -> None:
+        """Refuse an epsilon below the smallest normal number of the network's type: it would be 0 there."""
+        epsilon = getattr(self, "epsilon", 1.0)
+        if min(epsilon if isinstance(epsilon, tuple) else (epsilon,)) < smallest:
+            msg = f"`epsilon` must be at least {smallest:.2g} in the network's dtype, got {epsilon!r}."
+            raise ValueError(msg)
+
     def _check(self, **bounds: dict[str, float]) -> None:
         if not isinstance(self.learning_rate, Schedule):
-            object.__setattr__(self, "learning_rate", check_numbers("learning_rate", self.learning_rate, above=0))
+            self._store("learning_rate", check_numbers("learning_rate", self.learning_rate, above=0))
         for name, bound in bounds.items():
-            object.__setattr__(self, name, check_numbers(name, getattr(self, name), **bound))
+            self._store(name, check_numbers(name, getattr(self, name), **bound))
 
 
 _SHARE = {"least": 0.0, "below": 1.0}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +35,24 @@ def save(net: Any, path: Path) -> None:
     """Write a network to a file; an existing file is replaced only when the new one is complete."""
     from safetensors.numpy import save as to_bytes
 
+    if path.is_dir():
+        msg = f"`path` must name a file, but {path} is a folder."
+        raise IsADirectoryError(msg)
     if not path.parent.is_dir():
         msg = f"There is no folder {path.parent} to save the model in; make it first."
         raise FileNotFoundError(msg)
     arrays = {_tensor_name(s): _tensor(net, s) for s in net.architecture.segments}
     metadata = {"kind": _KIND, "format_version": str(FORMAT_VERSION), "model": _to_json(_describe(net))}
     content = to_bytes(arrays, metadata)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    temporary = path.parent / f".{secrets.token_hex(8)}.part"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -61,12 +63,6 @@ def _to_json(model: dict[str, Any]) -> str:
         # all but this is checked where it comes in
         msg = f"`preprocessing` must hold what JSON can: texts, finite numbers, None, lists and dicts ({error})."
         raise ValueError(msg) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _tensor_name(segment: Any) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from mlpx._typing import Array, DType
+from mlpx._typing import Array, Namespace
 from mlpx.backends import Backend
 from mlpx.metrics import Metric
 from mlpx.network import Architecture
@@ -20,10 +20,27 @@ __all__ = ["Batch", "Data", "Evaluation", "Numbers", "State", "TrainingStep", "c
 
 
 class Data(NamedTuple):
-    """Features and targets on the device: (N, ...) shared by all members, or (S, N, ...)."""
+    """Features and targets on the device: (N, ...) shared by all members, or (S, N, ...).
+
+    Attributes
+    ----------
+    x, y : array
+        Features and targets.
+    origin : array of shape (..., 1, K), optional
+        One row of the targets, from which sums of values are taken; None for class indices.
+    truth : array of the shape of `y`, optional
+        Targets for metrics, where `y` is smoothed.
+    """
 
     x: Array
     y: Array
+    origin: Array | None = None
+    truth: Array | None = None
+
+    @property
+    def by_member(self) -> tuple[bool, bool]:
+        """Whether features and targets have an axis of members."""
+        return self.x.ndim == 3, self.y.ndim == (2 if self.origin is None else 3)
 
 
 class State(NamedTuple):
@@ -97,12 +114,16 @@ class TrainingStep:
         self, data: Data, masks: tuple[Array, Array], state: State, batch: Batch, numbers: Numbers
     ) -> tuple[State, Array]:
         """Return the new state, and the sums of loss and metrics over the batch, shape (..., T), float64."""
-        x, y = rows(self.backend, data, batch.index)
+        x, y, truth = rows(self.backend, data, batch.index)
         loss, y_hat, gradient, _ = self.gradient(x, y, batch.weight, masks[0], state.parameters, batch.draws, numbers)
         new = self.update(state, gradient, masks, numbers)
         if batch.active is not None:
             new = self._keep_inactive(new, state, batch.active)
-        return new, self._terms(loss, y_hat, y, batch, origin(self.backend, data))
+        weight = uniform_weight(self.backend, y_hat) if batch.weight is None else batch.weight
+        terms = sums(
+            self.backend, self.architecture, self.metrics, loss, y_hat, truth, weight, batch.total, data.origin
+        )
+        return new, terms
 
     def gradient(
         self,
@@ -132,7 +153,10 @@ class TrainingStep:
         if self.frozen:
             gradient = gradient * trained
         if self.clipped:
-            norm = xp.sqrt(xp.sum(gradient * gradient, axis=-1, keepdims=True))
+            # scaled by its largest entry, since squares overflow first
+            largest = xp.maximum(xp.max(xp.abs(gradient), axis=-1, keepdims=True), tiny(xp, gradient))
+            scaled = gradient / largest
+            norm = largest * xp.sqrt(xp.sum(scaled * scaled, axis=-1, keepdims=True))
             # min(1, c / norm) without a division by zero
             gradient = gradient * (numbers.clip_norm / xp.maximum(norm, numbers.clip_norm))
         parameters, moments = self.backend.update(
@@ -144,10 +168,6 @@ class TrainingStep:
         where = self.backend.xp.where
         moments = tuple(where(active, n, o) for n, o in zip(new.moments, old.moments, strict=True))
         return State(where(active, new.parameters, old.parameters), moments)
-
-    def _terms(self, loss: Array, y_hat: Array, y: Array, batch: Batch, first: Array | None) -> Array:
-        weight = uniform_weight(self.backend, y_hat) if batch.weight is None else batch.weight
-        return sums(self.backend, self.architecture, self.metrics, loss, y_hat, y, weight, batch.total, first)
 
 
 @dataclass(frozen=True)
@@ -181,17 +201,18 @@ class Prediction:
         return self.backend.evaluate(self.architecture.output, z)
 
 
-def rows(ops: Backend, data: Data, index: Array) -> tuple[Array, Array]:
-    """Gather the rows of a batch."""
-    indices = ops.xp.isdtype(data.y.dtype, "integral")
-    x = ops.take_member_rows(data.x, index) if data.x.ndim == 3 else ops.take_rows(data.x, index)
-    by_member = data.y.ndim == (2 if indices else 3)
-    return x, (ops.take_member_rows(data.y, index) if by_member else ops.take_rows(data.y, index))
+def rows(ops: Backend, data: Data, index: Array) -> tuple[Array, Array, Array]:
+    """Gather the rows of a batch: features, targets, and targets for metrics."""
+    own_x, own_y = data.by_member
+    take_y = ops.take_member_rows if own_y else ops.take_rows
+    x = (ops.take_member_rows if own_x else ops.take_rows)(data.x, index)
+    y = take_y(data.y, index)
+    return x, y, (y if data.truth is None else take_y(data.truth, index))
 
 
-def origin(ops: Backend, data: Data) -> Array | None:
-    """Return the first row of the targets, from which sums of values are taken; None for class indices."""
-    return None if ops.xp.isdtype(data.y.dtype, "integral") else data.y[..., :1, :]
+def tiny(xp: Namespace, like: Array) -> float:
+    """Return the smallest normal number of a type."""
+    return float(xp.finfo(like.dtype).smallest_normal)
 
 
 def uniform_weight(ops: Backend, y_hat: Array) -> Array:
@@ -213,14 +234,16 @@ def sums(
 ) -> Array:
     """Return loss and metric terms of a batch, times the total weight, shape (..., T), float64.
 
-    Values are counted from `first`: sums of squares far from zero would lose their digits.
+    Metrics that are centered count values from `first`: sums of squares far from zero would lose their digits.
     """
     xp = ops.xp
-    if metrics and first is not None and net.output.task == "values":
-        y_hat, y, first = (xp.astype(a, xp.float64) for a in (y_hat, y, first))
-        y_hat, y = y_hat - first, y - first
     parts = [loss[..., None]]
-    parts += [m.terms(net.output, y_hat, y, weight, xp) for m in metrics if m.additive]
+    for metric in metrics:
+        if metric.centered and first is not None:
+            near, target = (xp.astype(a, xp.float64) - xp.astype(first, xp.float64) for a in (y_hat, y))
+            parts.append(metric.terms(net.output, near, target, weight, xp))
+        elif metric.additive:
+            parts.append(metric.terms(net.output, y_hat, y, weight, xp))
     joined = xp.concat([xp.astype(part, xp.float64) for part in parts], axis=-1)
     return joined * (total[..., None] if hasattr(total, "ndim") and total.ndim else total)
 
@@ -229,8 +252,3 @@ def compiled(function: Any) -> Callable[..., Any]:
     """Return a description of a pure function in its backend's fastest form."""
     fast: Callable[..., Any] = function.backend.compile(function)
     return fast
-
-
-def get_dtype(ops: Backend, name: str) -> DType:
-    """Return the backend's own type of this name."""
-    return getattr(ops.xp, name)

@@ -64,7 +64,7 @@ class Schedule(Description):
     def _check(self, *positive: str) -> None:
         for name in ("learning_rate", *positive):
             value = check_numbers(name, getattr(self, name), above=0)
-            object.__setattr__(self, name, value)
+            self._store(name, value)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Step(Schedule):
 
     def __post_init__(self) -> None:
         self._check("factor")
-        check_count("every", self.every)
+        self._store("every", check_count("every", self.every))
 
     def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
         """Return the learning rate at a point."""
@@ -189,10 +189,10 @@ class WarmupCosine(Schedule):
 
     def __post_init__(self) -> None:
         self._check()
-        check_count("warmup_steps", self.warmup_steps, least=0)
+        self._store("warmup_steps", check_count("warmup_steps", self.warmup_steps, least=0))
         if self.steps is not None:
-            check_count("steps", self.steps, least=self.warmup_steps + 1)
-        object.__setattr__(self, "minimum", check_numbers("minimum", self.minimum, least=0))
+            self._store("steps", check_count("steps", self.steps, least=self.warmup_steps + 1))
+        self._store("minimum", check_numbers("minimum", self.minimum, least=0))
 
     def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
         """Return the learning rate at a point."""
@@ -236,11 +236,11 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         self._check()
-        object.__setattr__(self, "rise", check_number("rise", self.rise, above=0, most=1))
+        self._store("rise", check_number("rise", self.rise, above=0, most=1))
         for name in ("start_divisor", "end_divisor"):
-            object.__setattr__(self, name, check_number(name, getattr(self, name), above=0))
+            self._store(name, check_number(name, getattr(self, name), above=0))
         if self.steps is not None:
-            check_count("steps", self.steps)
+            self._store("steps", check_count("steps", self.steps))
 
     def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
         """Return the learning rate at a point."""
@@ -282,8 +282,8 @@ class OnPlateau(Schedule):
 
     def __post_init__(self) -> None:
         self._check("factor")
-        check_count("patience", self.patience)
-        object.__setattr__(self, "minimum", check_numbers("minimum", self.minimum, least=0))
+        self._store("patience", check_count("patience", self.patience))
+        self._store("minimum", check_numbers("minimum", self.minimum, least=0))
 
     def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
         """Return the learning rate at a point."""

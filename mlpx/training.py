@@ -96,7 +96,7 @@ class Run:
         # copies: a plan may update the state where it lies
         moments = [ops.xp.zeros_like(net.vector) for _ in settings.optimizer.moments]
         self._state = State(ops.copy(net.vector), tuple(moments))
-        decay, trained = net.architecture.masks
+        decay, trained = net.architecture.masks()
         self._masks = (ops.asarray(decay, dtype=net.dtype), ops.asarray(trained, dtype=net.dtype))
         self._l2 = hxp.asarray(net.l2, dtype=hxp.float64)
         clip = settings.clip_norm
@@ -110,6 +110,7 @@ class Run:
             penalized=bool(hxp.any(self._l2 > 0)),
             clipped=clip is not None,
         )
+        self._before = self._state
         self._planned_step = ops.plan(self._step, constant=(0, 1), donated=(2,))
         self._schedule = settings.optimizer.schedule
         self._schedule_state = self._schedule.start(hxp)
@@ -140,6 +141,9 @@ class Run:
             self._loop(bar)
         except KeyboardInterrupt:
             self.history.stopped = "interrupted"
+        except BaseException as error:
+            self.history.stopped = "divergence" if isinstance(error, DivergenceError) else "error"
+            raise
         finally:
             bar.close()
             self._finish()
@@ -152,6 +156,7 @@ class Run:
         while self.epoch < self.epochs:
             bar.epoch(self.epoch)
             before, steps_before = self._copied_state(), self._steps
+            self._before = before
             means = self._train_epoch(bar)
             means = self._without_diverged(means, before, steps_before)
             if self._alive.shape[0] == 0:
@@ -276,11 +281,16 @@ class Run:
     def _note_best(self, watched: Array) -> Array:
         """Keep the weights of the members whose score is better than ever; return which those are."""
         better = watched < self._best_score
-        self._best_score = hxp.where(better, watched, self._best_score)
-        self._best_epoch = hxp.where(better, self.epoch, self._best_epoch)
-        self._waited = hxp.where(better, 0, self._waited + 1)
+        best = self._best
         if self._keep_best:
-            self._best = self._choose(better, self.net.backend.copy(self._state.parameters), self._best)
+            best = self._choose(better, self.net.backend.copy(self._state.parameters), best)
+        # in one go, so that Ctrl-C finds either all of it or nothing
+        self._best, self._best_score, self._best_epoch, self._waited = (
+            best,
+            hxp.where(better, watched, self._best_score),
+            hxp.where(better, self.epoch, self._best_epoch),
+            hxp.where(better, 0, self._waited + 1),
+        )
         return better
 
     def _choose(self, condition: Array, yes: Array, no: Array) -> Array:
@@ -330,9 +340,23 @@ class Run:
         net = self.net
         for member, steps in enumerate(self._steps.tolist()):
             net.steps_seen[member] += steps
-        net.vector = self._assembled(self._final(self._state.parameters))
-        best = self._best_epoch.tolist()
+        net.vector = self._assembled(self._final(self._last_finite()))
+        best, score = self._best_epoch.tolist(), hxp.where(self._best_epoch > 0, self._sign * self._best_score, hxp.nan)
         self.history.best_epoch = best if self._stack else best[0]
+        self.history.best_score = score.tolist() if self._stack else float(score[0])
+
+    def _last_finite(self) -> Array:
+        """Return the present parameters, or those from before the epoch where Ctrl-C came upon infinite ones."""
+        now, before = self._state.parameters, self._before.parameters
+        if self._alive.shape[0] == 0 or now.shape != before.shape:
+            return now
+        finite = hxp.reshape(self._are_finite(now), (-1,))
+        return self._choose(scatter(finite, self._alive, self._members), now, before)
+
+    def _are_finite(self, array: Array) -> Array:
+        """Say for each member whether a vector is finite, on the host."""
+        xp = self.net.backend.xp
+        return self.net.backend.to_numpy(xp.all(xp.isfinite(array), axis=-1))
 
     def _assembled(self, current: Array) -> Array:
         """Return the parameters of all members: those that left, and `current` for the others."""
@@ -347,9 +371,9 @@ class Run:
 
     def _without_diverged(self, means: Array, before: State, steps_before: Array) -> Array:
         """Take members whose loss or weights are not finite out of the stack; raise where none is left."""
-        xp, ops = self.net.backend.xp, self.net.backend
-        weights = ops.to_numpy(xp.all(xp.isfinite(self._state.parameters), axis=-1))
-        finite = hxp.isfinite(means[:, 0]) & hxp.reshape(weights, (-1,))
+        finite = hxp.isfinite(means[:, 0])
+        for vector in (self._state.parameters, *self._state.moments):
+            finite = finite & hxp.reshape(self._are_finite(vector), (-1,))
         if hxp.all(finite):
             return means
         position = int(hxp.nonzero(~finite)[0][0])
@@ -375,10 +399,12 @@ class Run:
     def _describe(self, where: divergence.Place, member: int, count: int) -> str:
         whose = f" of member {member}" if self._stack else ""
         others = f" ({count} members in all)" if count > 1 else ""
+        best = self._keep_best and bool(self._best_epoch[member] > 0)
+        kept = "The weights of the best epoch are kept." if best else "The weights from before this epoch are kept."
         return (
             f"Training{whose}{others} diverged in epoch {self.epoch + 1}, step {where.step}: the {where.quantity} of "
             f"{where.layer} is not finite. Lower the learning rate, bound the gradient with `clip_norm`, or scale the "
-            "features. The best weights so far are kept."
+            f"features. {kept}"
         )
 
 

@@ -101,7 +101,7 @@ WRONG_Y = {
     "probabilities that do not sum to 1": ("softmax", np.full((N, 2), 0.4), ValueError),
     "negative probabilities": ("softmax", np.tile([1.5, -0.5], (N, 1)), ValueError),
     "one hot of three": ("softmax", np.eye(3)[np.arange(N) % 3], ValueError),
-    "above 1 for a sigmoid": ("sigmoid", Y * 2.0, ValueError),
+    "above 1 for a sigmoid": ("sigmoid", Y * 2.5, ValueError),
     "negative counts": ("exp", Y - 1.0, ValueError),
     "NaN": ("linear", with_value(X[:, 0], np.nan), ValueError),
     "two outputs for one": ("linear", X[:, :2], ValueError),

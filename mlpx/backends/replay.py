@@ -57,14 +57,29 @@ class Replayed:
         self.function = function
         self.constant, self.donated = constant, donated
         self._programs: dict[Any, Program | None] = {}
+        self._seen: tuple[Any, ...] = ()
+        self._seen_key: Any = None
 
     def __call__(self, *arguments: Any) -> Any:
         """Replay the function, or record it first."""
-        key = tuple(_signature(a, by_identity=i in self.constant) for i, a in enumerate(arguments))
-        program = self._programs.get(key, self)
+        bound = tuple(arguments[i] for i in (*self.constant, *self.donated))
+        if len(bound) != len(self._seen) or any(a is not b for a, b in zip(bound, self._seen, strict=True)):
+            self._seen_key = tuple(_signature(arguments[i]) for i in self.donated)
+            self._seen_key += tuple(map(id, _leaves(tuple(arguments[i] for i in self.constant))))
+            self._seen = bound
+        leaves: list[Any] = []
+        key: list[Any] = [self._seen_key]
+        for i, argument in enumerate(arguments):
+            if i not in self.constant and i not in self.donated:
+                _flatten(argument, leaves, key)
+        program = self._programs.get(tuple(key), self)
         if program is self:
-            program = self._programs[key] = self._lay_out(arguments)
-        return self.function(*arguments) if program is None else program(arguments)
+            program = self._programs[tuple(key)] = self._lay_out(arguments)
+        if program is None:
+            return self.function(*arguments)
+        result = program(tuple(arguments[i] for i in self.donated), leaves)
+        self._seen = (*bound[: len(self.constant)], *result[: len(self.donated)])  # what comes next, as a rule
+        return result
 
     def _lay_out(self, arguments: tuple[Any, ...]) -> Program | None:
         try:
@@ -93,12 +108,26 @@ def _rebuild(tree: Any, leaves: Any) -> Any:
     return None if tree is None else next(leaves)
 
 
-def _signature(tree: Any, *, by_identity: bool) -> Any:
-    if isinstance(tree, tuple):
-        return tuple(_signature(part, by_identity=by_identity) for part in tree)
-    if not isinstance(tree, np.ndarray):
-        return type(tree)
-    return id(tree) if by_identity else (tree.shape, tree.dtype)
+def _signature(tree: Any) -> tuple[Any, ...]:
+    key: list[Any] = []
+    _flatten(tree, [], key)
+    return tuple(key)
+
+
+def _flatten(tree: Any, leaves: list[Any], key: list[Any]) -> None:
+    """Add the leaves of a tree to a list, and to another what its shape and types are known by."""
+    if isinstance(tree, np.ndarray):
+        leaves.append(tree)
+        key.append((tree.shape, tree.dtype))
+    elif isinstance(tree, tuple):
+        key.append(len(tree))
+        for part in tree:
+            _flatten(part, leaves, key)
+    elif tree is None:
+        key.append(None)
+    else:
+        leaves.append(tree)
+        key.append(type(tree))
 
 
 class Program:
@@ -131,26 +160,28 @@ class Program:
         layout = Layout(recorder.operations, [v for part in leaves for v in part], outputs, donors)
         self.calls = layout.calls
         self.allocated = layout.allocated
-        self._result = result
         self._donors = [donor.value for donor in donors]
+        first = iter(self._donors)
+        self._trees = tuple(_rebuild(arguments[i], first) for i in donated)
+        self._rest = result[len(donated) :]
         self._others = [layout.array(variable) for variable in outputs[len(donors) :]]
-        self._loads = [
-            (position, [layout.targets(variable) for variable in variables])
-            for position, variables in enumerate(leaves)
-            if position not in constant
-        ]
+        fresh = [v for i, own in enumerate(leaves) if i not in constant and i not in donated for v in own]
+        self._targets = [layout.targets(variable) for variable in fresh]
         self._keep = arguments  # what is known by its identity must stay alive
 
-    def __call__(self, arguments: tuple[Any, ...]) -> Any:
+    def __call__(self, donated: tuple[Any, ...], leaves: list[Any]) -> tuple[Any, ...]:
         """Copy the arguments in, make the calls, and return the results."""
-        for position, targets in self._loads:
-            for leaf, buffers in zip(_leaves(arguments[position]), targets, strict=True):
-                for buffer in buffers:
-                    if buffer is not leaf:
-                        buffer[...] = leaf
+        if any(a is not b for a, b in zip(donated, self._trees, strict=True)):
+            for leaf, buffer in zip(_leaves(donated), self._donors, strict=True):
+                if leaf is not buffer:
+                    buffer[...] = leaf
+        for leaf, buffers in zip(leaves, self._targets, strict=True):
+            for buffer in buffers:
+                buffer[...] = leaf
         for call in self.calls:
             call()
-        return _rebuild(self._result, iter([*self._donors, *(array.copy() for array in self._others)]))
+        others = iter([array.copy() for array in self._others])
+        return (*self._trees, *(_rebuild(part, others) for part in self._rest))
 
 
 class Layout:

@@ -138,14 +138,13 @@ def get_backend(name: str | Backend | None = None, device: str | None = None) ->
     choice = _context_choice.get() or _process_choice
     if choice is not None:
         return make_backend(choice.name, device or choice.device)
-    variable = os.environ.get(VARIABLE)
+    variable = os.environ.get(VARIABLE) or "numpy"
     try:
-        return make_backend(variable or "numpy", device)
+        check_choice(VARIABLE, variable, [*_PLACES, "auto"])
     except ValueError as error:
-        if not variable:
-            raise
-        msg = f"The environment variable {VARIABLE} is not usable: {error}"
-        raise ValueError(msg) from error
+        msg = f"The environment variable {error}"
+        raise ValueError(msg) from None
+    return make_backend(variable, device)
 
 
 def set_backend(name: str | None, device: str | None = None) -> None:
