@@ -269,9 +269,7 @@ def test_predictions_do_not_need_the_target_nor_the_order_of_columns(
 
 
 @pytest.mark.parametrize("target", ["species", "weight"])
-def test_python_predicts_what_the_command_does(
-    flowers: Path, capsys: pytest.CaptureFixture[str], target: str
-) -> None:
+def test_python_predicts_what_the_command_does(flowers: Path, capsys: pytest.CaptureFixture[str], target: str) -> None:
     run("train", "flowers.csv", "--target", target, *QUICK)
     capsys.readouterr()
     run("predict", "flowers.mlpx", "flowers.csv")
@@ -454,12 +452,18 @@ MISTAKES: dict[str, tuple[str, str]] = {
         "no column `specis` (did you mean `species`?); the",
     ),
     "drop missing": ("train flowers.csv --target species --drop wight", "did you mean `weight`?"),
-    "drop target": ("train flowers.csv --target species --drop petals,species", "the target `species` must not be among"),
+    "drop target": (
+        "train flowers.csv --target species --drop petals,species",
+        "the target `species` must not be among",
+    ),
     "split missing": ("train flowers.csv --target species --split parts", "did you mean `part`?"),
     "split words": ("train flowers.csv --target species --split colour", "data row 1 says"),
     "two tests": ("train flowers.csv --target species --split part --test-fraction 0.1", "not allowed with"),
     "test fraction": ("train flowers.csv --target species --test-fraction 1.5", "from 0 to below 1; got '1.5'"),
-    "hidden": ("train flowers.csv --target species --hidden 64,x", "from 1 on, such as 64,32, or none for no hidden layer; got '64,x'"),
+    "hidden": (
+        "train flowers.csv --target species --hidden 64,x",
+        "from 1 on, such as 64,32, or none for no hidden layer; got '64,x'",
+    ),
     "hidden 10x10": ("train flowers.csv --target species --hidden 10x10", "such as 64,32"),
     "hidden 0": ("train flowers.csv --target species --hidden 0", "none for no hidden layer"),
     "epochs": ("train flowers.csv --target species --epochs 0", "--epochs: must be a whole number from 1 on"),

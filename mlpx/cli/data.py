@@ -70,7 +70,9 @@ def split_by_column(frame: pd.DataFrame, column: str) -> Rows:
     others = words[~words.isin(PARTS)]
     if len(others):
         row, word = others.index[0] + 1, others.iloc[0]
-        msg = f"the column `{column}` of `--split` must say train or test in every row; data row {row} says {word[:60]!r}"
+        msg = (
+            f"the column `{column}` of `--split` must say train or test in every row; data row {row} says {word[:60]!r}"
+        )
         raise ValueError(msg)
     test = frame[words == "test"]
     return Rows(frame[words == "train"], test if len(test) else None, f"column {column}")

@@ -145,7 +145,7 @@ def to_numbers(series: pd.Series) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If a value is a text, a date or infinite; the message names the column and the row, counted from 1 below the header.
+        If a value is a text, a date or infinite; the message names the column and the row of the data, counted from 1.
     """
     pandas = require("pandas", "reading a table")
     types = pandas.api.types
