@@ -29,8 +29,13 @@ BACKENDS = [
 
 
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Each installed backend in turn."""
-    chosen = mlpx.get_backend(request.param)
-    with chosen.context():
-        yield chosen
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each installed backend in turn, outside its context: public methods must enter that themselves."""
+    return mlpx.get_backend(request.param)
+
+
+@pytest.fixture
+def ops(backend: Backend) -> Iterator[Backend]:
+    """Each installed backend within its context, for tests that call formulas and primitives directly."""
+    with backend.context():
+        yield backend

@@ -106,11 +106,11 @@ def high(function, points):
     return np.asarray([float(function(mp.mpf(float(z)))) for z in points])
 
 
-def both(activation, z, backend):
+def both(activation, z, ops):
     """Return value and derivative, as `backward` gives it, of NumPy numbers."""
-    z = backend.asarray(z)
-    y = backend.evaluate(activation, z)
-    slope = activation.backward(backend.xp.ones_like(z), z, y, backend.xp)
+    z = ops.asarray(z)
+    y = ops.evaluate(activation, z)
+    slope = activation.backward(ops.xp.ones_like(z), z, y, ops.xp)
     assert y.shape == slope.shape == z.shape
     assert y.dtype == slope.dtype == z.dtype
     return mlpx.to_numpy(y), mlpx.to_numpy(slope)
@@ -123,8 +123,8 @@ def test_the_reference_derivative_is_the_derivative_of_the_reference(activation,
 
 
 @EVERY
-def test_value_and_derivative_agree_with_high_precision(activation, value, slope, kinks, backend):
-    y, dy = both(activation, POINTS, backend)
+def test_value_and_derivative_agree_with_high_precision(activation, value, slope, kinks, ops):
+    y, dy = both(activation, POINTS, ops)
     scale = np.maximum(1, np.abs(POINTS))  # of the rounding where a factor z meets a number near 0
     np.testing.assert_array_less(np.abs(y - high(value, POINTS)), 1e-15 * scale + 1e-15 * np.abs(y))
     # the tanh form multiplies the rounding of 1 - tanh² by z f'(cubic z), which grows as z³
@@ -133,21 +133,21 @@ def test_value_and_derivative_agree_with_high_precision(activation, value, slope
 
 
 @EVERY
-def test_the_derivative_agrees_with_central_differences(activation, value, slope, kinks, backend):
+def test_the_derivative_agrees_with_central_differences(activation, value, slope, kinks, ops):
     h = 1e-5
     z = np.asarray([p for p in np.linspace(-4, 4, 41) + 0.013 if all(abs(p - kink) > 2 * h for kink in kinks)])
     assert z.size >= 40
-    above, below = (both(activation, z + side, backend)[0] for side in (h, -h))
-    np.testing.assert_allclose(both(activation, z, backend)[1], (above - below) / (2 * h), rtol=1e-8, atol=1e-9)
+    above, below = (both(activation, z + side, ops)[0] for side in (h, -h))
+    np.testing.assert_allclose(both(activation, z, ops)[1], (above - below) / (2 * h), rtol=1e-8, atol=1e-9)
 
 
 @EVERY
-def test_backward_multiplies_by_what_came_back(activation, value, slope, kinks, backend):
-    z = backend.asarray(POINTS.reshape(3, 2, 11))
-    dy = backend.asarray(np.random.default_rng(0).normal(size=(3, 2, 11)))
-    y = activation(z, backend.xp)
-    got = activation.backward(dy, z, y, backend.xp)
-    expected = mlpx.to_numpy(dy) * mlpx.to_numpy(activation.derivative(z if activation.uses == "z" else y, backend.xp))
+def test_backward_multiplies_by_what_came_back(activation, value, slope, kinks, ops):
+    z = ops.asarray(POINTS.reshape(3, 2, 11))
+    dy = ops.asarray(np.random.default_rng(0).normal(size=(3, 2, 11)))
+    y = activation(z, ops.xp)
+    got = activation.backward(dy, z, y, ops.xp)
+    expected = mlpx.to_numpy(dy) * mlpx.to_numpy(activation.derivative(z if activation.uses == "z" else y, ops.xp))
     np.testing.assert_allclose(mlpx.to_numpy(got), expected, rtol=1e-15)
 
 
@@ -166,25 +166,25 @@ KINKS = [
 
 
 @pytest.mark.parametrize(("activation", "z", "value", "slope"), KINKS)
-def test_at_a_kink_the_derivative_is_that_of_the_lower_branch(activation, z, value, slope, backend):
-    at = backend.asarray(np.asarray([z]))
-    assert mlpx.to_numpy(activation(at, backend.xp)).tolist() == [value]
+def test_at_a_kink_the_derivative_is_that_of_the_lower_branch(activation, z, value, slope, ops):
+    at = ops.asarray(np.asarray([z]))
+    assert mlpx.to_numpy(activation(at, ops.xp)).tolist() == [value]
     if slope is not None:
-        assert both(activation, np.asarray([z]), backend)[1].tolist() == [slope]
+        assert both(activation, np.asarray([z]), ops)[1].tolist() == [slope]
 
 
-def test_step_is_one_from_zero_on_and_has_no_derivative(backend):
-    z = backend.asarray(np.asarray([-math.inf, -1.0, -5e-324, -0.0, 0.0, 5e-324, 2.0]))
-    if backend.name != "jax":  # whose compiler flushes the smallest numbers to zero
-        assert mlpx.to_numpy(f.step()(z, backend.xp)).tolist() == [0, 0, 0, 1, 1, 1, 1]
+def test_step_is_one_from_zero_on_and_has_no_derivative(ops):
+    z = ops.asarray(np.asarray([-math.inf, -1.0, -5e-324, -0.0, 0.0, 5e-324, 2.0]))
+    if ops.name != "jax":  # whose compiler flushes the smallest numbers to zero
+        assert mlpx.to_numpy(f.step()(z, ops.xp)).tolist() == [0, 0, 0, 1, 1, 1, 1]
     with pytest.raises(ValueError, match="'step' has no derivative"):
-        f.step().derivative(z, backend.xp)
+        f.step().derivative(z, ops.xp)
     assert not f.step().differentiable
 
 
 @EVERY
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_values_are_right_and_finite_at_the_ends_of_the_numbers(activation, value, slope, kinks, dtype, backend):
+def test_values_are_right_and_finite_at_the_ends_of_the_numbers(activation, value, slope, kinks, dtype, ops):
     info = np.finfo(dtype)
     ends = [0.0, info.tiny, 1e-6, 50.0, 1e2, 1e4, info.max / 4, info.max]
     z = np.asarray([-x for x in ends] + ends, dtype=dtype)
@@ -192,7 +192,7 @@ def test_values_are_right_and_finite_at_the_ends_of_the_numbers(activation, valu
         expected = [high(g, z).astype(dtype) for g in (value, slope)]
     eps = 8 * float(info.eps)
     scale = np.minimum(np.maximum(1, np.abs(z.astype(float))), 60)  # as above, where the bell has not died out yet
-    for got, want in zip(both(activation, z, backend), expected, strict=True):
+    for got, want in zip(both(activation, z, ops), expected, strict=True):
         assert got.dtype == z.dtype
         infinite = np.isinf(want)
         np.testing.assert_array_equal(got[infinite], want[infinite])
@@ -202,21 +202,21 @@ def test_values_are_right_and_finite_at_the_ends_of_the_numbers(activation, valu
 
 @EVERY
 def test_no_floating_point_warning_is_raised_at_ten_thousand(activation, value, slope, kinks):
-    backend = mlpx.get_backend("numpy")  # outside its context, which would hide the warnings
+    ops = mlpx.get_backend("numpy")  # outside its context, which would hide the warnings
     z = np.asarray([-1e4, 1e4] if activation.name != "exp" else [-1e4, 80.0], dtype=np.float32)
     with np.errstate(over="raise", divide="raise", invalid="raise"):
-        both(activation, z, backend)
+        both(activation, z, ops)
 
 
-def test_erf_is_exact_to_1e_15(backend):
+def test_erf_is_exact_to_1e_15(ops):
     x = np.concatenate([np.linspace(-7, 7, 2001), [0.0, -0.0, 1e-300, 1e4, -1e4, 1e300]])
-    got = mlpx.to_numpy(f.erf(backend.asarray(x), backend.xp))
+    got = mlpx.to_numpy(f.erf(ops.asarray(x), ops.xp))
     assert np.max(np.abs(got - high(mp.erf, x))) <= 1e-15
-    assert np.all(np.sign(got) == -np.sign(mlpx.to_numpy(f.erf(backend.asarray(-x), backend.xp))))
+    assert np.all(np.sign(got) == -np.sign(mlpx.to_numpy(f.erf(ops.asarray(-x), ops.xp))))
 
 
-def test_tanh_is_a_stretched_logistic_and_swish_lies_between_a_line_and_relu(backend):
-    xp, z = backend.xp, backend.asarray(POINTS)
+def test_tanh_is_a_stretched_logistic_and_swish_lies_between_a_line_and_relu(ops):
+    xp, z = ops.xp, ops.asarray(POINTS)
     tanh, stretched = f.tanh()(z, xp), 2 * f.logistic()(2 * z, xp) - 1
     np.testing.assert_allclose(mlpx.to_numpy(tanh), mlpx.to_numpy(stretched), atol=3e-16)
     np.testing.assert_array_equal(mlpx.to_numpy(f.swish(0.0)(z, xp)), POINTS / 2)
@@ -224,32 +224,32 @@ def test_tanh_is_a_stretched_logistic_and_swish_lies_between_a_line_and_relu(bac
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4)])
-def test_softmax_gives_rows_of_probabilities_and_its_jacobian(shape, backend):
-    xp, rng = backend.xp, np.random.default_rng(2)
+def test_softmax_gives_rows_of_probabilities_and_its_jacobian(shape, ops):
+    xp, rng = ops.xp, np.random.default_rng(2)
     z, dy = rng.normal(size=shape), rng.normal(size=shape)
     s = np.exp(z) / np.sum(np.exp(z), axis=-1, keepdims=True)
     jacobian = s[..., :, None] * (np.eye(4) - s[..., None, :])
-    y = f.softmax()(backend.asarray(z), xp)
+    y = f.softmax()(ops.asarray(z), xp)
     np.testing.assert_allclose(mlpx.to_numpy(y), s, rtol=1e-14)
-    got = f.softmax().backward(backend.asarray(dy), backend.asarray(z), y, xp)
+    got = f.softmax().backward(ops.asarray(dy), ops.asarray(z), y, xp)
     np.testing.assert_allclose(mlpx.to_numpy(got), np.einsum("...c,...cd->...d", dy, jacobian), rtol=1e-12, atol=1e-15)
     with pytest.raises(ValueError, match="no element-wise derivative"):
         f.softmax().derivative(y, xp)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_softmax_stays_finite_at_the_ends_of_the_numbers(dtype, backend):
+def test_softmax_stays_finite_at_the_ends_of_the_numbers(dtype, ops):
     big = np.finfo(dtype).max
     z = np.asarray([[1e4, -1e4, 1e4], [-1e4, -1e4, -1e4], [big, big, -big], [-big, -big, big]], dtype=dtype)
     expected = [[0.5, 0, 0.5], [1 / 3] * 3, [0.5, 0.5, 0], [0, 0, 1]]
     with np.errstate(over="ignore"):
-        got = mlpx.to_numpy(f.softmax()(backend.asarray(z), backend.xp))
+        got = mlpx.to_numpy(f.softmax()(ops.asarray(z), ops.xp))
     np.testing.assert_allclose(got, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["logistic", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus", "swish", "mish",
                                   "hard_tanh", "gelu", "gelu(tanh)"])  # fmt: skip
-def test_values_and_derivatives_agree_with_pytorch(name, backend):
+def test_values_and_derivatives_agree_with_pytorch(name, ops):
     torch = pytest.importorskip("torch")
     nn = torch.nn.functional
     theirs = {"logistic": torch.sigmoid, "tanh": torch.tanh, "swish": nn.silu, "hard_tanh": nn.hardtanh,
@@ -258,16 +258,16 @@ def test_values_and_derivatives_agree_with_pytorch(name, backend):
         z = torch.tensor(POINTS, requires_grad=True)
         y = (theirs[name] if name in theirs else getattr(nn, name))(z)
         y.sum().backward()
-    value, slope = both(TABLE[name][0], POINTS, backend)
+    value, slope = both(TABLE[name][0], POINTS, ops)
     np.testing.assert_allclose(value, y.detach().numpy(), rtol=1e-13, atol=1e-14)
     # PyTorch's softplus is the line from z = 20 on; the rounding of the tanh form is that of the test above
     atol = {"softplus": 3e-9, "gelu(tanh)": 1e-13}.get(name, 1e-14)
     np.testing.assert_allclose(slope, z.grad.numpy(), rtol=1e-13, atol=atol)
 
 
-def test_a_custom_activation_is_used_as_it_is(backend):
+def test_a_custom_activation_is_used_as_it_is(ops):
     sine = f.custom(lambda z, xp: xp.sin(z), lambda z, xp: xp.cos(z))
-    y, dy = both(sine, POINTS, backend)
+    y, dy = both(sine, POINTS, ops)
     np.testing.assert_allclose(y, np.sin(POINTS), rtol=1e-13)
     np.testing.assert_allclose(dy, np.cos(POINTS), rtol=1e-13)
     assert f.get(sine) is sine

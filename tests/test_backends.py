@@ -214,14 +214,14 @@ def test_every_primitive_has_a_call_to_compare() -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_every_override_computes_what_the_reference_does(backend: Backend, name: str) -> None:
-    if name not in overrides(type(backend)):
-        assert getattr(type(backend), name) is getattr(Reference, name)
+def test_every_override_computes_what_the_reference_does(ops: Backend, name: str) -> None:
+    if name not in overrides(type(ops)):
+        assert getattr(type(ops), name) is getattr(Reference, name)
         return
     for args, options in CALLS[name]:
-        args, options = moved(tuple(args), backend), {k: moved(v, backend) for k, v in options.items()}
-        found = on_host(getattr(backend, name)(*args, **options), backend)
-        wanted = on_host(getattr(Reference, name)(backend, *args, **options), backend)
+        args, options = moved(tuple(args), ops), {k: moved(v, ops) for k, v in options.items()}
+        found = on_host(getattr(ops, name)(*args, **options), ops)
+        wanted = on_host(getattr(Reference, name)(ops, *args, **options), ops)
         for a, b in zip(found, wanted, strict=True):
             assert (a.shape, a.dtype) == (b.shape, b.dtype)
             assert_allclose(a, b, rtol=1e-13, atol=1e-14)

@@ -1,6 +1,12 @@
 """The package with nothing but its run-time dependencies: `nox -s bare` runs this file alone."""
 
+import importlib.util
+import re
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 
 import mlpx
 
@@ -18,6 +24,35 @@ def test_a_network_trains_saves_and_loads(tmp_path):
     assert set(again.predict_labels(X)) == {"left", "right"}
 
 
+PACKAGES = {"cupy": "cupy-cuda1", "torch": "torch", "jax": "jax", "array_api_strict": "array-api-strict"}
+
+
 def test_missing_libraries_are_named_with_their_install_command():
     for info in mlpx.available_backends():
-        assert info.available or info.reason
+        if importlib.util.find_spec(info.name) is not None:
+            assert info.install is None
+            assert info.available or info.reason
+            continue
+        assert not info.available
+        assert info.reason == f"{info.name} is not installed"
+        assert re.match(f'pip install "?{PACKAGES[info.name]}', info.install)
+        with pytest.raises(mlpx.BackendUnavailableError, match=re.escape(info.install)):
+            mlpx.get_backend(info.name)
+
+
+HIDDEN = """
+import sys
+sys.modules.update(dict.fromkeys(["cupy", "torch", "jax", "array_api_strict"]))
+import mlpx
+for info in mlpx.available_backends():
+    print(info.name, info.available, info.install, sep=";")
+"""
+
+
+def test_every_library_that_can_be_missing_has_an_install_command():
+    out = subprocess.run([sys.executable, "-c", HIDDEN], capture_output=True, text=True, check=True).stdout
+    numpy, *others = (line.split(";") for line in out.splitlines())
+    assert numpy == ["numpy", "True", "None"]
+    assert [(name, available) for name, available, _ in others] == [(name, "False") for name in PACKAGES]
+    for name, _, install in others:
+        assert re.match(f'pip install "?{PACKAGES[name]}', install)

@@ -351,27 +351,27 @@ def test_the_list_of_layers_below_is_complete():
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
 @pytest.mark.parametrize("stack", [(), (2,)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_what_comes_out_of_backward_is_like_what_went_into_forward(layer, stack, dtype, backend):
-    kind, rng = getattr(backend.xp, dtype), np.random.default_rng(0)
+def test_what_comes_out_of_backward_is_like_what_went_into_forward(layer, stack, dtype, ops):
+    kind, rng = getattr(ops.xp, dtype), np.random.default_rng(0)
 
     def random(*shape):
-        return backend.asarray(rng.normal(size=(*stack, *shape)), dtype=kind)
+        return ops.asarray(rng.normal(size=(*stack, *shape)), dtype=kind)
 
     params = {name: random(*shape) for name, shape in layer.shapes().items()}
     x = random(5, 3)
     members = range(*(stack or (1,)))
     who = StepKeys(members, [Key(0, i) for i in members], [0 for _ in members])
-    draw = layer.draw(backend, who, 1, (5, 3), kind)
+    draw = layer.draw(ops, who, 1, (5, 3), kind)
     draw = draw if draw is None or stack else draw[0, ...]
     before = mlpx.to_numpy(x).copy()
-    y, saved = layer.forward(backend, params, x, training=True, draw=draw)
+    y, saved = layer.forward(ops, params, x, training=True, draw=draw)
     assert y.shape == (*stack, 5, layer.width(3))
     assert y.dtype == kind
-    dx, gradients = layer.backward(backend, params, saved, random(5, layer.width(3)))
+    dx, gradients = layer.backward(ops, params, saved, random(5, layer.width(3)))
     assert (dx.shape, dx.dtype) == (x.shape, x.dtype)
     for name, value in params.items():
         gradient = getattr(gradients, name)
         assert (gradient.shape, gradient.dtype) == (value.shape, value.dtype)
     np.testing.assert_array_equal(mlpx.to_numpy(x), before)
     if params:
-        assert layer.backward(backend, params, saved, y, need_dx=False)[0] is None
+        assert layer.backward(ops, params, saved, y, need_dx=False)[0] is None

@@ -64,42 +64,42 @@ TABLE = {
 EVERY = pytest.mark.parametrize(("loss", "y", "formula"), TABLE.values(), ids=TABLE)
 
 
-def evaluate(loss, z, y, backend):
+def evaluate(loss, z, y, ops):
     """Return value and gradient of NumPy arrays."""
-    value, gradient = loss.value_and_gradient(backend.asarray(z), backend.asarray(y), backend.xp)
+    value, gradient = loss.value_and_gradient(ops.asarray(z), ops.asarray(y), ops.xp)
     assert gradient.shape == z.shape
     assert value.shape == z.shape[:-1]
-    assert value.dtype == gradient.dtype == backend.asarray(z).dtype
+    assert value.dtype == gradient.dtype == ops.asarray(z).dtype
     return mlpx.to_numpy(value), mlpx.to_numpy(gradient)
 
 
 @EVERY
-def test_the_value_of_a_sample_is_the_formula_summed_over_outputs(loss, y, formula, backend):
-    np.testing.assert_allclose(evaluate(loss, SCORES, y, backend)[0], formula(SCORES, y), rtol=1e-13)
+def test_the_value_of_a_sample_is_the_formula_summed_over_outputs(loss, y, formula, ops):
+    np.testing.assert_allclose(evaluate(loss, SCORES, y, ops)[0], formula(SCORES, y), rtol=1e-13)
 
 
 @EVERY
-def test_the_gradient_agrees_with_central_differences(loss, y, formula, backend):
-    h, gradient = 1e-5, evaluate(loss, SCORES, y, backend)[1]
+def test_the_gradient_agrees_with_central_differences(loss, y, formula, ops):
+    h, gradient = 1e-5, evaluate(loss, SCORES, y, ops)[1]
     for k in range(K):
         side = h * np.eye(K)[k]
-        above, below = (evaluate(loss, SCORES + s, y, backend)[0] for s in (side, -side))
+        above, below = (evaluate(loss, SCORES + s, y, ops)[0] for s in (side, -side))
         np.testing.assert_allclose(gradient[:, k], (above - below) / (2 * h), rtol=1e-8, atol=1e-9)
 
 
 @EVERY
-def test_a_stack_and_samples_one_by_one_give_the_same(loss, y, formula, backend):
-    value, gradient = evaluate(loss, SCORES, y, backend)
-    stacked = evaluate(loss, SCORES.reshape(2, 3, K), y.reshape(2, 3, K), backend)
+def test_a_stack_and_samples_one_by_one_give_the_same(loss, y, formula, ops):
+    value, gradient = evaluate(loss, SCORES, y, ops)
+    stacked = evaluate(loss, SCORES.reshape(2, 3, K), y.reshape(2, 3, K), ops)
     np.testing.assert_allclose(stacked[0].ravel(), value, rtol=1e-15)
     np.testing.assert_allclose(stacked[1].reshape(N, K), gradient, rtol=1e-15)
-    single = evaluate(loss, SCORES[2:3], y[2:3], backend)
+    single = evaluate(loss, SCORES[2:3], y[2:3], ops)
     np.testing.assert_allclose(single[0], value[2:3], rtol=1e-15)
 
 
 @pytest.mark.parametrize("name", ["squared_error", "mean_squared_error", "absolute_error", "huber(2.5)", "poisson",
                                   "binary_cross_entropy", "cross_entropy"])  # fmt: skip
-def test_values_and_gradients_agree_with_pytorch(name, backend):
+def test_values_and_gradients_agree_with_pytorch(name, ops):
     torch = pytest.importorskip("torch")
     nn = torch.nn.functional
     theirs = {
@@ -116,16 +116,16 @@ def test_values_and_gradients_agree_with_pytorch(name, backend):
         z = torch.tensor(SCORES, requires_grad=True)
         total = theirs[name](z, torch.tensor(y))
         total.backward()
-    value, gradient = evaluate(loss, SCORES, y, backend)
+    value, gradient = evaluate(loss, SCORES, y, ops)
     np.testing.assert_allclose(value.sum(), total.item(), rtol=1e-13)
     np.testing.assert_allclose(gradient, z.grad.numpy(), rtol=1e-12, atol=1e-14)
 
 
-def test_values_agree_with_scikit_learn(backend):
+def test_values_agree_with_scikit_learn(ops):
     metrics = pytest.importorskip("sklearn.metrics")
 
     def mean(loss, y, z=SCORES):
-        return evaluate(loss, z, y, backend)[0].mean()
+        return evaluate(loss, z, y, ops)[0].mean()
 
     mu = np.exp(SCORES)
     p = softmax(SCORES)
@@ -141,37 +141,37 @@ def test_values_agree_with_scikit_learn(backend):
 
 
 @pytest.mark.parametrize("dtype", ["int64", "int32", "int8"])
-def test_class_indices_equal_one_hot_rows(dtype, backend):
-    value, gradient = evaluate(losses.cross_entropy(), SCORES, np.eye(K)[CLASSES], backend)
-    by_index = evaluate(losses.cross_entropy(), SCORES, CLASSES.astype(dtype), backend)
+def test_class_indices_equal_one_hot_rows(dtype, ops):
+    value, gradient = evaluate(losses.cross_entropy(), SCORES, np.eye(K)[CLASSES], ops)
+    by_index = evaluate(losses.cross_entropy(), SCORES, CLASSES.astype(dtype), ops)
     np.testing.assert_array_equal(by_index[0], value)
     np.testing.assert_array_equal(by_index[1], gradient)
     np.testing.assert_allclose(value, -np.log(softmax(SCORES)[np.arange(N), CLASSES]), rtol=1e-13)
 
 
-def test_gradients_at_a_residual_of_zero_and_at_the_edge_of_huber(backend):
+def test_gradients_at_a_residual_of_zero_and_at_the_edge_of_huber(ops):
     at = np.asarray([[0.0, 1.0, -1.0]])
     zero = np.zeros((1, 3))
-    assert evaluate(losses.absolute_error(), at, zero, backend)[1].tolist() == [[0, 1, -1]]
-    assert evaluate(losses.quantile(0.9), at, zero, backend)[1] == pytest.approx(np.asarray([[0, 0.1, -0.9]]))
-    value, gradient = evaluate(losses.huber(), at, zero, backend)
+    assert evaluate(losses.absolute_error(), at, zero, ops)[1].tolist() == [[0, 1, -1]]
+    assert evaluate(losses.quantile(0.9), at, zero, ops)[1] == pytest.approx(np.asarray([[0, 0.1, -0.9]]))
+    value, gradient = evaluate(losses.huber(), at, zero, ops)
     assert (value.tolist(), gradient.tolist()) == ([1.0], [[0, 1, -1]])
 
 
-def test_a_count_of_zero_costs_its_expectation(backend):
+def test_a_count_of_zero_costs_its_expectation(ops):
     z = np.asarray([[0.5], [-40.0], [-1e4]])
-    value, gradient = evaluate(losses.poisson(), z, np.zeros((3, 1)), backend)
+    value, gradient = evaluate(losses.poisson(), z, np.zeros((3, 1)), ops)
     np.testing.assert_allclose(value, np.exp(z[:, 0]), rtol=1e-15)
     np.testing.assert_allclose(gradient, np.exp(z), rtol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_binary_cross_entropy_keeps_its_digits_and_stays_finite(dtype, backend):
+def test_binary_cross_entropy_keeps_its_digits_and_stays_finite(dtype, ops):
     big = float(np.finfo(dtype).max)
     z = np.asarray([[20.0], [-20.0], [1e4], [-1e4], [1e4], [-1e4], [big], [-big], [big], [1.5]], dtype=dtype)
     y = np.asarray([[1.0], [0.0], [1.0], [0.0], [0.0], [1.0], [1.0], [0.0], [0.0], [0.25]], dtype=dtype)
     small, middle = math.log1p(math.exp(-20)), math.log1p(math.exp(1.5)) - 0.25 * 1.5
-    value, gradient = evaluate(losses.binary_cross_entropy(), z, y, backend)
+    value, gradient = evaluate(losses.binary_cross_entropy(), z, y, ops)
     rtol = 4 * float(np.finfo(dtype).eps)
     np.testing.assert_allclose(value, [small, small, 0, 0, 1e4, 1e4, 0, 0, big, middle], rtol=rtol)
     assert np.all(np.isfinite(gradient))
@@ -179,37 +179,37 @@ def test_binary_cross_entropy_keeps_its_digits_and_stays_finite(dtype, backend):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_cross_entropy_stays_finite_at_the_ends_of_the_numbers(dtype, backend):
+def test_cross_entropy_stays_finite_at_the_ends_of_the_numbers(dtype, ops):
     big = float(np.finfo(dtype).max)
     z = np.asarray(
         [[1e4, -1e4, 0], [1e4, -1e4, 0], [big / 2, -big / 2, 0], [big / 4, -big / 4, 0], [big] * 3], dtype=dtype
     )
     y = [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    value, gradient = evaluate(losses.cross_entropy(), np.asarray(z, dtype=dtype), np.asarray(y, dtype=dtype), backend)
+    value, gradient = evaluate(losses.cross_entropy(), np.asarray(z, dtype=dtype), np.asarray(y, dtype=dtype), ops)
     np.testing.assert_allclose(value, [0, 2e4, 0, big / 2, math.log(3)], rtol=1e-6)
     expected = np.asarray([[1, 0, 0]] * 4 + [[1 / 3] * 3]) - np.asarray(y)
     np.testing.assert_allclose(gradient, expected, rtol=1e-6)
 
 
 @EVERY
-def test_every_loss_is_finite_for_net_inputs_of_ten_thousand(loss, y, formula, backend):
+def test_every_loss_is_finite_for_net_inputs_of_ten_thousand(loss, y, formula, ops):
     z = np.asarray([[-1e4] * K, [1e4 if loss.name != "poisson" else 80.0] * K, [-1e4, 0, 80.0]], dtype=np.float32)
-    value, gradient = evaluate(loss, z, y[:3].astype(np.float32), backend)
+    value, gradient = evaluate(loss, z, y[:3].astype(np.float32), ops)
     assert np.all(np.isfinite(value)) and np.all(np.isfinite(gradient))  # noqa: PT018
 
 
 @settings(max_examples=30, deadline=None)
 @given(z=st.lists(st.floats(-50, 50), min_size=2, max_size=5), index=st.integers(0, 4), data=st.data())
 def test_cross_entropies_are_what_log_probabilities_give_where_those_are_exact(z, index, data):
-    backend = mlpx.get_backend("numpy")
+    ops = mlpx.get_backend("numpy")
     scores, k = np.asarray([z]), index % len(z)
     log_sum = math.log(math.fsum(math.exp(v - max(z)) for v in z)) + max(z)
-    value, gradient = evaluate(losses.cross_entropy(), scores, np.asarray([k]), backend)
+    value, gradient = evaluate(losses.cross_entropy(), scores, np.asarray([k]), ops)
     assert value[0] == pytest.approx(log_sum - z[k], rel=1e-12, abs=1e-14)
     assert np.sum(gradient) == pytest.approx(0, abs=1e-15)
     y = data.draw(st.floats(0, 1))
-    one = evaluate(losses.binary_cross_entropy(), scores[:, :1], np.asarray([[y]]), backend)[0][0]
-    two = evaluate(losses.cross_entropy(), np.asarray([[z[0], 0.0]]), np.asarray([[y, 1 - y]]), backend)[0][0]
+    one = evaluate(losses.binary_cross_entropy(), scores[:, :1], np.asarray([[y]]), ops)[0][0]
+    two = evaluate(losses.cross_entropy(), np.asarray([[z[0], 0.0]]), np.asarray([[y, 1 - y]]), ops)[0][0]
     assert one == pytest.approx(two, rel=1e-12, abs=1e-14)
 
 
@@ -291,16 +291,16 @@ def test_wrong_names_and_parameters_are_refused(call, message):
 
 
 @EVERY
-def test_the_average_weighs_samples_and_delta_carries_their_share(loss, y, formula, backend):
+def test_the_average_weighs_samples_and_delta_carries_their_share(loss, y, formula, ops):
     output = pair(loss.output or "identity", loss, K)
-    value, gradient = evaluate(loss, SCORES, y, backend)
-    z, target = backend.asarray(SCORES), backend.asarray(y)
-    mean, delta, y_hat = output.loss_and_delta(z, target, None, backend.xp)
+    value, gradient = evaluate(loss, SCORES, y, ops)
+    z, target = ops.asarray(SCORES), ops.asarray(y)
+    mean, delta, y_hat = output.loss_and_delta(z, target, None, ops.xp)
     np.testing.assert_allclose(mlpx.to_numpy(mean), value.mean(), rtol=1e-14)
     np.testing.assert_allclose(mlpx.to_numpy(delta), gradient / N, rtol=1e-14)
-    np.testing.assert_allclose(mlpx.to_numpy(y_hat), mlpx.to_numpy(output.activation(z, backend.xp)), rtol=1e-15)
+    np.testing.assert_allclose(mlpx.to_numpy(y_hat), mlpx.to_numpy(output.activation(z, ops.xp)), rtol=1e-15)
     share = np.asarray([0.5, 0.25, 0, 0.125, 0.125, 0])
-    mean, delta, _ = output.loss_and_delta(z, target, backend.asarray(share), backend.xp)
+    mean, delta, _ = output.loss_and_delta(z, target, ops.asarray(share), ops.xp)
     np.testing.assert_allclose(mlpx.to_numpy(mean), np.sum(share * value), rtol=1e-14)
     np.testing.assert_allclose(mlpx.to_numpy(delta), gradient * share[:, None], rtol=1e-14)
 

@@ -205,12 +205,29 @@ def test_every_truncation_is_noticed(content: bytes, tmp_path: Path) -> None:
 
 
 def test_flipped_bits_raise_nothing_else(content: bytes, tmp_path: Path) -> None:
-    rng = np.random.default_rng(6)
+    """What loads all the same is what the spoiled file says: other parameters, or another number or label."""
+    rng, path = np.random.default_rng(6), tmp_path / "flipped.mlpx"
+    first = len(content) - len(parts(content)[1])
+    loaded = {True: 0, False: 0}
     for _ in range(3000):
         spoiled = np.frombuffer(content, dtype=np.uint8).copy()
         places = rng.integers(0, len(spoiled), size=rng.integers(1, 4))
         spoiled[places] ^= (1 << rng.integers(0, 8, size=len(places))).astype(np.uint8)
-        check(tmp_path / "flipped.mlpx", spoiled.tobytes(), may_load=True)
+        in_header = bool(np.any(places < first))
+        check(path, spoiled.tobytes(), may_load=True)
+        try:
+            net = mlpx.load(path)
+        except mlpx.ModelFileError:
+            finite = np.all(np.isfinite(np.frombuffer(spoiled[first:].tobytes(), dtype="<f4")))
+            assert in_header or not finite, "good parameters were refused"
+            continue
+        net.save(tmp_path / "again.mlpx")
+        said, again = parts(spoiled.tobytes()), parts((tmp_path / "again.mlpx").read_bytes())
+        assert again[1] == said[1]
+        models = [json.loads(header["__metadata__"]["model"]) for header in (said[0], again[0])]
+        assert models[0] | {"class": ""} == models[1] | {"class": ""}
+        loaded[in_header] += 1
+    assert min(loaded.values()) > 30, "the case shows nothing"
 
 
 HUGE = 2**40
@@ -269,24 +286,54 @@ JUNK = [
 ]
 
 
+COUNTS = ("1", str(HUGE))
+NUMBERS = (*COUNTS, "1.5")
+FITTING = {
+    "class": ('"x"',),  # a network of a class that is not known here is a Network
+    "layers.0.fan_in": ("1",),
+    "layers.0.bias": ("true",),
+    "l2": NUMBERS,
+    "classes": ("null",),
+    "preprocessing": ("null", "{}"),
+    "keys.0.0": COUNTS,
+    "epochs_seen.0": COUNTS,
+    "steps_seen.0": COUNTS,
+    "classes.0": (*NUMBERS, "true", "-1", '"x"'),
+}
+"""Replacements that are as good as what stood there, by place; nothing else may load."""
+
+
 def test_a_wrong_value_at_any_key_is_refused(content: bytes, tmp_path: Path) -> None:
-    """A few replacements are as good as what stood there; they may load, but nothing else may happen."""
     model = json.loads(parts(content)[0]["__metadata__"]["model"])
-    places = [(model, key) for key in model]
-    places += [(layer, key) for layer in model["layers"] for key in layer]
-    places += [(model[key], 0) for key in ("keys", "epochs_seen", "steps_seen", "classes")]
-    places += [(model["loss"], "name"), (model["keys"][0], 0), (model["layers"][0]["activation"], "name")]
-    for owner, key in places:
+    places = {key: (model, key) for key in model}
+    places |= {f"layers.{i}.{key}": (layer, key) for i, layer in enumerate(model["layers"]) for key in layer}
+    places |= {f"{key}.0": (model[key], 0) for key in ("keys", "epochs_seen", "steps_seen", "classes")}
+    places |= {"loss.name": (model["loss"], "name"), "keys.0.0": (model["keys"][0], 0)}
+    places |= {"layers.0.activation.name": (model["layers"][0]["activation"], "name")}
+    assert set(FITTING) <= set(places)
+    wrong = []
+    for place, (owner, key) in places.items():
         kept = owner[key]
         owner[key] = "@@"
         text = json.dumps(model)
         owner[key] = kept
         for junk in (*JUNK, "NaN", "-Infinity"):
             check(tmp_path / "junk.mlpx", with_model(content, text.replace('"@@"', junk)), may_load=True)
-        if not isinstance(owner, list):
-            short = {k: v for k, v in model.items() if k != key} if owner is model else None
-            if short is not None:
-                check(tmp_path / "junk.mlpx", with_model(content, json.dumps(short)))
+            try:
+                mlpx.load(tmp_path / "junk.mlpx")
+                loads = True
+            except mlpx.ModelFileError:
+                loads = False
+            if loads != (junk in FITTING.get(place, ())):
+                wrong.append((place, junk[:40], "loads" if loads else "is refused"))
+    assert wrong == []
+
+
+def test_no_key_of_a_description_may_be_missing(content: bytes, tmp_path: Path) -> None:
+    model = json.loads(parts(content)[0]["__metadata__"]["model"])
+    for key in model:
+        short = {k: v for k, v in model.items() if k != key}
+        check(tmp_path / "short.mlpx", with_model(content, json.dumps(short)))
 
 
 @pytest.mark.parametrize(

@@ -371,29 +371,67 @@ def test_control_c_keeps_the_best_weights() -> None:
 # Divergence.
 
 
-def test_divergence_names_the_place_and_keeps_finite_weights(backend: Backend) -> None:
-    net = mlpx.MLP([3, 5, 1], output="linear", seed=SEED, backend=backend)
-    before = parameters(net)
+def test_divergence_of_a_later_epoch_keeps_the_weights_before_it(backend: Backend) -> None:
+    """One leap to -1e20, whose residual has no square."""
+    net = mlpx.Network([mlpx.Dense(1, 1)], backend=backend)
+    net.set_weights([[[1.0]]], [[0.0]])
     with pytest.raises(mlpx.DivergenceError) as caught:
-        net.fit(X, Y, epochs=50, batch_size=N, optimizer=mlpx.SGD(1e8), shuffle=False)
+        net.fit([[1e10]], [0.0], epochs=50, optimizer=mlpx.SGD(1.0))
     error = caught.value
     assert isinstance(error, ArithmeticError)
-    assert error.history.epochs == error.epoch - 1
-    assert error.step == 1
-    for part in (f"epoch {error.epoch}", f"step {error.step}", error.layer, error.quantity):
+    assert (error.epoch, error.step, error.layer, error.quantity) == (2, 1, "the output", "loss")
+    for part in ("epoch 2", "step 1", "the loss of the output"):
         assert part in str(error)
-    assert all(np.all(np.isfinite(p)) for p in parameters(net))
-    if error.epoch == 1:
-        assert_same(parameters(net), before)
+    assert_allclose(error.history["loss"], [0.5e20], rtol=1e-6)
+    assert_same(parameters(net), [np.float32([[-1e20]]), np.float32([-1e10])], rtol=1e-6)
+    assert (net.epochs_seen, error.history.epochs) == ([1], 1)
 
 
-def test_divergence_names_step_and_layer() -> None:
-    """The third row of the first epoch is too large for the square of its residual."""
-    net = mlpx.Network([mlpx.Dense(1, 1), mlpx.Dense(1, 1)], seed=SEED)
+def linear(*activations: str) -> list[mlpx.Dense]:
+    return [mlpx.Dense(1, 1, activation) for activation in activations]
+
+
+# layers, loss, weights, biases, features and target of the one row that is too much, rate; then layer and quantity
+PLACES = {
+    "net input of the first": (linear("identity", "identity"), "squared_error", [1e30, 1], [0, 0], 1e30, 0, 1,
+                               "layers[0] (Dense)", "net input"),
+    "net input of the second": (linear("identity", "identity"), "squared_error", [1e30, 1e30], [0, 0], 1, 0, 1,
+                                "layers[1] (Dense)", "net input"),
+    "net input of the output": (linear("relu", "relu", "identity"), "squared_error", [1, 1e30, 1e30], [0, 0, 0], 1, 0,
+                                1, "layers[2] (Dense)", "net input"),
+    "activation": (linear("exp", "identity"), "squared_error", [1, 0], [0, 0], 100, 0, 1,
+                   "layers[0] (Dense)", "activation"),
+    "output": (linear("identity", "exp"), "absolute_error", [1, 1], [0, -1e3], 2e3, 0, 1, "the output", "activation"),
+    "loss": (linear("identity", "identity"), "squared_error", [1e30, 1], [0, 0], 1, 0, 1, "the output", "loss"),
+    "error term": (linear("identity", "identity", "identity"), "absolute_error", [0, 1e30, 1e30], [0, 0, 0], 1, 1, 1,
+                   "layers[0] (Dense)", "error term"),
+    "gradient of the first": (linear("identity", "identity"), "absolute_error", [0, 1e30], [0, 0], 1e20, 1, 1,
+                              "layers[0] (Dense)", "gradient"),
+    "parameter of the first": (linear("identity", "identity"), "absolute_error", [0, 1], [0, 0], 1e20, 1, 1e30,
+                               "layers[0] (Dense)", "parameter"),
+    "parameter of the second": (linear("identity", "identity"), "absolute_error", [1, 0], [0, 0], 1e20, 1, 1e30,
+                                "layers[1] (Dense)", "parameter"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("step", [1, 3])
+def test_divergence_names_epoch_step_layer_and_quantity(backend: Backend, place: str, step: int) -> None:
+    """Rows before the one that is too much are met exactly, so that they move nothing."""
+    layers, loss, weights, biases, x, y, rate, layer, quantity = PLACES[place]
+    net = mlpx.Network(layers, loss=loss, backend=backend)
+    net.set_weights([[[w]] for w in weights], [[b] for b in biases])
+    before, good = parameters(net), float(mlpx.to_numpy(net.predict([[0.0]]))[0, 0])
+    X, Y = np.zeros((4, 1)), np.full(4, good)
+    X[step - 1], Y[step - 1] = x, y
     with pytest.raises(mlpx.DivergenceError) as caught:
-        net.fit([[1.0], [1.0], [3e38]], [0.0, 0.0, 0.0], batch_size=1, optimizer=mlpx.SGD(1e-9), shuffle=False)
-    assert (caught.value.epoch, caught.value.step) == (1, 3)
-    assert caught.value.layer in ("layers[0] (Dense)", "layers[1] (Dense)", "the output")
+        net.fit(X, Y, epochs=9, batch_size=1, optimizer=mlpx.SGD(rate), shuffle=False)
+    error = caught.value
+    assert (error.epoch, error.step, error.layer, error.quantity) == (1, step, layer, quantity)
+    for part in (f"epoch 1, step {step}", f"the {quantity} of {layer}"):
+        assert part in str(error)
+    assert error.history.epochs == 0
+    assert_same(parameters(net), before)
 
 
 def test_after_divergence_the_best_weights_are_back() -> None:
