@@ -350,7 +350,10 @@ class Network:
             weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
             if weight is not None:
                 weight = ops.asarray(weight / hxp.sum(weight, axis=-1, keepdims=True), dtype=self.dtype)
-            data_loss, delta, _ = ops.loss_and_delta(net.output, trace.z[-1], wanted.y, weight)
+            z = trace.z[-1]
+            if weight is not None:  # what overflows in a row of weight zero must not reach the sums
+                z = ops.xp.where(weight[..., None] > 0, z, ops.xp.zeros_like(z))
+            data_loss, delta, _ = ops.loss_and_delta(net.output, z, wanted.y, weight)
             by_layer = net.backward(ops, self.vector, trace.layers, delta)
             decay = ops.asarray(net.masks()[0], dtype=self.dtype)
             l2 = self._l2_on_device()

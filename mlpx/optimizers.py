@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from mlpx import schedules
-from mlpx._checks import check_members, check_numbers
+from mlpx._checks import check_flag, check_members, check_numbers
 from mlpx._typing import Array, Namespace, Numbers
 from mlpx.description import Description
 from mlpx.schedules import Schedule
@@ -133,6 +133,7 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         self._check(momentum=_SHARE)
+        self._store("nesterov", check_flag("nesterov", self.nesterov))
         if self.nesterov and not self.moments:
             msg = "`nesterov` needs momentum: give `momentum` above 0, such as 0.9."
             raise ValueError(msg)
@@ -190,6 +191,7 @@ class Adam(Optimizer):
 
     def __post_init__(self) -> None:
         self._check(beta_1=_SHARE, beta_2=_SHARE, epsilon=_POSITIVE)
+        self._store("epsilon_hat", check_flag("epsilon_hat", self.epsilon_hat))
 
     @property
     def moments(self) -> tuple[str, ...]:

@@ -76,12 +76,14 @@ def _tensor(net: Any, segment: Any) -> Array:
 
 
 def _describe(net: Any) -> dict[str, Any]:
+    from mlpx.model import MLP
+
     for layer in net.layers:
         if getattr(getattr(layer, "activation", None), "name", "") == "custom":
             msg = "A network with a custom activation cannot be saved: a file holds formulas only by name."
             raise ValueError(msg)
     return {
-        "class": type(net).__name__,
+        "class": "MLP" if isinstance(net, MLP) else "Network",
         "layers": [layer.to_config() for layer in net.layers],
         "loss": net.loss.to_config(),
         "l2": list(net.l2) if isinstance(net.l2, tuple) else net.l2,
@@ -216,7 +218,9 @@ def _bare_network(model: dict[str, Any], architecture: Architecture, backend: Ba
     from mlpx._checks import check_choice, check_count, check_members, check_numbers
     from mlpx.model import MLP, Network
 
-    net = object.__new__({"MLP": MLP}.get(model["class"], Network))
+    net: Network = object.__new__(
+        {"MLP": MLP, "Network": Network}[check_choice("class", model["class"], ("MLP", "Network"))]
+    )
     members = model["members"]
     net.architecture, net.backend = architecture, backend
     net.members = None if members is None else check_count("members", members)
@@ -252,7 +256,9 @@ def _classes(classes: Any, architecture: Architecture) -> tuple[Any, ...] | None
     if not isinstance(classes, list) or len(classes) != max(architecture.output.units, 2):
         msg = "classes must be a list with one label a class"
         raise ValueError(msg)
-    if any(not isinstance(label, (str, int, float)) for label in classes) or len(set(classes)) != len(classes):
+    if any(not isinstance(label, (str, int, float)) or label in (math.inf, -math.inf) for label in classes) or len(
+        set(classes)
+    ) != len(classes):
         msg = "classes must be different texts or numbers"
         raise ValueError(msg)
     return tuple(classes)

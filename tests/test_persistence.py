@@ -225,9 +225,9 @@ def test_flipped_bits_raise_nothing_else(content: bytes, tmp_path: Path) -> None
         said, again = parts(spoiled.tobytes()), parts((tmp_path / "again.mlpx").read_bytes())
         assert again[1] == said[1]
         models = [json.loads(header["__metadata__"]["model"]) for header in (said[0], again[0])]
-        assert models[0] | {"class": ""} == models[1] | {"class": ""}
+        assert models[0] == models[1]
         loaded[in_header] += 1
-    assert min(loaded.values()) > 30, "the case shows nothing"
+    assert min(loaded.values()) > 10, "the case shows nothing"
 
 
 HUGE = 2**40
@@ -289,7 +289,6 @@ JUNK = [
 COUNTS = ("1", str(HUGE))
 NUMBERS = (*COUNTS, "1.5")
 FITTING = {
-    "class": ('"x"',),  # a network of a class that is not known here is a Network
     "layers.0.fan_in": ("1",),
     "layers.0.bias": ("true",),
     "l2": NUMBERS,

@@ -87,6 +87,9 @@ class Operation:
     broadcasts: bool
 
 
+_WEAK = (bool, int, float)  # exactly these: NumPy's own scalars have a type that counts
+
+
 class Recorder:
     """Notes what is done to recorded arrays."""
 
@@ -134,10 +137,10 @@ class Recorder:
         """Note an element-wise call; Python numbers take the type of the arrays, as NumPy says."""
         values = [x.number if isinstance(x, Recorded) else x for x in inputs]
         value = np.asarray(function(*values))
+        weak = all(type(v) in _WEAK for v in values)
         types = function.resolve_dtypes(
-            (*(type(v) if isinstance(v, (int, float)) else v.dtype for v in values), *(None,) * function.nout)
+            (*(type(v) if type(v) in _WEAK else v.dtype for v in values), *(None,) * function.nout)
         )
-        weak = all(isinstance(v, (int, float)) for v in values)
         typed = [self._typed(x, t, function, value.shape) for x, t in zip(inputs, types, strict=False)]
         return self.call(function, *typed, rowwise=True, elementwise=True, value=value, weak=weak)
 
