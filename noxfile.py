@@ -31,6 +31,16 @@ def install_wheel(session: nox.Session, *extras: str) -> None:
     session.install(f"mlpx[{','.join(extras)}] @ {wheel.resolve().as_uri()}" if extras else str(wheel))
 
 
+def jax_settings(session: nox.Session) -> dict[str, str]:
+    """Keep what JAX compiles, most of the tests' time, for the next Python and the next run."""
+    return {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_COMPILATION_CACHE_DIR": str((Path(session.cache_dir) / "jax").resolve()),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the test suite over every backend that installs on this Python, on the built wheel."""
@@ -40,7 +50,7 @@ def tests(session: nox.Session) -> None:
     session.install(*group("test"))
     # one process a core, each with one thread of its own
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    session.run("pytest", "-n", "auto", *session.posargs, env={"JAX_PLATFORMS": "cpu", **single})
+    session.run("pytest", "-n", "auto", *session.posargs, env={**single, **jax_settings(session)})
 
 
 @nox.session(python="3.11")
