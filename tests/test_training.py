@@ -339,6 +339,8 @@ def test_an_exception_in_a_callback_keeps_the_best_weights(error: type[BaseExcep
 
 
 INTERRUPTED = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that Ctrl-C is ignored
 import numpy as np, mlpx
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(500, 20)), rng.integers(0, 2, size=500)
