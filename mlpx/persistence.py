@@ -29,6 +29,7 @@ __all__ = ["FORMAT_VERSION", "load", "save"]
 FORMAT_VERSION = 1
 _KIND = "mlpx"
 _MOST_JSON = 64 * 2**20
+_MOST_NESTED = 100
 
 
 def save(net: Any, path: Path) -> None:
@@ -58,7 +59,11 @@ def save(net: Any, path: Path) -> None:
 
 def _to_json(model: dict[str, Any]) -> str:
     try:
-        return json.dumps(model, allow_nan=False)
+        text = json.dumps(model, allow_nan=False)
+        if _is_deep(model):
+            msg = f"nested more than {_MOST_NESTED} deep"
+            raise ValueError(msg)
+        return text
     except (TypeError, ValueError, RecursionError) as error:
         # all but this is checked where it comes in
         msg = f"`preprocessing` must hold what JSON can: texts, finite numbers, None, lists and dicts ({error})."
@@ -190,10 +195,19 @@ def _metadata(metadata: dict[str, str]) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         msg = f"its description is no JSON ({error})."
         raise ModelFileError(msg) from error
-    if not isinstance(model, dict):
-        msg = "its description is no JSON object."
+    if not isinstance(model, dict) or _is_deep(model):
+        msg = f"its description is no JSON object, or one nested more than {_MOST_NESTED} deep."
         raise ModelFileError(msg)
     return model
+
+
+def _is_deep(value: Any) -> bool:
+    """Say whether lists and dicts are nested too deep; how deep JSON itself may go differs between Pythons."""
+    level = [value]
+    for _ in range(_MOST_NESTED):
+        parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))]
+        level = [item for part in parts for item in part]
+    return any(isinstance(item, (dict, list)) for item in level)
 
 
 def _refuse_constant(name: str) -> None:
