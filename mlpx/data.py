@@ -15,7 +15,7 @@ from mlpx.backends import to_numpy
 from mlpx.backends.host import Key, Stream
 from mlpx.backends.host import xp as hxp
 
-__all__ = ["Rows", "Slice", "choose_rows", "ordered", "slices", "split_rows"]
+__all__ = ["Rows", "Slices", "choose_rows", "ordered", "slices", "split_rows"]
 
 
 class Rows(NamedTuple):
@@ -149,26 +149,31 @@ def _gather(lists: Sequence[Array], *, alone: bool) -> Rows:
     return Rows(lists[0], hxp.asarray(lists[0].shape[0])) if alone else _pad(lists)
 
 
-class Slice(NamedTuple):
-    """One batch of an epoch.
+class Slices(NamedTuple):
+    """Batches of equal size, one after the other along the first axis.
 
     Attributes
     ----------
-    index : integer array of shape (B,) or (S, B)
+    index : integer array of shape (n, B) or (n, S, B)
         The rows.
-    weight : array of shape (B,) or (S, B), optional
+    weight : array of shape (n, B) or (n, S, B), optional
         Their weights with the sum 1 (0 where all are zero); None: equal weights.
-    total : array of shape () or (S,)
-        Sum of the weights before.
+    total : array of shape (n,) or (n, S)
+        Sums of the weights before.
     """
 
     index: Array
     weight: Array | None
     total: Array
 
+    def select(self, steps: Any) -> Slices:
+        """Return some of the batches."""
+        weight = None if self.weight is None else self.weight[steps, ...]
+        return Slices(self.index[steps, ...], weight, self.total[steps, ...])
 
-def slices(rows: Rows, batch_size: int, weight: Array | None) -> Iterator[Slice]:
-    """Cut rows into batches, the last of which may be shorter.
+
+def slices(rows: Rows, batch_size: int, weight: Array | None) -> Iterator[Slices]:
+    """Cut rows into batches: those of full size, then the last one where it is shorter.
 
     Parameters
     ----------
@@ -180,14 +185,24 @@ def slices(rows: Rows, batch_size: int, weight: Array | None) -> Iterator[Slice]
         Weights by row of the data set.
     """
     index, w = _weighted(rows, weight)
-    for start in range(0, index.shape[-1], batch_size):
-        part = index[..., start : start + batch_size]
-        if w is None:
-            yield Slice(part, None, hxp.asarray(float(part.shape[-1])))
+    width = index.shape[-1]
+    whole = width - width % batch_size
+    for start, stop, size in ((0, whole, batch_size), (whole, width, width - whole)):
+        if start == stop:
             continue
-        own = w[..., start : start + batch_size]
+        part = _cut(index[..., start:stop], size)
+        if w is None:
+            yield Slices(part, None, hxp.full(part.shape[0], float(size)))
+            continue
+        own = _cut(w[..., start:stop], size)
         total = hxp.sum(own, axis=-1)
-        yield Slice(part, own / hxp.where(total > 0, total, 1.0)[..., None], total)
+        yield Slices(part, own / hxp.where(total > 0, total, 1.0)[..., None], total)
+
+
+def _cut(array: Array, size: int) -> Array:
+    """Return the parts of the last axis along a new first one."""
+    parts = hxp.reshape(array, (*array.shape[:-1], -1, size))
+    return hxp.asarray(hxp.moveaxis(parts, -2, 0), copy=True) if array.ndim == 2 else parts
 
 
 def _weighted(rows: Rows, weight: Array | None) -> tuple[Array, Array | None]:

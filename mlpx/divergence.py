@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from mlpx._typing import Array
-from mlpx.plan import Batch, Data, Numbers, State, TrainingStep, rows
+from mlpx.plan import Batch, Data, State, TrainingStep, rows
 
 __all__ = ["Place", "find"]
 
@@ -32,7 +32,7 @@ def find(
     data: Data,
     masks: tuple[Array, Array],
     state: State,
-    pieces: Iterable[tuple[Batch | None, Numbers]],
+    batches: Iterable[Batch],
     member: int | None,
 ) -> Place:
     """Repeat the steps of an epoch and return the first place that was not finite.
@@ -45,19 +45,17 @@ def find(
         Its data and masks.
     state : State
         The state before the epoch.
-    pieces : iterable
-        Batches and numbers of the epoch.
+    batches : iterable of Batch
+        Those of the epoch, one a step.
     member : int, optional
         Position in the stack of the member in question.
     """
     number = 0
-    for number, (batch, numbers) in enumerate(pieces, 1):
-        if batch is None:
-            continue
-        bad = _inspect(step, data, masks, state, batch, numbers, member)
+    for number, batch in enumerate(batches, 1):
+        bad = _inspect(step, data, masks, state, batch, member)
         if bad is not None:
             return Place(number, *bad)
-        state, _ = step(data, masks, state, batch, numbers)
+        state = step(data, masks, state, batch)
         for segment in step.architecture.segments:
             if not _finite(step, state.parameters[..., segment.start : segment.stop], member):
                 return Place(number, _name(step, segment.layer), "parameter")
@@ -72,7 +70,6 @@ def _inspect(
     masks: tuple[Array, Array],
     state: State,
     batch: Batch,
-    numbers: Numbers,
     member: int | None,
 ) -> tuple[str, str] | None:
     ops, net = step.backend, step.architecture
@@ -82,7 +79,7 @@ def _inspect(
         for quantity, value in (("net input", saved[i].z), ("activation", saved[i].y)):
             if not _finite(step, value, member):
                 return _name(step, i), quantity
-    loss, y_hat, _, by_layer = step.gradient(x, y, batch.weight, masks[0], state.parameters, batch.draws, numbers)
+    loss, y_hat, _, by_layer = step.gradient(x, y, masks[0], state.parameters, batch)
     for quantity, value in (("activation", y_hat), ("loss", loss)):
         if not _finite(step, value, member):
             return "the output", quantity

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from mlpx._typing import Array
 from mlpx.backends import Backend
 from mlpx.backends.host import xp as hxp
-from mlpx.data import Rows, slices
+from mlpx.data import Rows, Slices, slices
 from mlpx.metrics import Metric
 from mlpx.output import Output
 from mlpx.plan import Data, Evaluation, compiled, rows
@@ -16,6 +16,8 @@ from mlpx.plan import Data, Evaluation, compiled, rows
 __all__ = ["Sample", "score", "summarize"]
 
 _CHUNK = 8192
+_CHUNK_OF_ALL = 65536
+"""Rows that are evaluated at once, of one member and of all."""
 
 
 class Sample(NamedTuple):
@@ -83,12 +85,12 @@ def score(
     terms: Any = 0.0
     weight: Any = 0.0
     outputs, truths = [], []
-    for piece in slices(sample.rows, _CHUNK, sample.weight):
+    members = parameters.shape[0] if parameters.ndim == 2 else 1
+    for piece in _pieces(sample, min(_CHUNK, max(256, _CHUNK_OF_ALL // members))):
         x, y, _ = rows(ops, sample.data, ops.asarray(piece.index))
         size = piece.index.shape[-1]
         share = hxp.full(size, 1 / size) if piece.weight is None else piece.weight
-        total = float(piece.total) if piece.total.ndim == 0 else ops.asarray(piece.total)
-        sums, y_hat = evaluate(parameters, x, y, ops.asarray(share), total, sample.data.origin)
+        sums, y_hat = evaluate(parameters, x, y, ops.asarray(share), ops.asarray(piece.total), sample.data.origin)
         terms, weight = terms + sums, weight + piece.total
         outputs.append(y_hat)
         truths.append(y)
@@ -99,6 +101,13 @@ def score(
             whole = _joined(ops, truths, outputs)
             result[metric.name] = _whole(ops, metric, architecture.output, sample, *whole)
     return result
+
+
+def _pieces(sample: Sample, size: int) -> Iterator[Slices]:
+    """Yield the rows in pieces of at most this size."""
+    for pieces in slices(sample.rows, size, sample.weight):
+        for i in range(pieces.total.shape[0]):
+            yield pieces.select(i)
 
 
 def summarize(means: Array, metrics: Sequence[Metric], output: Output) -> dict[str, Array]:

@@ -16,7 +16,7 @@ from mlpx.metrics import Metric
 from mlpx.network import Architecture
 from mlpx.optimizers import Optimizer
 
-__all__ = ["Batch", "Data", "Evaluation", "Numbers", "State", "TrainingStep", "compiled"]
+__all__ = ["Batch", "Data", "Evaluation", "Prediction", "State", "TrainingStep", "compiled", "rows"]
 
 
 class Data(NamedTuple):
@@ -44,14 +44,21 @@ class Data(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a step changes: the parameters and the moments of the optimizer, each of shape (..., P)."""
+    """What a step changes: the parameters and the moments of the optimizer, each of shape (..., P), and the sums.
+
+    Attributes
+    ----------
+    terms : array of shape (..., T), float64
+        Sums of loss and metrics over the steps so far.
+    """
 
     parameters: Array
     moments: tuple[Array, ...]
+    terms: Array
 
 
 class Batch(NamedTuple):
-    """What differs from step to step.
+    """What differs from step to step. The batches of a run of steps have the axis of steps in front of all others.
 
     Attributes
     ----------
@@ -59,8 +66,10 @@ class Batch(NamedTuple):
         The rows.
     weight : array of shape (B,) or (S, B), float64, optional
         Their weights with the sum 1; by default 1/B each.
-    total : float or array of shape (S,)
+    total : array of shape () or (S,), float64
         The sum of the weights before they were divided by it.
+    numbers : array of shape (C,) or (C, S, 1)
+        Lambda of the penalty, the bound on the gradient's norm, and the coefficients of the optimizer.
     draws : tuple
         The random arrays of each layer.
     active : boolean array of shape (S, 1), optional
@@ -69,22 +78,15 @@ class Batch(NamedTuple):
 
     index: Array
     weight: Array | None
-    total: Any
+    total: Array
+    numbers: Array
     draws: tuple[Array | None, ...]
     active: Array | None
 
 
-class Numbers(NamedTuple):
-    """The numbers of a step, each one number or an array of shape (S, 1)."""
-
-    l2: Any
-    clip_norm: Any
-    coefficients: tuple[Any, ...]
-
-
 @dataclass(frozen=True)
 class TrainingStep:
-    """Forward, loss, backward, update: ``step(data, masks, state, batch, numbers) -> state, terms``.
+    """Forward, loss, backward, update: ``step(data, masks, state, batch) -> state``.
 
     Parameters
     ----------
@@ -110,64 +112,81 @@ class TrainingStep:
     penalized: bool
     clipped: bool
 
-    def __call__(
-        self, data: Data, masks: tuple[Array, Array], state: State, batch: Batch, numbers: Numbers
-    ) -> tuple[State, Array]:
-        """Return the new state, and the sums of loss and metrics over the batch, shape (..., T), float64."""
-        x, y, truth = rows(self.backend, data, batch.index)
-        loss, y_hat, gradient, _ = self.gradient(x, y, batch.weight, masks[0], state.parameters, batch.draws, numbers)
-        new = self.update(state, gradient, masks, numbers)
+    def __call__(self, data: Data, masks: tuple[Array, Array], state: State, batch: Batch) -> State:
+        """Return the new state; its sums have those of the batch added."""
+        ops = self.backend
+        x, y, truth = rows(ops, data, batch.index)
+        loss, y_hat, gradient, _ = self.gradient(x, y, masks[0], state.parameters, batch)
+        new = self.update(state, gradient, masks, batch.numbers)
         if batch.active is not None:
             new = self._keep_inactive(new, state, batch.active)
-        weight = uniform_weight(self.backend, y_hat) if batch.weight is None else batch.weight
-        terms = sums(
-            self.backend, self.architecture, self.metrics, loss, y_hat, truth, weight, batch.total, data.origin
-        )
-        return new, terms
+        weight = uniform_weight(ops, y_hat) if batch.weight is None else batch.weight
+        own = sums(ops, self.architecture, self.metrics, loss, y_hat, truth, weight, batch.total, data.origin)
+        return new._replace(terms=state.terms + own)
 
     def gradient(
-        self,
-        x: Array,
-        y: Array,
-        weight: Array | None,
-        decay: Array,
-        parameters: Array,
-        draws: tuple[Array | None, ...],
-        numbers: Numbers,
+        self, x: Array, y: Array, decay: Array, parameters: Array, batch: Batch
     ) -> tuple[Array, Array, Array, tuple[Any, ...]]:
         """Return the risk, the outputs, the risk's gradient as a vector, and the data loss's gradients by layer."""
         ops, net = self.backend, self.architecture
-        z, saved = net.forward(ops, parameters, x, training=True, draws=draws)
-        loss, delta, y_hat = ops.loss_and_delta(net.output, z, y, weight)
+        z, saved = net.forward(ops, parameters, x, training=True, draws=batch.draws)
+        loss, delta, y_hat = ops.loss_and_delta(net.output, z, y, batch.weight)
         by_layer = net.backward(ops, parameters, saved, delta)
         gradient = net.join(ops, by_layer)
         if self.penalized:
-            loss = loss + net.penalty(ops, parameters, numbers.l2, decay)
-            gradient = gradient + numbers.l2 * decay * parameters
+            l2 = batch.numbers[0, ...]
+            loss = loss + net.penalty(ops, parameters, l2, decay)
+            gradient = gradient + l2 * decay * parameters
         return loss, y_hat, gradient, by_layer
 
-    def update(self, state: State, gradient: Array, masks: tuple[Array, Array], numbers: Numbers) -> State:
+    def update(self, state: State, gradient: Array, masks: tuple[Array, Array], numbers: Array) -> State:
         """Return the state after the update: frozen entries zeroed, the norm bounded, the optimizer applied."""
         xp = self.backend.xp
         decay, trained = masks
         if self.frozen:
             gradient = gradient * trained
         if self.clipped:
+            bound = numbers[1, ...]
             # scaled by its largest entry, since squares overflow first
             largest = xp.maximum(xp.max(xp.abs(gradient), axis=-1, keepdims=True), tiny(xp, gradient))
             scaled = gradient / largest
             norm = largest * xp.sqrt(xp.sum(scaled * scaled, axis=-1, keepdims=True))
             # min(1, c / norm) without a division by zero
-            gradient = gradient * (numbers.clip_norm / xp.maximum(norm, numbers.clip_norm))
+            gradient = gradient * (bound / xp.maximum(norm, bound))
+        coefficients = tuple(numbers[i, ...] for i in range(2, numbers.shape[0]))
         parameters, moments = self.backend.update(
-            self.optimizer, state.parameters, gradient, state.moments, numbers.coefficients, decay
+            self.optimizer, state.parameters, gradient, state.moments, coefficients, decay
         )
-        return State(parameters, moments)
+        return State(parameters, moments, state.terms)
 
     def _keep_inactive(self, new: State, old: State, active: Array) -> State:
         where = self.backend.xp.where
         moments = tuple(where(active, n, o) for n, o in zip(new.moments, old.moments, strict=True))
-        return State(where(active, new.parameters, old.parameters), moments)
+        return State(where(active, new.parameters, old.parameters), moments, old.terms)
+
+    @staticmethod
+    def part(fixed: tuple[Any, ...], state: State, batches: Batch, members: slice) -> tuple[Any, ...]:
+        """Return the arguments of some members of a stack, whose batches have the axis of steps in front."""
+        data, masks = fixed
+        own_x, own_y = data.by_member
+        index, weight, total, numbers, draws, active = batches
+        some = Data(
+            data.x[members, ...] if own_x else data.x,
+            data.y[members, ...] if own_y else data.y,
+            data.origin[members, ...] if own_y and data.origin is not None else data.origin,
+            data.truth[members, ...] if own_y and data.truth is not None else data.truth,
+        )
+        batches = Batch(
+            index[:, members, :] if index.ndim == 3 else index,
+            weight[:, members, :] if weight is not None and weight.ndim == 3 else weight,
+            total[:, members] if total.ndim == 2 else total,
+            numbers[:, :, members, :] if numbers.ndim == 4 else numbers,
+            tuple(None if draw is None else draw[:, members, ...] for draw in draws),
+            None if active is None else active[:, members, :],
+        )
+        moments = tuple(moment[members, ...] for moment in state.moments)
+        state = State(state.parameters[members, ...], moments, state.terms[members, ...])
+        return (some, masks), state, batches
 
 
 @dataclass(frozen=True)
@@ -179,7 +198,7 @@ class Evaluation:
     metrics: tuple[Metric, ...]
 
     def __call__(
-        self, parameters: Array, x: Array, y: Array, weight: Array, total: Any, first: Array | None
+        self, parameters: Array, x: Array, y: Array, weight: Array, total: Array, first: Array | None
     ) -> tuple[Array, Array]:
         """Return the sums of loss and metrics, shape (..., T), and the outputs; `weight` (float64) has the sum 1."""
         ops, net = self.backend, self.architecture
@@ -229,7 +248,7 @@ def sums(
     y_hat: Array,
     y: Array,
     weight: Array,
-    total: Any,
+    total: Array,
     first: Array | None,
 ) -> Array:
     """Return loss and metric terms of a batch, times the total weight, shape (..., T), float64.
@@ -245,7 +264,7 @@ def sums(
         elif metric.additive:
             parts.append(metric.terms(net.output, y_hat, y, weight, xp))
     joined = xp.concat([xp.astype(part, xp.float64) for part in parts], axis=-1)
-    return joined * (total[..., None] if hasattr(total, "ndim") and total.ndim else total)
+    return joined * total[..., None]
 
 
 def compiled(function: Any) -> Callable[..., Any]:

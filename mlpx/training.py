@@ -1,9 +1,9 @@
 """The algorithm: shuffle, step, validate, stop.
 
 `Run` is one fit. An epoch is a sequence of pure steps on the device; the host draws the order of the rows, hands out
-batches and learning rates, and looks at the device once an epoch, when the sums of loss and metrics are read. A stack
-trains all members side by side; a member that stops leaves the stack, so that it neither costs nor changes any more.
-A single network is trained as a stack of one, without the axis.
+batches and learning rates for many steps at once, and looks at the device once an epoch, when the sums of loss and
+metrics are read. A stack trains all members side by side; a member that stops leaves the stack, so that it neither
+costs nor changes any more. A single network is trained as a stack of one, without the axis.
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ from typing import Any
 
 from mlpx import divergence
 from mlpx._typing import Array
-from mlpx.backends.host import Key, StepKeys, scatter
+from mlpx.backends import trees
+from mlpx.backends.host import StepKeys, scatter
 from mlpx.backends.host import xp as hxp
 from mlpx.callbacks import Callback
-from mlpx.data import Slice, ordered, slices
+from mlpx.data import Slices, ordered, slices
 from mlpx.evaluation import Sample, score, summarize
 from mlpx.exceptions import DivergenceError
 from mlpx.history import History
 from mlpx.metrics import Metric
 from mlpx.optimizers import Optimizer
-from mlpx.plan import Batch, Numbers, State, TrainingStep
+from mlpx.plan import Batch, State, TrainingStep
 from mlpx.progress import Progress
 from mlpx.schedules import Point
 
 __all__ = ["Run", "Settings"]
+
+_MOST_STEPS, _WORK, _MOST_DRAWN = 256, 2 * 10**10, 2**23
+"""Of the steps that are handed over at once: how many, floating-point operations, and random numbers."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ class Run:
         net, settings, ops = self.net, self.settings, self.net.backend
         # copies: a plan may update the state where it lies
         moments = [ops.xp.zeros_like(net.vector) for _ in settings.optimizer.moments]
-        self._state = State(ops.copy(net.vector), tuple(moments))
+        terms = 1 + sum(metric.size(net.architecture.output) for metric in settings.metrics if metric.additive)
+        self._state = State(ops.copy(net.vector), tuple(moments), self._zero_terms(terms))
         decay, trained = net.architecture.masks()
         self._masks = (ops.asarray(decay, dtype=net.dtype), ops.asarray(trained, dtype=net.dtype))
         self._l2 = hxp.asarray(net.l2, dtype=hxp.float64)
@@ -111,7 +116,7 @@ class Run:
             clipped=clip is not None,
         )
         self._before = self._state
-        self._planned_step = ops.plan(self._step, constant=(0, 1), donated=(2,))
+        self._fold = ops.fold(self._step)
         self._schedule = settings.optimizer.schedule
         self._schedule_state = self._schedule.start(hxp)
         self._rate = hxp.asarray(hxp.nan)
@@ -179,27 +184,46 @@ class Run:
                 return
 
     def _copied_state(self) -> State:
-        copy = self.net.backend.copy
-        return State(copy(self._state.parameters), tuple(copy(moment) for moment in self._state.moments))
+        return trees.mapped(self.net.backend.copy, self._state)  # type: ignore[no-any-return]
+
+    def _zero_terms(self, count: int) -> Array:
+        ops = self.net.backend
+        return ops.xp.zeros((*self.net.vector.shape[:-1], count), dtype=ops.xp.float64, device=ops.device)
 
     # An epoch.
 
     def _train_epoch(self, bar: Progress) -> Array:
         """Make the steps of an epoch; return the means of the terms of loss and metrics by member, on the host."""
-        terms: Any = 0.0
+        ops = self.net.backend
+        self._state = self._state._replace(terms=ops.xp.zeros_like(self._state.terms))
         weight: Any = 0.0
-        for piece, batch, numbers, steps in self._batches(self._steps):
-            if batch is not None:
-                self._state, sums = self._planned_step(self._train.data, self._masks, self._state, batch, numbers)
-                terms = terms + sums
+        fixed = (self._train.data, self._masks)
+        members = self._alive.shape[0] if self._stack else None
+        for batches, total, steps in self._runs(self._steps):
+            self._state = self._fold(fixed, self._state, batches, members)
             self._steps = steps
-            weight = weight + piece.total
-            bar.advance(piece.index.shape[-1])
-        terms = hxp.reshape(self.net.backend.to_numpy(terms), (self._alive.shape[0], -1))
+            weight = weight + total
+            bar.advance(batches.index.shape[0] * batches.index.shape[-1])
+        terms = hxp.reshape(ops.to_numpy(self._state.terms), (self._alive.shape[0], -1))
         return terms / hxp.reshape(weight, (-1, 1))
 
-    def _batches(self, steps: Array) -> Iterator[tuple[Slice, Batch | None, Numbers, Array]]:
-        """Yield each batch with its numbers and the step counters after it; None for a batch of no weight at all."""
+    def _runs(self, steps: Array) -> Iterator[tuple[Batch, Array, Array]]:
+        """Yield the batches of an epoch, many steps at once, with their weight and the step counters after them."""
+        for pieces, active in self._pieces():
+            counted = hxp.stack([scatter(row, self._alive, self._members) for row in active])
+            after = steps + hxp.cumulative_sum(hxp.astype(counted, hxp.int64), axis=0)
+            numbers = self._numbers(after - counted, counted)
+            n, size = active.shape[0], self._run_length(pieces.index.shape[-1])
+            for start in range(0, n, size):
+                part = slice(start, min(start + size, n))
+                batches = self._batches(
+                    pieces.select(part), numbers[part, ...], after[part] - counted[part], active[part]
+                )
+                yield batches, hxp.sum(pieces.total[part], axis=0), after[part][-1, :]
+            steps = after[-1, :]
+
+    def _pieces(self) -> Iterator[tuple[Slices, Array]]:
+        """Yield the batches of an epoch by size, without those that nobody has, and who has weight in which."""
         settings, alive = self.settings, self._alive
         keys = [self.net.keys[member] for member in alive.tolist()]
         shared = settings.shared_order
@@ -211,32 +235,54 @@ class Run:
             shared=shared,
             stack=self._stack,
         )
-        pieces = list(slices(order, settings.batch_size, self._train.weight))
-        active = hxp.stack([hxp.broadcast_to(piece.total > 0, alive.shape) for piece in pieces])
-        counted = hxp.stack([scatter(row, alive, self._members) for row in active])
-        after = steps + hxp.cumulative_sum(hxp.astype(counted, hxp.int64), axis=0)
-        numbers = self._numbers(after - counted, counted)
-        for i, piece in enumerate(pieces):
-            batch = self._batch(piece, keys, after[i] - counted[i], active[i]) if hxp.any(active[i]) else None
-            yield piece, batch, numbers[i], after[i]
+        for pieces in slices(order, settings.batch_size, self._train.weight):
+            has_weight = hxp.reshape(pieces.total > 0, (pieces.total.shape[0], -1))
+            active = hxp.broadcast_to(has_weight, (has_weight.shape[0], alive.shape[0]))
+            some = hxp.any(active, axis=-1)
+            if hxp.any(some):
+                yield pieces.select(some), active[some]
 
-    def _batch(self, piece: Slice, keys: list[Key], steps: Array, active: Array) -> Batch:
-        net, ops = self.net, self.net.backend
-        draws: tuple[Array | None, ...] = (None,) * len(net.architecture.layers)
-        if net.architecture.random:
-            members = self._alive.tolist()
-            who = StepKeys(members, keys, [net.steps_seen[m] + int(steps[m]) for m in members])
-            draws = net.architecture.draw(ops, who, piece.index.shape[-1], net.dtype, stack=self._stack)
+    def _run_length(self, batch_size: int) -> int:
+        """Return how many steps are handed to the device at once: work of some tenths of a second on two cores."""
+        net, members = self.net, self._alive.shape[0]
+        drawn = sum(net.architecture.widths) * batch_size * members if net.architecture.random else 0
+        work = 6 * net.architecture.size * batch_size * members
+        most = _MOST_DRAWN // drawn if drawn else _MOST_STEPS
+        return max(1, min(_MOST_STEPS, int(_WORK // work), most))
+
+    def _batches(self, pieces: Slices, numbers: Array, steps: Array, active: Array) -> Batch:
+        """Return the batches of a run on the device; `steps` are the step counters before each of its steps."""
+        ops = self.net.backend
         return Batch(
-            ops.asarray(piece.index),
-            None if piece.weight is None else ops.asarray(piece.weight),
-            float(piece.total) if piece.total.ndim == 0 else ops.asarray(piece.total),
-            draws,
-            None if hxp.all(active) else ops.asarray(active[:, None]),
+            ops.asarray(pieces.index),
+            None if pieces.weight is None else ops.asarray(pieces.weight),
+            ops.asarray(pieces.total),
+            ops.asarray(numbers, dtype=self.net.dtype),
+            self._draws(steps, pieces.index.shape[-1]),
+            None if hxp.all(active) else ops.asarray(active[:, :, None]),
         )
 
-    def _numbers(self, steps: Array, counted: Array) -> list[Numbers]:
-        """Return the numbers of an epoch's steps for the members that are left.
+    def _draws(self, steps: Array, batch_size: int) -> tuple[Array | None, ...]:
+        """Return the random arrays of each layer for the steps of a run."""
+        net, ops = self.net, self.net.backend
+        if not net.architecture.random:
+            return (None,) * len(net.architecture.layers)
+        members = self._alive.tolist()
+        keys = [net.keys[member] for member in members]
+        by_step = [
+            net.architecture.draw(
+                ops,
+                StepKeys(members, keys, [net.steps_seen[m] + int(row[m]) for m in members]),
+                batch_size,
+                net.dtype,
+                stack=self._stack,
+            )
+            for row in steps
+        ]
+        return tuple(None if drawn[0] is None else ops.xp.stack(drawn) for drawn in zip(*by_step, strict=True))
+
+    def _numbers(self, steps: Array, counted: Array) -> Array:
+        """Return the numbers of many steps for the members that are left, shape (n, C) or, by member, (n, C, S, 1).
 
         `steps` has the step counters before each step, `counted` says for whom it is one; both have shape (n, S).
         """
@@ -245,21 +291,13 @@ class Run:
         rate = hxp.broadcast_to(rate, t.shape)
         self._rate = _last(rate, counted, self._rate)
         coefficients = self.settings.optimizer.coefficients(rate, hxp.astype(t, hxp.float64), hxp)
-        by_step = [self._for_device(c, t.shape) for c in (self._l2, self._clip, *coefficients)]
-        return [Numbers(l2, clip, tuple(c)) for l2, clip, *c in zip(*by_step, strict=True)]
-
-    def _for_device(self, value: Array | None, shape: tuple[int, int]) -> list[Any]:
-        """Return the numbers of each step: floats where all members share them, else arrays of shape (S, 1)."""
-        if value is None:
-            return [None] * shape[0]
-        own = hxp.take(hxp.broadcast_to(value, shape), self._alive, axis=1)
-        if hxp.all(own == own[:, :1]):
-            floats: list[Any] = own[:, 0].tolist()
-            return floats
-        ops, dtype = self.net.backend, self.net.dtype
-        if value.ndim < 2:
-            return [ops.asarray(own[0, :, None], dtype=dtype)] * shape[0]
-        return [ops.asarray(row[:, None], dtype=dtype) for row in own]
+        clip = hxp.asarray(0.0) if self._clip is None else self._clip
+        own = [
+            hxp.take(hxp.broadcast_to(value, t.shape), self._alive, axis=1)
+            for value in (self._l2, clip, *coefficients)
+        ]
+        numbers = hxp.stack(own, axis=1)
+        return numbers[:, :, 0] if hxp.all(numbers == numbers[:, :, :1]) else numbers[..., None]
 
     # The end of an epoch.
 
@@ -324,8 +362,7 @@ class Run:
         if kept.shape[0]:
             ops = self.net.backend
             index = ops.asarray(kept)
-            moments = tuple(ops.xp.take(m, index, axis=0) for m in state.moments)
-            state = State(ops.xp.take(state.parameters, index, axis=0), moments)
+            state = trees.mapped(lambda leaf: ops.xp.take(leaf, index, axis=0), state)
             best = ops.xp.take(best, index, axis=0)
             train = train.select(ops, kept)
             held_out = None if held_out is None else held_out.select(ops, kept)
@@ -377,9 +414,9 @@ class Run:
         if hxp.all(finite):
             return means
         position = int(hxp.nonzero(~finite)[0][0])
-        pieces = ((batch, numbers) for _, batch, numbers, _ in self._batches(steps_before))
+        batches = (trees.entry(run, i) for run, *_ in self._runs(steps_before) for i in range(trees.length(run)))
         where = divergence.find(
-            self._step, self._train.data, self._masks, before, pieces, position if self._stack else None
+            self._step, self._train.data, self._masks, before, batches, position if self._stack else None
         )
         message = self._describe(where, int(self._alive[position]), int(hxp.sum(~finite)))
         self._diverged += int(hxp.sum(~finite))

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, TypeVar
 
 from mlpx._typing import Array, Device, DType, Formula, Namespace
-from mlpx.backends import host
+from mlpx.backends import host, trees
 from mlpx.backends.host import Key
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -96,19 +96,29 @@ class Backend:
         """Return `function`, which is pure, in the form that runs fastest when it is called again and again."""
         return function
 
-    def plan(self, function: F, *, constant: tuple[int, ...] = (), donated: tuple[int, ...] = ()) -> F:
-        """Return `function` in a form laid out once for the shapes of its arguments.
+    def fold(self, step: Any) -> Callable[..., Any]:
+        """Return ``run(fixed, state, batches, members=None) -> state``, which makes a step for each batch in turn.
 
         Parameters
         ----------
-        function : dataclass with a field ``backend``, callable
-            A pure function of arrays, numbers, None and tuples of these.
-        constant : tuple of int
-            Positions of arguments that are the same arrays in every call.
-        donated : tuple of int
-            Positions of arguments that may be overwritten; the first results have their structure.
+        step : dataclass with a field ``backend``, callable
+            A pure function ``step(*fixed, state, batch) -> state`` of arrays, None and nested tuples of these. Where it
+            acts on members that do not depend on each other, ``step.part(fixed, state, batches, members)`` returns the
+            arguments of those in a slice.
+
+        Notes
+        -----
+        `batches` holds the batches of all steps: every array has the axis of steps in front. The state that goes in
+        may be overwritten. `members` is their number where the state is that of a stack.
         """
-        return self.compile(function)
+        compiled = self.compile(step)
+
+        def run(fixed: tuple[Any, ...], state: Any, batches: Any, members: int | None = None) -> Any:
+            for i in range(trees.length(batches)):
+                state = compiled(*fixed, state, trees.entry(batches, i))
+            return state
+
+        return run
 
     def copy(self, x: Array) -> Array:
         """Return a copy."""

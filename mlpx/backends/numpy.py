@@ -1,14 +1,15 @@
 """NumPy: the default, and the reference that every other backend is compared with."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from typing import Any
 
 import array_api_compat
 import array_api_compat.numpy as xp
 import numpy as np
 
 from mlpx._typing import Array
-from mlpx.backends.base import Backend, F
+from mlpx.backends.base import Backend
 from mlpx.backends.replay import Replayed
 
 
@@ -41,6 +42,6 @@ class NumPyBackend(Backend):
         """Return a context without floating-point warnings: what is not finite is reported by `DivergenceError`."""
         return np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
 
-    def plan(self, function: F, *, constant: tuple[int, ...] = (), donated: tuple[int, ...] = ()) -> F:
-        """Return `function` recorded once for the shapes of its arguments, and replayed into fixed buffers."""
-        return cast("F", Replayed(function, constant=constant, donated=donated))
+    def fold(self, step: Any) -> Callable[..., Any]:
+        """Return the step recorded once for the shapes of its arguments, and replayed into fixed buffers."""
+        return Replayed(step)

@@ -1,97 +1,164 @@
-"""Replaying: the calls of a recorded function, laid out once in fixed buffers and made again and again.
+"""Replaying: the calls of a recorded step, laid out once in fixed buffers and made again and again.
 
-`Replayed` is a pure function in that form. The first call with arguments of new shapes records it
-(`mlpx.backends.recording`); from the notes a `Program` is laid out:
-
-- calls whose result nobody needs are left out, equal calls are made once;
-- every array gets a buffer, which goes to a later array when its last reader is through; element-wise calls write over
-  an argument that dies there; parts of a concatenation are made in their place;
-- an argument that was donated (the state of training) is updated where it lies;
-- long runs of calls that treat each row by itself are made block by block, so that what stands between them stays in
-  the cache.
-
-A replay allocates nothing and decides nothing: it walks through a list of calls.
+`Replayed` runs a step for batch after batch. The first batch of new shapes is recorded (`mlpx.backends.recording`) and
+laid out (`mlpx.backends.layout`) as a `Program`; every other one walks through its list of calls, which allocates
+nothing and decides nothing. The members of a stack do not depend on each other: they are taken in groups small enough
+for the cache, each of which makes all steps before the next one begins, and the groups are spread over the cores.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mlpx._typing import Array
-from mlpx.backends.recording import (
-    Concat,
-    NotRecordable,
-    Operation,
-    Recorded,
-    Recorder,
-    RecordingBackend,
-    Variable,
-    copy_cast,
-)
+from mlpx.backends import trees
+from mlpx.backends.layout import Layout
+from mlpx.backends.recording import NotRecordable, Recorded, Recorder, RecordingBackend, Variable
+from mlpx.backends.threads import Workers
 
 __all__ = ["Program", "Replayed"]
 
-_BLOCK = 131072
-"""Elements of a block: large enough that calls cost little, small enough for the cache."""
+_CACHE = 2**20
+"""Bytes that the members of a group may use together: about a core's own cache."""
 
 
 class Replayed:
-    """A pure function that is recorded once for each set of shapes and then replayed.
+    """A step that is recorded once for each set of shapes and then replayed.
 
     Parameters
     ----------
-    function : dataclass with a field ``backend``, callable
-        The function; its arguments are arrays, numbers, None and nested tuples of these.
-    constant : tuple of int
-        Positions of arguments that are the same arrays in every call.
-    donated : tuple of int
-        Positions of arguments that may be overwritten. The first results have their structure, and lie in them.
+    step : dataclass with a field ``backend``, callable
+        The step, as for `mlpx.backends.Backend.fold`.
     """
 
-    def __init__(self, function: Any, *, constant: tuple[int, ...] = (), donated: tuple[int, ...] = ()) -> None:
-        self.function = function
-        self.constant, self.donated = constant, donated
+    def __init__(self, step: Any) -> None:
+        self.step = step
         self._programs: dict[Any, Program | None] = {}
-        self._seen: tuple[Any, ...] = ()
-        self._seen_key: Any = None
+        self._workers = Workers()
+        self._group: int | None = None
 
-    def __call__(self, *arguments: Any) -> Any:
-        """Replay the function, or record it first."""
-        bound = tuple(arguments[i] for i in (*self.constant, *self.donated))
-        if len(bound) != len(self._seen) or any(a is not b for a, b in zip(bound, self._seen, strict=True)):
-            self._seen_key = tuple(_signature(arguments[i]) for i in self.donated)
-            self._seen_key += tuple(map(id, _leaves(tuple(arguments[i] for i in self.constant))))
-            self._seen = bound
-        leaves: list[Any] = []
-        key: list[Any] = [self._seen_key]
-        for i, argument in enumerate(arguments):
-            if i not in self.constant and i not in self.donated:
-                _flatten(argument, leaves, key)
-        program = self._programs.get(tuple(key), self)
-        if program is self:
-            program = self._programs[tuple(key)] = self._lay_out(arguments)
-        if program is None:
-            return self.function(*arguments)
-        result = program(tuple(arguments[i] for i in self.donated), leaves)
-        self._seen = (*bound[: len(self.constant)], *result[: len(self.donated)])  # what comes next, as a rule
-        return result
+    def __call__(self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int | None = None) -> Any:
+        """Make the steps, and return the state."""
+        if members is None or members == 1:
+            return self._run(fixed, state, batches, trees.leaves((fixed, state)))
+        shared = trees.leaves(fixed)
+        groups = self._groups(fixed, state, batches, members)
 
-    def _lay_out(self, arguments: tuple[Any, ...]) -> Program | None:
-        try:
-            return Program(self.function, arguments, self.constant, self.donated)
-        except NotRecordable:
-            return None
+        def run(group: slice, worker: int) -> None:
+            own, its_state, its_batches = self.step.part(fixed, state, batches, group)
+            self._run(own, its_state, its_batches, shared, worker)
+
+        self._workers(run, groups)
+        return state
+
+    def _groups(self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int) -> list[slice]:
+        """Return the members in groups of nearly equal size, which fit the cache, at least one for each core."""
+        if self._group is None:
+            own, its_state, its_batches = self.step.part(fixed, state, batches, slice(0, 1))
+            one = self._program(own, its_state, its_batches, trees.leaves(fixed), 0)
+            self._group = members if one is None else max(1, _CACHE // one.touched)
+        count = min(members, max(self._workers.count, -(-members // self._group)))
+        stops = [members * (i + 1) // count for i in range(count)]
+        return [slice(start, stop) for start, stop in zip([0, *stops], stops, strict=False)]
+
+    def _run(self, fixed: tuple[Any, ...], state: Any, batches: Any, shared: list[Any], worker: int = 0) -> Any:
+        program = self._program(fixed, state, batches, shared, worker)
+        if program is not None:
+            return program(fixed, state, batches)
+        new = state
+        for i in range(trees.length(batches)):
+            new = self.step(*fixed, new, trees.entry(batches, i))
+        return new
+
+    def _program(
+        self, fixed: tuple[Any, ...], state: Any, batches: Any, shared: list[Any], worker: int
+    ) -> Program | None:
+        """Return the program for these shapes, one a worker; None where the step cannot be recorded."""
+        bound = {id(leaf) for leaf in shared}
+        key = (
+            worker,
+            tuple(id(leaf) if id(leaf) in bound else _kind(leaf) for leaf in trees.leaves(fixed)),
+            tuple(map(_kind, trees.leaves(state))),
+            tuple(None if leaf is None else _kind(leaf, 1) for leaf in _all(batches)),
+        )
+        if key not in self._programs:
+            try:
+                self._programs[key] = Program(self.step, fixed, state, trees.entry(batches, 0), bound)
+            except NotRecordable:
+                self._programs[key] = None
+        return self._programs[key]
 
 
-def _leaves(tree: Any) -> list[Any]:
-    if isinstance(tree, tuple):
-        return [leaf for part in tree for leaf in _leaves(part)]
-    return [] if tree is None else [tree]
+def _kind(leaf: Array, skipped: int = 0) -> tuple[Any, ...]:
+    return leaf.shape[skipped:], leaf.dtype
+
+
+def _all(tree: Any) -> list[Any]:
+    """Return the leaves of a tree, None among them."""
+    return [leaf for part in tree for leaf in _all(part)] if isinstance(tree, tuple) else [tree]
+
+
+class Program:
+    """A recorded step with its buffers.
+
+    Parameters
+    ----------
+    step : callable
+        As for `Replayed`.
+    fixed, state, batch
+        Arguments of the first call.
+    bound : set of int
+        Identities of the arrays, fixed or of the state, that lie where they are; others are copied in.
+
+    Attributes
+    ----------
+    allocated : int
+        Bytes of the buffers.
+    touched : int
+        Bytes of the buffers, the state and what else is copied in.
+    """
+
+    def __init__(self, step: Any, fixed: tuple[Any, ...], state: Any, batch: Any, bound: set[int]) -> None:
+        recorder = Recorder()
+        self._keep = [leaf for leaf in trees.leaves((fixed, state)) if id(leaf) in bound]  # known by identity: must stay alive
+
+        def own(tree: Any, known: set[int]) -> tuple[Any, list[Variable]]:
+            new = [recorder.input(x if id(x) in known else x.copy()) for x in trees.leaves(tree)]
+            return trees.rebuilt(tree, iter(new)), [x.variable for x in new]
+
+        traced, inputs = zip(*(own(tree, bound) for tree in (fixed, state, batch)), strict=True)
+        result = dataclasses.replace(step, backend=RecordingBackend(recorder))(*traced[0], *traced[1:])
+        outputs = [_variable(x) for x in trees.leaves(result)]
+        layout = Layout(recorder.operations, [v for part in inputs for v in part], outputs, inputs[1])
+        self.calls = layout.calls
+        self.allocated = layout.allocated
+        self._fixed, self._state, self._batch = ([v.value for v in part] for part in inputs)
+        self.touched = self.allocated + sum(
+            array.nbytes for array in (*self._fixed, *self._state, *self._batch) if id(array) not in bound
+        )
+
+    def __call__(self, fixed: tuple[Any, ...], state: Any, batches: Any) -> Any:
+        """Make the steps; the state that came is written over."""
+        for buffer, leaf in zip(self._fixed, trees.leaves(fixed), strict=True):
+            if leaf is not buffer:
+                buffer[...] = leaf
+        pairs = zip(self._state, trees.leaves(state), strict=True)
+        moved = [(buffer, leaf) for buffer, leaf in pairs if leaf is not buffer]
+        for buffer, leaf in moved:
+            buffer[...] = leaf
+        sources = list(zip(self._batch, trees.leaves(batches), strict=True))
+        calls = self.calls
+        for i in range(trees.length(batches)):
+            for buffer, leaf in sources:
+                buffer[...] = leaf[i]
+            for call in calls:
+                call()
+        for buffer, leaf in moved:
+            leaf[...] = buffer
+        return state
 
 
 def _variable(x: Any) -> Variable:
@@ -99,366 +166,3 @@ def _variable(x: Any) -> Variable:
         msg = "a result that depends on no argument"
         raise NotRecordable(msg)
     return x.variable
-
-
-def _rebuild(tree: Any, leaves: Any) -> Any:
-    if isinstance(tree, tuple):
-        parts = [_rebuild(part, leaves) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-    return None if tree is None else next(leaves)
-
-
-def _signature(tree: Any) -> tuple[Any, ...]:
-    key: list[Any] = []
-    _flatten(tree, [], key)
-    return tuple(key)
-
-
-def _flatten(tree: Any, leaves: list[Any], key: list[Any]) -> None:
-    """Add the leaves of a tree to a list, and to another what its shape and types are known by."""
-    if isinstance(tree, np.ndarray):
-        leaves.append(tree)
-        key.append((tree.shape, tree.dtype))
-    elif isinstance(tree, tuple):
-        key.append(len(tree))
-        for part in tree:
-            _flatten(part, leaves, key)
-    elif tree is None:
-        key.append(None)
-    else:
-        leaves.append(tree)
-        key.append(type(tree))
-
-
-class Program:
-    """A recorded function with its buffers.
-
-    Parameters
-    ----------
-    function, constant, donated
-        As for `Replayed`.
-    arguments : tuple
-        Arguments of the first call; constant and donated arrays are bound, others copied in at each call.
-    """
-
-    def __init__(
-        self, function: Any, arguments: tuple[Any, ...], constant: Sequence[int], donated: Sequence[int]
-    ) -> None:
-        recorder = Recorder()
-        traced, leaves = [], []
-        for position, argument in enumerate(arguments):
-            bound = position in constant or position in donated
-            own = [
-                recorder.input(leaf if bound or not isinstance(leaf, np.ndarray) else leaf.copy())
-                for leaf in _leaves(argument)
-            ]
-            traced.append(_rebuild(argument, iter(own)))
-            leaves.append([x.variable for x in own])
-        result = dataclasses.replace(function, backend=RecordingBackend(recorder))(*traced)
-        outputs = [_variable(x) for x in _leaves(result)]
-        donors = [variable for position in donated for variable in leaves[position]]
-        layout = Layout(recorder.operations, [v for part in leaves for v in part], outputs, donors)
-        self.calls = layout.calls
-        self.allocated = layout.allocated
-        self._donors = [donor.value for donor in donors]
-        first = iter(self._donors)
-        self._trees = tuple(_rebuild(arguments[i], first) for i in donated)
-        self._rest = result[len(donated) :]
-        self._others = [layout.array(variable) for variable in outputs[len(donors) :]]
-        fresh = [v for i, own in enumerate(leaves) if i not in constant and i not in donated for v in own]
-        self._targets = [layout.targets(variable) for variable in fresh]
-        self._keep = arguments  # what is known by its identity must stay alive
-
-    def __call__(self, donated: tuple[Any, ...], leaves: list[Any]) -> tuple[Any, ...]:
-        """Copy the arguments in, make the calls, and return the results."""
-        if any(a is not b for a, b in zip(donated, self._trees, strict=True)):
-            for leaf, buffer in zip(_leaves(donated), self._donors, strict=True):
-                if leaf is not buffer:
-                    buffer[...] = leaf
-        for leaf, buffers in zip(leaves, self._targets, strict=True):
-            for buffer in buffers:
-                buffer[...] = leaf
-        for call in self.calls:
-            call()
-        others = iter([array.copy() for array in self._others])
-        return (*self._trees, *(_rebuild(part, others) for part in self._rest))
-
-
-class Layout:
-    """Gives every variable of a program its place and turns operations into calls.
-
-    Parameters
-    ----------
-    operations : list of Operation
-        In the order of recording.
-    inputs, outputs, donors : list of Variable
-        Arguments, results, and those arguments over which the first results are written.
-
-    Attributes
-    ----------
-    calls : list of callable
-        What a replay does.
-    allocated : int
-        Bytes of the buffers.
-    """
-
-    def __init__(
-        self,
-        operations: list[Operation],
-        inputs: list[Variable],
-        outputs: list[Variable],
-        donors: list[Variable],
-    ) -> None:
-        self.calls: list[Callable[[], Any]] = []
-        self.allocated = 0
-        self._free: list[Array] = []
-        self._scratch: list[Array] = []
-        self._raw: dict[Variable, Array] = {}
-        self._arrays: dict[Variable, Array] = {v: v.value for v in inputs}
-        self._typed: dict[Variable, list[Array]] = {}
-        self._inside: dict[Variable, tuple[Variable, Concat, int]] = {}
-        self._fixed = {*inputs}
-        self._blocky: set[Variable] = set()
-        operations = self._without_casts(_needed(operations, outputs))
-        self._place_parts(operations, outputs)
-        self._last = self._last_uses(operations, outputs)
-        self._target = {
-            out: donor
-            for out, donor in zip(outputs, donors, strict=False)
-            if out.base is None and out not in self._inside and out.value.shape == donor.value.shape
-        }
-        start = 0
-        for group in _groups(operations):
-            self._emit(group, start)
-            start += len(group)
-        for out, donor in zip(outputs, donors, strict=False):
-            if self.array(out) is not donor.value:
-                self.calls.append(partial(np.copyto, donor.value, self.array(out)))
-
-    def targets(self, variable: Variable) -> list[Array]:
-        """Return the arrays into which an argument must be copied."""
-        return [variable.value, *self._typed.get(variable, [])]
-
-    def array(self, variable: Variable) -> Array:
-        """Return the array in which a variable lies."""
-        if variable not in self._arrays:
-            if variable.base is not None:
-                self._arrays[variable] = variable.way(self.array(variable.base))  # type: ignore[misc]
-            else:
-                parent, concat, i = self._inside[variable]
-                self._arrays[variable] = concat.part(self.array(parent), i).reshape(variable.value.shape)
-        return self._arrays[variable]
-
-    def _without_casts(self, operations: list[Operation]) -> list[Operation]:
-        """Take out the casts of numbers: their typed copies are filled when the arguments are."""
-        kept = []
-        for op in operations:
-            source = op.inputs[0]
-            if op.function is copy_cast and isinstance(source, Variable) and source.weak and source in self._fixed:
-                self._typed.setdefault(source, []).append(op.output.value)
-                self._arrays[op.output] = op.output.value
-                self._fixed.add(op.output)
-            else:
-                kept.append(op)
-        return kept
-
-    def _place_parts(self, operations: list[Operation], outputs: list[Variable]) -> None:
-        """Let what is made only to be concatenated be made in its place."""
-        made = {op.output for op in operations}
-        for op in reversed(operations):
-            if isinstance(op.function, Concat):
-                for i, part in enumerate(op.inputs):
-                    root = part.root if isinstance(part, Variable) else None
-                    if root in made and root not in self._inside and root not in outputs and _fits(op, i, part):
-                        self._inside[root] = (op.output, op.function, i)
-
-    def _last_uses(self, operations: list[Operation], outputs: list[Variable]) -> dict[Variable, int]:
-        """Return for each memory the position of the last call that reads or makes it."""
-        last: dict[Variable, int] = {}
-        for i, op in enumerate(operations):
-            for v in (*op.inputs, op.output):
-                if isinstance(v, Variable):
-                    last[self._owner(v)] = i
-        return last | {self._owner(v): len(operations) for v in outputs}
-
-    def _owner(self, variable: Variable) -> Variable:
-        """Return the variable whose buffer holds this one."""
-        root = variable.root
-        return self._owner(self._inside[root][0]) if root in self._inside else root
-
-    # Memory.
-
-    def _emit(self, group: list[Operation], start: int) -> None:
-        """Place the outputs of some operations and add their calls, block by block where they are large."""
-        rows, step = _block_rows(group)
-        inner = self._inner(group, start) if step else set()
-        dead: list[Array] = []
-        for i, op in enumerate(group, start):
-            self._place(op, i, step if op.output in inner else None)
-            for v in {self._owner(v) for v in (*op.inputs, op.output) if isinstance(v, Variable)}:
-                if self._last[v] == i and v in self._raw:
-                    (self._scratch if v in self._blocky else dead if step else self._free).append(self._raw.pop(v))
-            if not step:
-                self._add(op, None)
-        for low in range(0, rows, step or rows) if step else ():
-            for op in group:
-                self._add(op, slice(low, min(low + (step or rows), rows)))
-        # only now: a block must not be written over what a later block still reads
-        self._free += dead + self._scratch
-        self._scratch = []
-
-    def _inner(self, group: list[Operation], start: int) -> set[Variable]:
-        """Return what a group makes and only it needs."""
-        made = {op.output for op in group}
-        return {
-            v for v in made
-            if self._owner(v) is v and v not in self._target and self._last[v] < start + len(group)
-        }  # fmt: skip
-
-    def _place(self, op: Operation, i: int, rows: int | None) -> None:
-        """Give the output its memory; inside blocks that of `rows` rows."""
-        owner = self._owner(op.output)
-        if owner in self._arrays:
-            return
-        donor = self._target.get(owner)
-        dying = [v for v in op.inputs if self._can_overwrite(v, op, i) and (rows or v not in self._blocky)]
-        if donor is not None and (self._last.get(donor, -1) < i or (op.elementwise and _once(donor, op))):
-            self._arrays[owner] = donor.value
-        elif dying and owner is op.output:
-            self._arrays[owner] = self._arrays[dying[0]]
-            self._raw[owner] = self._raw.pop(dying[0])
-            self._blocky |= {owner} if dying[0] in self._blocky else set()
-        else:
-            like = owner.value[:rows] if rows else owner.value
-            self._raw[owner], self._arrays[owner] = self._allocate(like, scratch=bool(rows))
-            self._blocky |= {owner} if rows else set()
-
-    def _can_overwrite(self, v: Any, op: Operation, i: int) -> bool:
-        return (
-            op.elementwise
-            and isinstance(v, Variable)
-            and v in self._raw
-            and self._last[v] == i
-            and v.value.shape == op.output.value.shape
-            and v.value.dtype == op.output.value.dtype
-            and _once(v, op)
-        )
-
-    def _allocate(self, like: Array, *, scratch: bool) -> tuple[Array, Array]:
-        """Return a buffer, from those that are free where one fits, and its array.
-
-        What was free within a block (`scratch`) is written again by the next, so it is only for what lives in one.
-        """
-        pools = [self._scratch, self._free] if scratch else [self._free]
-        fitting = [raw for pool in pools for raw in pool if like.nbytes <= raw.nbytes <= 2 * like.nbytes + 64]
-        if fitting:
-            raw = min(fitting, key=lambda r: r.nbytes)
-            for pool in pools:
-                pool[:] = [r for r in pool if r is not raw]
-        else:
-            raw = np.empty(like.nbytes, dtype=np.uint8)
-            self.allocated += like.nbytes
-        return raw, raw[: like.nbytes].view(like.dtype).reshape(like.shape)
-
-    def _add(self, op: Operation, block: slice | None) -> None:
-        """Add the call of an operation, on all rows or on those of a block."""
-        inputs = [self._rows(v, op, block) for v in op.inputs]
-        out = self._rows(op.output, op, block)
-        if isinstance(op.function, Concat):
-            for i, (v, array) in enumerate(zip(op.inputs, inputs, strict=True)):
-                if not (isinstance(v, Variable) and self._inside.get(v.root, (None,))[0] is op.output):
-                    self.calls.append(partial(np.copyto, op.function.part(out, i), array))
-        elif hasattr(op.function, "bind"):
-            self.calls.append(op.function.bind(*inputs, out))
-        elif isinstance(op.function, np.ufunc) and op.function not in (np.maximum, np.minimum):
-            self.calls.append(partial(op.function, *inputs, out))
-        else:
-            self.calls.append(partial(op.function, *inputs, out=out))
-
-    def _rows(self, v: Any, op: Operation, block: slice | None) -> Array:
-        """Return an argument of a call, cut to the rows of a block where it has them."""
-        array, value = (self.array(v), v.value) if isinstance(v, Variable) else (v, v)
-        if block is None or not _aligned(value, op):
-            return array
-        if isinstance(v, Variable) and v.root in self._blocky:
-            return array[: block.stop - block.start]
-        return array[block]
-
-
-def _needed(operations: list[Operation], outputs: list[Variable]) -> list[Operation]:
-    """Return the operations without those whose result nobody needs."""
-    wanted = {v.root for v in outputs}
-    kept = []
-    for op in reversed(operations):
-        if op.output in wanted:
-            kept.append(op)
-            wanted |= {v.root for v in op.inputs if isinstance(v, Variable)}
-    return kept[::-1]
-
-
-def _fits(op: Operation, i: int, part: Variable) -> bool:
-    """Say whether a part of a concatenation can be made in its place: all of it, in its own shape."""
-    value, root = part.value, part.root.value
-    if value.size != root.size or value.dtype != op.output.value.dtype:
-        return False
-    assert isinstance(op.function, Concat)
-    place = op.function.part(op.output.value, i)
-    return bool(np.may_share_memory(place.reshape(root.shape), place)) and np.array_equal(
-        place.reshape(root.shape), root, equal_nan=value.dtype.kind == "f"
-    )
-
-
-def _once(variable: Variable, op: Operation) -> bool:
-    """Say whether an operation reads a variable's memory only through the variable itself."""
-    return all(v is variable for v in op.inputs if isinstance(v, Variable) and v.root is variable)
-
-
-def _groups(operations: list[Operation]) -> list[list[Operation]]:
-    """Cut the operations into runs that treat the same number of rows, each row by itself."""
-    groups: list[list[Operation]] = []
-    for op in operations:
-        if groups and op.rowwise and groups[-1][-1].rowwise and _same_rows(op, groups[-1]):
-            groups[-1].append(op)
-        else:
-            groups.append([op])
-    return groups
-
-
-def _block_rows(group: list[Operation]) -> tuple[int, int | None]:
-    """Return the rows of a group, and those of its blocks; None where the group is small enough as a whole."""
-    size = max(op.output.value.size for op in group)
-    if not group[0].rowwise or size <= 2 * _BLOCK:
-        return 0, None
-    rows = group[0].output.value.shape[0]
-    return rows, max(1, rows * _BLOCK // size)
-
-
-def _same_rows(op: Operation, group: list[Operation]) -> bool:
-    rows = op.output.value.shape[:1]
-    made = {other.output for other in group}
-    read = [v for v in op.inputs if isinstance(v, Variable) and v.root in made]
-    return (
-        bool(rows)
-        and rows == group[0].output.value.shape[:1]
-        and all(_aligned(v.value, op) and (v.base is None or _keeps_rows(v)) for v in read)
-    )
-
-
-def _aligned(value: Array, op: Operation) -> bool:
-    """Say whether the rows of an argument are those of the output, and not stretched over them."""
-    out = op.output.value
-    return value.ndim > 0 and value.shape[0] == out.shape[0] and (value.ndim == out.ndim or not op.broadcasts)
-
-
-def _keeps_rows(view: Variable) -> bool:
-    """Say whether the first rows of a view are the view of the first rows."""
-    assert view.base is not None
-    assert view.way is not None
-    if view.base.base is not None:
-        return False
-    try:
-        part = view.way(view.base.value[:1])
-    except (IndexError, ValueError):
-        return False
-    wanted = view.value[:1]
-    return part.shape == wanted.shape and np.array_equal(part, wanted, equal_nan=part.dtype.kind == "f")

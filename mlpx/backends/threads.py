@@ -1,0 +1,86 @@
+"""Threads: independent pieces of work spread over the cores that the process may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Workers"]
+
+
+class Workers:
+    """Threads that share a list of pieces of work among them.
+
+    Attributes
+    ----------
+    count : int
+        How many there are: as many as BLAS has, so that ``OMP_NUM_THREADS`` and `threadpoolctl` rule over both.
+    """
+
+    @cached_property
+    def count(self) -> int:
+        """Number of threads."""
+        return _blas_threads()
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.count, thread_name_prefix="mlpx")
+
+    def __call__(self, work: Callable[[Any, int], None], pieces: Sequence[Any]) -> None:
+        """Call ``work(piece, worker)`` for each piece; the first exception stops all and is raised."""
+        if self.count == 1 or len(pieces) == 1:
+            for piece in pieces:
+                work(piece, 0)
+            return
+        waiting = list(reversed(pieces))
+
+        def turn(worker: int) -> None:
+            with np.errstate(all="ignore"):
+                try:
+                    while waiting:
+                        work(waiting.pop(), worker)
+                except BaseException:
+                    waiting.clear()
+                    raise
+
+        with _single_threaded_blas():
+            futures = [self._pool.submit(turn, worker) for worker in range(self.count)]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                waiting.clear()
+                for future in futures:
+                    future.exception()
+                raise
+
+
+def _blas_threads() -> int:
+    """Return the threads that NumPy's BLAS uses; where that is unknown, the cores that the process may use."""
+    counts = [library["num_threads"] for library in _blas().info()]
+    return max(counts) if counts else _usable_cores()
+
+
+def _single_threaded_blas() -> AbstractContextManager[Any]:
+    """Return a context in which BLAS starts no threads of its own: every core has a worker already."""
+    limited: AbstractContextManager[Any] = _blas().limit(limits=1)
+    return limited
+
+
+@cache
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
