@@ -215,14 +215,15 @@ class cross_entropy(Loss):
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``y_hat - y``."""
         probabilities = softmax()(x, xp)
+        shifted = x - xp.max(x, axis=-1, keepdims=True)
+        log_sum = xp.log(xp.sum(xp.exp(shifted), axis=-1))
         if xp.isdtype(y.dtype, "integral"):
             classes = xp.arange(x.shape[-1], dtype=y.dtype, device=device(y))
             y = xp.astype(y[..., None] == classes, x.dtype)
         else:
-            probabilities = probabilities * xp.sum(y, axis=-1, keepdims=True)  # 1 but for rounding
-        shifted = x - xp.max(x, axis=-1, keepdims=True)
-        log_sum = xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
-        return xp.sum(y * (log_sum - shifted), axis=-1), probabilities - y
+            total = xp.sum(y, axis=-1)  # 1 but for rounding
+            log_sum, probabilities = log_sum * total, probabilities * total[..., None]
+        return log_sum - xp.sum(y * shifted, axis=-1), probabilities - y
 
     def check_targets(self, y: Array, xp: Namespace) -> None:
         """Refuse rows that are no probabilities."""

@@ -164,7 +164,8 @@ class Adam(Optimizer):
 
     Source: [1]_.
 
-    ``m^ = m / (1 - b1^t)`` and ``v^ = v / (1 - b2^t)`` correct for the start at zero.
+    ``m^ = m / (1 - b1^t)`` and ``v^ = v / (1 - b2^t)`` correct for the start at zero. The moments are kept without the
+    factors ``1-b1`` and ``1-b2``, which go into the rate and into epsilon: two operations less a parameter.
 
     Parameters
     ----------
@@ -199,19 +200,20 @@ class Adam(Optimizer):
         return ("m", "v")
 
     def coefficients(self, alpha: Array, t: Array, xp: Namespace) -> tuple[Array, ...]:
-        """Return the memories, their complements, the corrected rate and epsilon."""
+        """Return the memories, the rate and epsilon for moments without the factors ``1-b1`` and ``1-b2``."""
         b1, b2, epsilon = (xp.asarray(x) for x in (self.beta_1, self.beta_2, self.epsilon))
-        root = xp.sqrt(1 - b2**t)
-        # m^/(sqrt(v^) + e) = root/(1 - b1^t) * m/(sqrt(v) + e root): both forms are one formula
-        return b1, 1 - b1, b2, 1 - b2, alpha * root / (1 - b1**t), epsilon if self.epsilon_hat else epsilon * root
+        # with M = m/(1-b1) and V = v/(1-b2): m^ = M (1-b1)/(1-b1^t), and v^ = V/root²
+        root = xp.sqrt((1 - b2**t) / (1 - b2))
+        rate = alpha * root * (1 - b1) / (1 - b1**t)
+        return b1, b2, rate, epsilon / xp.sqrt(1 - b2) if self.epsilon_hat else epsilon * root
 
     def update(
         self, w: Array, g: Array, moments: tuple[Array, ...], coefficients: tuple[Any, ...], decay: Array, xp: Namespace
     ) -> tuple[Array, tuple[Array, ...]]:
         """Return the new parameters and moments."""
-        b1, gain_1, b2, gain_2, rate, epsilon = coefficients
-        m = b1 * moments[0] + gain_1 * g
-        v = b2 * moments[1] + gain_2 * g * g
+        b1, b2, rate, epsilon = coefficients
+        m = b1 * moments[0] + g
+        v = b2 * moments[1] + g * g
         return w - rate * m / (xp.sqrt(v) + epsilon), (m, v)
 
 

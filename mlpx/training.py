@@ -210,7 +210,7 @@ class Run:
     def _runs(self, steps: Array) -> Iterator[tuple[Batch, Array, Array]]:
         """Yield the batches of an epoch, many steps at once, with their weight and the step counters after them."""
         for pieces, active in self._pieces():
-            counted = hxp.stack([scatter(row, self._alive, self._members) for row in active])
+            counted = scatter(active, self._alive, self._members, fill=False)
             after = steps + hxp.cumulative_sum(hxp.astype(counted, hxp.int64), axis=0)
             numbers = self._numbers(after - counted, counted)
             n, size = active.shape[0], self._run_length(pieces.index.shape[-1])
@@ -293,8 +293,7 @@ class Run:
         coefficients = self.settings.optimizer.coefficients(rate, hxp.astype(t, hxp.float64), hxp)
         clip = hxp.asarray(0.0) if self._clip is None else self._clip
         own = [
-            hxp.take(hxp.broadcast_to(value, t.shape), self._alive, axis=1)
-            for value in (self._l2, clip, *coefficients)
+            hxp.take(hxp.broadcast_to(value, t.shape), self._alive, axis=1) for value in (self._l2, clip, *coefficients)
         ]
         numbers = hxp.stack(own, axis=1)
         return numbers[:, :, 0] if hxp.all(numbers == numbers[:, :, :1]) else numbers[..., None]

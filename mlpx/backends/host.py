@@ -102,9 +102,9 @@ class Stream:
 
 
 def scatter(values: Array, index: Array, size: int, fill: float = 0) -> Array:
-    """Return an array of shape ``(size,)`` with `values` at the positions `index` and `fill` elsewhere."""
-    full = np.full(size, fill, dtype=np.result_type(values, fill))
-    full[index] = values
+    """Return an array of shape ``(..., size)`` with `values` at the positions `index` and `fill` elsewhere."""
+    full = np.full((*values.shape[:-1], size), fill, dtype=np.result_type(values, fill))
+    full[..., index] = values
     return full
 
 

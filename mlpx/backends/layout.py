@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mlpx._typing import Array
-from mlpx.backends.recording import Concat, Operation, Variable, copy_cast
+from mlpx.backends.recording import Bound, Concat, Filled, Operation, Variable
 
 __all__ = ["Layout"]
 
@@ -56,11 +56,10 @@ class Layout:
         self._scratch: list[Array] = []
         self._raw: dict[Variable, Array] = {}
         self._arrays: dict[Variable, Array] = {v: v.value for v in inputs}
-        self._typed: dict[Variable, list[Array]] = {}
+        self._filled: dict[Any, Array] = {}
         self._inside: dict[Variable, tuple[Variable, Concat, int]] = {}
-        self._fixed = {*inputs}
         self._blocky: set[Variable] = set()
-        operations = self._without_casts(_needed(operations, outputs))
+        operations = _needed(operations, outputs)
         self._place_parts(operations, outputs)
         self._last = self._last_uses(operations, outputs)
         self._target = {
@@ -76,10 +75,6 @@ class Layout:
             if self.array(out) is not donor.value:
                 self.calls.append(partial(np.copyto, donor.value, self.array(out)))
 
-    def targets(self, variable: Variable) -> list[Array]:
-        """Return the arrays into which an argument must be copied."""
-        return [variable.value, *self._typed.get(variable, [])]
-
     def array(self, variable: Variable) -> Array:
         """Return the array in which a variable lies."""
         if variable not in self._arrays:
@@ -89,19 +84,6 @@ class Layout:
                 parent, concat, i = self._inside[variable]
                 self._arrays[variable] = concat.part(self.array(parent), i).reshape(variable.value.shape)
         return self._arrays[variable]
-
-    def _without_casts(self, operations: list[Operation]) -> list[Operation]:
-        """Take out the casts of numbers: their typed copies are filled when the arguments are."""
-        kept = []
-        for op in operations:
-            source = op.inputs[0]
-            if op.function is copy_cast and isinstance(source, Variable) and source.weak and source in self._fixed:
-                self._typed.setdefault(source, []).append(op.output.value)
-                self._arrays[op.output] = op.output.value
-                self._fixed.add(op.output)
-            else:
-                kept.append(op)
-        return kept
 
     def _place_parts(self, operations: list[Operation], outputs: list[Variable]) -> None:
         """Let what is made only to be concatenated be made in its place."""
@@ -163,7 +145,9 @@ class Layout:
             return
         donor = self._target.get(owner)
         dying = [v for v in op.inputs if self._can_overwrite(v, op, i) and (rows or v not in self._blocky)]
-        if donor is not None and (self._last.get(donor, -1) < i or (op.elementwise and _once(donor, op))):
+        if donor is not None and (
+            self._last.get(donor, -1) < i or (op.elementwise and donor.value.size > 1 and _once(donor, op))
+        ):
             self._arrays[owner] = donor.value
         elif dying and owner is op.output:
             self._arrays[owner] = self._arrays[dying[0]]
@@ -180,6 +164,7 @@ class Layout:
             and isinstance(v, Variable)
             and v in self._raw
             and self._last[v] == i
+            and v.value.size > 1  # NumPy takes longer to see that single numbers overlap than to copy them
             and v.value.shape == op.output.value.shape
             and v.value.dtype == op.output.value.dtype
             and _once(v, op)
@@ -209,8 +194,8 @@ class Layout:
             for i, (v, array) in enumerate(zip(op.inputs, inputs, strict=True)):
                 if not (isinstance(v, Variable) and self._inside.get(v.root, (None,))[0] is op.output):
                     self.calls.append(partial(np.copyto, op.function.part(out, i), array))
-        elif hasattr(op.function, "bind"):
-            self.calls.append(op.function.bind(*inputs, out))
+        elif isinstance(op.function, Bound):
+            self.calls.extend(op.function.bind(*inputs, out))
         elif isinstance(op.function, np.ufunc) and op.function not in (np.maximum, np.minimum):
             self.calls.append(partial(op.function, *inputs, out))
         else:
@@ -218,12 +203,23 @@ class Layout:
 
     def _rows(self, v: Any, op: Operation, block: slice | None) -> Array:
         """Return an argument of a call, cut to the rows of a block where it has them."""
+        if isinstance(v, Filled):
+            return self._fill(v, op, block)
         array, value = (self.array(v), v.value) if isinstance(v, Variable) else (v, v)
         if block is None or not _aligned(value, op):
             return array
         if isinstance(v, Variable) and v.root in self._blocky:
             return array[: block.stop - block.start]
         return array[block]
+
+    def _fill(self, v: Filled, op: Operation, block: slice | None) -> Array:
+        """Return an array of a number as large as what a call makes; equal ones are shared."""
+        shape = op.output.value.shape
+        if block is not None:
+            shape = (block.stop - block.start, *shape[1:])
+        if (v, shape) not in self._filled:
+            self._filled[v, shape] = np.full(shape, v.number, dtype=v.dtype)
+        return self._filled[v, shape]
 
 
 def _needed(operations: list[Operation], outputs: list[Variable]) -> list[Operation]:

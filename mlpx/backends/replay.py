@@ -11,8 +11,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import numpy as np
-
 from mlpx._typing import Array
 from mlpx.backends import trees
 from mlpx.backends.layout import Layout
@@ -123,7 +121,9 @@ class Program:
 
     def __init__(self, step: Any, fixed: tuple[Any, ...], state: Any, batch: Any, bound: set[int]) -> None:
         recorder = Recorder()
-        self._keep = [leaf for leaf in trees.leaves((fixed, state)) if id(leaf) in bound]  # known by identity: must stay alive
+        self._keep = [
+            leaf for leaf in trees.leaves((fixed, state)) if id(leaf) in bound
+        ]  # known by identity: must stay alive
 
         def own(tree: Any, known: set[int]) -> tuple[Any, list[Variable]]:
             new = [recorder.input(x if id(x) in known else x.copy()) for x in trees.leaves(tree)]
