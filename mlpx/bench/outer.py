@@ -89,10 +89,10 @@ def _each_member(
 
 
 WAYS: dict[str, Callable[[Backend, Array, Array], Callable[[], Array]]] = {
-    "batched product": batched,
-    "loop of outer": loop,
+    "batched": batched,
+    "loop": loop,
     "einsum": every_sample,
-    "stacked product": stacked,
+    "stacked": stacked,
 }
 
 
@@ -102,50 +102,68 @@ def peak_bytes(way: str, shape: Shape, itemsize: int) -> int:
     Examples
     --------
     >>> from mlpx.bench.outer import peak_bytes
-    >>> peak_bytes("einsum", (1, 256, 128, 64), 4) // peak_bytes("stacked product", (1, 256, 128, 64), 4)
+    >>> peak_bytes("einsum", (1, 256, 128, 64), 4) // peak_bytes("stacked", (1, 256, 128, 64), 4)
     257
     """
     members, batch, fan_in, fan_out = shape
     gradients = {
         "einsum": members * batch + members,
-        "stacked product": members,
+        "stacked": members,
         # the gradients of all members, and the stack that they are copied into
-        "batched product": 1 if members == 1 else 2 * members,
+        "batched": 1 if members == 1 else 2 * members,
         # while a sample is added: the old sum, its outer product, the new sum
-        "loop of outer": min(batch, 2) + 1 if members == 1 else max(members - 1 + min(batch, 2) + 1, 2 * members),
+        "loop": min(batch, 2) + 1 if members == 1 else max(members - 1 + min(batch, 2) + 1, 2 * members),
     }
     # a single sample is not added to anything
-    gradients["loop of outer"] -= members == 1 and batch == 1
+    gradients["loop"] -= members == 1 and batch == 1
     return gradients[way] * fan_in * fan_out * itemsize
 
 
 def cases(
     *, full: bool = False, backends: Sequence[str], dtypes: Sequence[str] = ("float32",), **_: object
 ) -> list[Case]:
-    """List the sizes, each with the four ways on one backend."""
-    batches, shapes = FULL if full else SHORT
-    grid = product(dtypes, backends, shapes, batches)
-    return [_case(place, (s, n, m, k), dtype) for dtype, place, (s, m, k), n in grid]
+    """List the sizes, each with the four ways: their time on every backend, and their memory."""
+    batches, sizes = FULL if full else SHORT
+    shapes = [(members, batch, *widths) for members, *widths in sizes for batch in batches]
+    times = [_time(place, shape, dtype) for dtype, place, shape in product(dtypes, backends, shapes)]
+    return times + [_memory(shape, dtype) for dtype, shape in product(dtypes, shapes)]
 
 
-def _case(place: str, shape: Shape, dtype: str) -> Case:
+def _time(place: str, shape: Shape, dtype: str) -> Case:
     members, batch, fan_in, fan_out = shape
-    itemsize = int(dtype.removeprefix("float")) // 8
+    itemsize = _itemsize(dtype)
     device = find_backend(place).device_name
     contenders = [
-        Contender(way, _preparation(way, place, shape, dtype), WAYS[way].__doc__ or "", device)
+        Contender(way, _preparation(way, place, shape, dtype), (WAYS[way].__doc__ or "").rstrip("."), device)
         for way in WAYS
-        if peak_bytes(way, shape, itemsize) <= MOST_BYTES and (way != "loop of outer" or members * batch <= MOST_LOOPS)
+        if peak_bytes(way, shape, itemsize) <= MOST_BYTES and (way != "loop" or members * batch <= MOST_LOOPS)
     ]
-    parameters = {
-        "backend": place, "members": members, "batch": batch, "fan_in": fan_in, "fan_out": fan_out, "dtype": dtype,
-        "peak_bytes": {way.name: peak_bytes(way.name, shape, itemsize) for way in contenders},
-    }  # fmt: skip
+    parameters = {"backend": place, **_parameters(shape, dtype)}
     flop = 2.0 * members * batch * fan_in * fan_out
     moved = float(itemsize * members * (batch * (fan_in + fan_out) + fan_in * fan_out))
-    name = f"{fan_in}-{fan_out}, {members} {'member' if members == 1 else 'members'}, batch {batch}"
     group = f"{place}, {dtype}"
-    return Case("outer", name, tuple(contenders), "call", 1, flop, moved, parameters, group=group)
+    return Case("outer", _name(shape), tuple(contenders), "call", 1, flop, moved, parameters, group=group)
+
+
+def _memory(shape: Shape, dtype: str) -> Case:
+    """Return the case of the bytes that are held, which the ways themselves decide and no backend."""
+    counts = {way: peak_bytes(way, shape, _itemsize(dtype)) for way in WAYS}
+    contenders = tuple(Contender(way, lambda count=count: lambda: count, "counted") for way, count in counts.items())
+    group = f"memory, {dtype}"
+    return Case("outer", _name(shape), contenders, "call", 1, None, None, _parameters(shape, dtype), "B", group)
+
+
+def _name(shape: Shape) -> str:
+    members, batch, fan_in, fan_out = shape
+    return f"{fan_in}-{fan_out}, {members} {'member' if members == 1 else 'members'}, batch {batch}"
+
+
+def _parameters(shape: Shape, dtype: str) -> dict[str, object]:
+    return {**dict(zip(("members", "batch", "fan_in", "fan_out"), shape, strict=True)), "dtype": dtype}
+
+
+def _itemsize(dtype: str) -> int:
+    return int(dtype.removeprefix("float")) // 8
 
 
 def _preparation(way: str, place: str, shape: Shape, dtype: str) -> Callable[[], Callable[[], object]]:
