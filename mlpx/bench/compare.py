@@ -36,8 +36,8 @@ def legend(machines: Sequence[Results]) -> list[tuple[str, str]]:
 
 def _who(results: Results) -> str:
     machine = results.machine
-    version = machine.libraries.get("mlpx", "")
-    return f"{machine.title}; {machine.system}; {machine.blas.name} {machine.blas.version}; mlpx {version}, {results.date[:10]}"
+    blas, version = f"{machine.blas.name} {machine.blas.version}", machine.libraries.get("mlpx", "")
+    return f"{machine.title}; {machine.system}; {blas}; mlpx {version}, {results.date[:10]}"
 
 
 def tables(machines: Sequence[Results]) -> list[Table]:
@@ -47,7 +47,7 @@ def tables(machines: Sequence[Results]) -> list[Table]:
 
 
 def _table(
-    title: str, text: str, corner: str, machines: Sequence[Results], rows: Iterable[tuple[str, Sequence[str | None]]]
+    title: str, text: str, corner: str, machines: Sequence[Results], rows: Iterable[tuple[str, Sequence[str]]]
 ) -> Table:
     """Make a table with a column a machine; rows without a figure are left out."""
     body = [(name, *(cell or "-" for cell in cells)) for name, cells in rows if any(cells)]
@@ -58,14 +58,14 @@ def _roofline(machines: Sequence[Results]) -> Table:
     peaks = dict.fromkeys((p.device, p.dtype) for results in machines for p in results.roofline.peaks)
     devices = dict.fromkeys(c.device for results in machines for c in results.roofline.copies)
 
-    def rows() -> Iterator[tuple[str, list[str | None]]]:
+    def rows() -> Iterator[tuple[str, list[str]]]:
         for device, dtype in peaks:
             rates = [results.roofline.peak(device, dtype) for results in machines]
-            yield f"{device}, products in {dtype}", [r and quantities.rate(r, "FLOP/s") for r in rates]
+            yield f"{device}, products in {dtype}", [quantities.rate(r, "FLOP/s") for r in rates]
         for device in devices:
             for name, size in (("in the caches", 0.0), ("in memory", float("inf"))):
                 rates = [results.roofline.bandwidth(device, size) for results in machines]
-                yield f"{device}, copies {name}", [r and quantities.rate(r, "B/s") for r in rates]
+                yield f"{device}, copies {name}", [quantities.rate(r, "B/s") for r in rates]
 
     return _table("Rooflines", "The best rates of large products and of copies.", "device", machines, rows())
 
@@ -81,14 +81,14 @@ def _products(machines: Sequence[Results]) -> Table:
     return _table("Products of a layer", text, "product", machines, rows)
 
 
-def _median_share(results: Results, group: str, name: str, common: set[tuple[str, str, str]]) -> str | None:
+def _median_share(results: Results, group: str, name: str, common: set[tuple[str, str, str]]) -> str:
     shares = [
         share
         for case in results.of("products")
         for result in [case.result(name)]
         if case.group == group and case.key in common and result and (share := results.roofline.share(case, result))
     ]
-    return quantities.share(median(shares)) if shares else None
+    return quantities.share(median(shares) if shares else None)
 
 
 def _kinds(machines: Sequence[Results], suite: str) -> list[tuple[str, str]]:
@@ -100,7 +100,7 @@ def _outer(machines: Sequence[Results]) -> Table:
     text = "The fastest way, and the batch size from which on it is."
     found = [dict(fastest_ways(results)) for results in machines]
     names = dict.fromkeys(name for ways in found for name in ways)
-    rows = ((name, [ways.get(name) for ways in found]) for name in names)
+    rows = ((name, [ways.get(name, "") for ways in found]) for name in names)
     return _table("Outer-product gradients", text, "sizes", machines, rows)
 
 
@@ -121,19 +121,22 @@ def _training(machines: Sequence[Results]) -> Table:
     text = "Time, and the ratio of it to the best peer's in the same run; below 1 is faster than every peer."
     keys = dict.fromkeys(case.key for results in machines for case in results.cases if best_peer(case))
 
-    def rows() -> Iterator[tuple[str, list[str | None]]]:
+    def rows() -> Iterator[tuple[str, list[str]]]:
         for key in keys:
             found = [results.by_key.get(key) for results in machines]
             names = dict.fromkeys(r.name for case in found if case for r in case.results if is_own(r))
             for name in names:
-                yield f"{' '.join(filter(None, key[1:]))}, {name}", [case and over_peer(case, name) for case in found]
+                yield (
+                    f"{' '.join(filter(None, key[1:]))}, {name}",
+                    [over_peer(case, name) for case in found],
+                )
 
     return _table("mlpx and the best peer", text, "case", machines, rows())
 
 
-def over_peer(case: CaseResult, name: str) -> str | None:
-    """Return a figure of mlpx and its ratio to the best peer's."""
-    result, peer = case.result(name), best_peer(case)
-    if result is None or peer is None:
-        return None
+def over_peer(case: CaseResult | None, name: str) -> str:
+    """Return a figure of mlpx and its ratio to the best peer's; nothing where either is missing."""
+    result, peer = (case.result(name), best_peer(case)) if case else (None, None)
+    if case is None or result is None or peer is None:
+        return ""
     return f"{quantities.quantity(result.median, case.unit)} {quantities.ratio(quotient(result, peer)):>5}"

@@ -124,7 +124,7 @@ def cases(
 ) -> list[Case]:
     """List the sizes, each with the four ways: their time on every backend, and their memory."""
     batches, sizes = FULL if full else SHORT
-    shapes = [(members, batch, *widths) for members, *widths in sizes for batch in batches]
+    shapes = [(members, batch, fan_in, fan_out) for members, fan_in, fan_out in sizes for batch in batches]
     times = [_time(place, shape, dtype) for dtype, place, shape in product(dtypes, backends, shapes)]
     return times + [_memory(shape, dtype) for dtype, shape in product(dtypes, shapes)]
 
@@ -148,9 +148,13 @@ def _time(place: str, shape: Shape, dtype: str) -> Case:
 def _memory(shape: Shape, dtype: str) -> Case:
     """Return the case of the bytes that are held, which the ways themselves decide and no backend."""
     counts = {way: peak_bytes(way, shape, _itemsize(dtype)) for way in WAYS}
-    contenders = tuple(Contender(way, lambda count=count: lambda: count, "counted") for way, count in counts.items())
+    contenders = tuple(Contender(way, partial(_constant, count), "counted") for way, count in counts.items())
     group = f"memory, {dtype}"
     return Case("outer", _name(shape), contenders, "call", 1, None, None, _parameters(shape, dtype), "B", group)
+
+
+def _constant(count: int) -> Callable[[], int]:
+    return lambda: count
 
 
 def _name(shape: Shape) -> str:

@@ -65,7 +65,9 @@ def ratio(number: float | None) -> str:
     return "" if number is None else f"{number:.2f}" if number < 10 else three_digits(number)
 
 
-def rate(number: float, unit: str) -> str:
-    """Write operations ("FLOP/s") or bytes ("B/s") a second in units of 10⁹ or 10¹²."""
+def rate(number: float | None, unit: str) -> str:
+    """Write operations ("FLOP/s") or bytes ("B/s") a second in units of 10⁹ or 10¹²; nothing for None."""
+    if number is None:
+        return ""
     prefix, power = ("T", 1e12) if number >= 1e12 else ("G", 1e9)
     return f"{three_digits(number / power)} {prefix}{unit}"
