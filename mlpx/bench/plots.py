@@ -87,7 +87,9 @@ def _plain_ticks(axis: Any, values: Sequence[float]) -> None:
 
 def _time_axis(axes: Axes) -> None:
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(numticks=8))
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,), numticks=12))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short_time(value)))
 
 
@@ -133,6 +135,7 @@ def _roofs(axes: Axes, results: Results, device: str, ends: tuple[float, float])
     """Draw the peak rate, and the slopes of memory and caches."""
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     peak = results.roofline.peak(device, DTYPE)
     intensity = np.geomspace(ends[0] / 1.5, ends[1] * 1.5, 200)
     for size, name, dashes in ((float("inf"), "memory", "-"), (0.0, "caches", "--")):
@@ -263,7 +266,7 @@ def machines_peers(machines: Sequence[Results]) -> Figure | None:
     axes = figure.subplots()
     for i, results in enumerate(machines):
         found = [(row, results.by_key.get(key)) for row, key in enumerate(keys)]
-        points = [(quotient(_first_own(c), best_peer(c)), row) for row, c in found if c and best_peer(c)]
+        points = [(quotient(_first_own(c), peer), row) for row, c in found if c and (peer := best_peer(c))]
         if points:
             axes.scatter(*zip(*points, strict=True), s=40, label=_long_labels(machines)[i], **_only(i))
     axes.axvline(1, color="#888888", lw=0.8, zorder=0)
@@ -295,7 +298,7 @@ def machines_rates(machines: Sequence[Results]) -> Figure | None:
         values = [max((value(results, device) for device in _devices(results)), default=0.0) for results in machines]
         bars = axes.barh(names, values, color=[COLORS[i % len(COLORS)] for i in range(len(names))], height=0.6)
         axes.bar_label(bars, [quantities.rate(v, unit) for v in values], padding=3)
-        axes.set_xlim(0, 1.45 * max(*values, 1.0))
+        axes.set_xlim(0, 1.7 * max(*values, 1.0))
         axes.set_yticks(range(len(names)), _long_labels(machines) if axes is panels[0] else names)
         axes.invert_yaxis()
         _frame(axes, title, "", "")
