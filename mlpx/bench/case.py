@@ -37,7 +37,7 @@ class Case:
     suite : str
         The suite that it belongs to.
     name : str
-        The work in a few words, such as ``"784-256-128-10, batch 256"``; no two cases of a suite share it.
+        The work in a few words, such as ``"784-256-128-10, batch 256"``; no two cases of a group share it.
     contenders : tuple of Contender
         The first of them is the reference that the others are divided by.
     per : str
@@ -52,6 +52,8 @@ class Case:
         What the case stands for in a table or a plot: batch, widths, dtype.
     unit : str
         ``"s"``, or ``"B"`` where ``run()`` returns a number of bytes, and is called once.
+    group : str
+        The heading within the suite under which it stands, such as ``"forward, float32"``.
     """
 
     suite: str
@@ -63,3 +65,9 @@ class Case:
     bytes: float | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
     unit: str = "s"
+    group: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names the case in every run."""
+        return self.suite, self.group, self.name

@@ -65,7 +65,7 @@ class CaseResult:
 
     Attributes
     ----------
-    suite, name, per, unit, flop, bytes, parameters
+    suite, group, name, per, unit, flop, bytes, parameters
         As the case says.
     results : tuple of Result
         One a contender that ran, the reference first.
@@ -74,6 +74,7 @@ class CaseResult:
     """
 
     suite: str
+    group: str
     name: str
     per: str
     unit: str
@@ -82,6 +83,11 @@ class CaseResult:
     parameters: dict[str, object]
     results: tuple[Result, ...]
     failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names the case in every run."""
+        return self.suite, self.group, self.name
 
     def result(self, name: str) -> Result | None:
         """Return what the contender of this name took."""
@@ -232,5 +238,5 @@ def _count_bytes(case: Case, failures: dict[str, str]) -> list[Result]:
 
 
 def _case_result(case: Case, results: list[Result], failures: Mapping[str, str]) -> CaseResult:
-    description = case.suite, case.name, case.per, case.unit, case.flop, case.bytes, dict(case.parameters)
+    description = case.suite, case.group, case.name, case.per, case.unit, case.flop, case.bytes, dict(case.parameters)
     return CaseResult(*description, tuple(results), dict(failures))
