@@ -121,9 +121,9 @@ def random_products(work: Workload) -> Callable[[], None]:
     calls = []
     for i, (fan_in, fan_out) in enumerate(pairwise(work.sizes)):
         W, gradient, z = draw(fan_in, fan_out), draw(fan_in, fan_out), draw(work.batch_size, fan_out)
-        calls += [partial(np.matmul, a[i], W, out=z), partial(np.matmul, a[i].T, delta[i + 1], out=gradient)]
+        calls += [partial(np.dot, a[i], W, out=z), partial(np.dot, a[i].T, delta[i + 1], out=gradient)]
         if i:
-            calls.append(partial(np.matmul, delta[i + 1], W.T, out=draw(work.batch_size, fan_in)))
+            calls.append(partial(np.dot, delta[i + 1], W.T, out=draw(work.batch_size, fan_in)))
 
     def run() -> None:
         for _ in range(work.steps):

@@ -63,7 +63,7 @@ def _case(work: Workload, backends: Sequence[str]) -> Case:
 
 
 def _products(work: Workload) -> Contender:
-    return Contender("products", partial(random_products, work), "NumPy's matmul into buffers, nothing else")
+    return Contender("products", partial(random_products, work), "NumPy's dot into buffers, nothing else")
 
 
 def mlpx_contender(work: Workload, place: str) -> Contender:
@@ -105,22 +105,3 @@ def _prepare_peer(work: Workload, peer: Peer, device: str) -> Run:
     where = {"device": device} if peer.devices else {}
     net = peer.load()(work.start(), work.batch_size, **where)
     return partial(net.fit, work.epochs)
-
-
-def main() -> None:
-    """Measure, and write one line a contender."""
-    import sys
-
-    from mlpx.bench.timing import measure
-
-    for case in cases(full="--full" in sys.argv):
-        found = measure(case, seconds=2.0)
-        print(found.name)  # noqa: T201
-        for result in found.results:
-            print(f"  {result.name:24} {1e6 * result.median:10.1f} us  {result.ratio:6.2f} of products")  # noqa: T201
-        for name, reason in found.failures.items():
-            print(f"  {name:24} {reason}")  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()
