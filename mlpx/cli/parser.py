@@ -45,6 +45,7 @@ def make_parser() -> Parser:
     _add_predict(commands)
     _add_evaluate(commands)
     _add_info(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -125,6 +126,22 @@ def _add_info(commands: Any) -> None:
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a file that `mlpx train` wrote")
 
 
+def _add_bench(commands: Any) -> None:
+    parser = _command(commands, "bench", "measure this machine, mlpx on it, and other libraries beside it")
+    parser.add_argument("--full", action="store_true", help="the whole grid, a quarter of an hour and more")
+    parser.add_argument("--suite", metavar="NAMES", type=names, help="products,outer,training,stacks,memory (all)")
+    parser.add_argument("--backend", metavar="NAMES", type=names, help="such as numpy,torch:cuda:0 (all that are here)")
+    parser.add_argument("--dtype", metavar="NAMES", type=names, help="float32,float64 (float32, with --full both)")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--save", metavar="PATH", nargs="?", const="", help="write a JSON file or into a folder (benchmarks/results)"
+    )
+    output.add_argument("--force", action="store_true", help="overwrite a file that holds more suites")
+    output.add_argument("--compare", metavar="FILE", nargs="+", help="measure nothing, show files of --save together")
+    output.add_argument("--plots", metavar="DIR", help="write pictures of what is shown into a folder")
+
+
 def _number(text: str, convert: Callable[[str], float], rule: str, holds: Callable[[float], bool]) -> Any:
     """Read a number that keeps a rule, or say the rule."""
     try:
@@ -170,3 +187,12 @@ def sizes(text: str) -> list[int]:
         msg = f"must be {rule}; got {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return [int(part) for part in parts]
+
+
+def names(text: str) -> list[str]:
+    """Read names separated by commas."""
+    found = [part.strip() for part in text.split(",")]
+    if not all(found):
+        msg = f"must be names separated by commas; got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return list(dict.fromkeys(found))

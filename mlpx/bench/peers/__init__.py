@@ -1,0 +1,94 @@
+"""Other libraries' ways to train the same network, written as a good user of each would write them.
+
+Every peer has the same network (ReLU, softmax with cross-entropy), the same initial weights, Adam with the same
+numbers, batches of the same size in a new random order each epoch, and tells the mean loss of each epoch.
+``fit(epochs)`` begins with the initial weights and fresh moments. What is compiled is compiled once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module, util
+from typing import Any, NamedTuple
+
+__all__ = ["PEERS", "STACKED", "Peer"]
+
+
+class Peer(NamedTuple):
+    """Where a peer is written, and how it was set.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``"torch eager"``.
+    library : str
+        The module that it needs.
+    place, cls : str
+        Its own module and class; the class is called with a `Start` and the batch size.
+    settings : str
+        One line on what it does.
+    devices : bool
+        Whether it takes a device other than the processor.
+    """
+
+    name: str
+    library: str
+    place: str
+    cls: str
+    settings: str
+    devices: bool = True
+
+    @property
+    def installed(self) -> bool:
+        """Whether its library is there; nothing is imported for this."""
+        return util.find_spec(self.library) is not None
+
+    def load(self) -> Any:
+        """Return its class."""
+        return getattr(import_module(self.place), self.cls)
+
+
+PEERS = (
+    Peer(
+        "scikit-learn",
+        "sklearn",
+        "mlpx.bench.peers.scikit_learn",
+        "Classifier",
+        "MLPClassifier.fit with warm_start, max_iter = epochs, tol=0, alpha=0; one logistic output for two classes",
+        devices=False,
+    ),
+    Peer(
+        "torch eager",
+        "torch",
+        "mlpx.bench.peers.torch",
+        "Eager",
+        "nn.Sequential, cross_entropy, Adam(fused=True), rows by index_select in the order of randperm",
+    ),
+    Peer(
+        "torch.compile",
+        "torch",
+        "mlpx.bench.peers.torch",
+        "Compiled",
+        "the whole step as one graph (default mode, static shapes): index_select, grad_and_value, Adam in place",
+    ),
+    Peer(
+        "jax jit",
+        "jax",
+        "mlpx.bench.peers.jax",
+        "Stepwise",
+        "jit of the whole step, state donated, rows in NumPy's order handed in batch by batch",
+    ),
+    Peer(
+        "jax scan",
+        "jax",
+        "mlpx.bench.peers.jax",
+        "Scanned",
+        "jit of an epoch as a scan over its steps, state donated, rows in NumPy's order (faster than JAX's own)",
+    ),
+)
+STACKED = Peer(
+    "jax vmap",
+    "jax",
+    "mlpx.bench.peers.jax",
+    "Stacked",
+    "jit of the scan of an epoch, vmapped over members with orders of their own, state donated",
+)
