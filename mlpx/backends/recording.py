@@ -1,8 +1,8 @@
-"""Recording: a pure function of NumPy arrays is run once, and what it did is noted down as a list of calls.
+"""Recording: what a pure function does to arrays is noted down as a list of calls, without making them.
 
-The function gets `Recorded` arrays and a backend whose namespace is a `RecordingNamespace`. Every call is made at once
-on NumPy, so that shapes and types need no rules of their own; beside it stands a note of the call (`Operation`) or,
-where the result is a view, of the way to it (`View`). `mlpx.backends.replay` turns the notes into a program.
+The function gets `Recorded` arrays and a backend whose namespace is a `RecordingNamespace`. Each call gives an empty
+array of the right shape and type and a note of the call (`Operation`); where the result is a view it is one, with a
+note of the way to it. `mlpx.backends.layout` turns the notes into a program.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Variable:
     Attributes
     ----------
     value : array
-        What it was while recording; gives shape and type.
+        Has its shape and type, and for views the strides; arguments and constants alone have values.
     base : Variable, optional
         For views, what they are a view of.
     way : callable, optional
@@ -133,15 +133,15 @@ class Recorder:
         rowwise: bool = False,
         elementwise: bool = False,
         broadcasts: bool = False,
-        value: Any,
+        value: Array,
         key: Any = None,
     ) -> Recorded:
-        """Note a call and its result; equal calls (by `key`) are made once."""
+        """Note a call whose result looks like `value`; equal calls (by `key`) are made once."""
         noted = tuple(_noted(x) for x in inputs)
         key = (key or function, *(id(v) if isinstance(v, Variable) else _constant_key(v) for v in noted))
         if key in self._known:
             return self._known[key]
-        output = Variable(np.asarray(value))
+        output = Variable(value)
         self.operations.append(Operation(function, noted, output, rowwise, elementwise, broadcasts or elementwise))
         self._known[key] = Recorded(self, output)
         return self._known[key]
@@ -149,10 +149,10 @@ class Recorder:
     def ufunc(self, function: np.ufunc, *inputs: Any) -> Recorded:
         """Note an element-wise call; Python numbers take the type of the arrays, as NumPy says."""
         values = [_value(x) for x in inputs]
-        value = np.asarray(function(*values))
         types = function.resolve_dtypes(
             (*(type(v) if type(v) in _NUMBERS else v.dtype for v in values), *(None,) * function.nout)
         )
+        value = np.empty(np.broadcast_shapes(*(np.shape(v) for v in values)), dtype=types[-1])
         typed = [_typed(x, t, function) for x, t in zip(inputs, types, strict=False)]
         result = self.call(function, *typed, rowwise=True, elementwise=True, value=value)
         if function is np.equal and _is_class(inputs[0]) and _are_all_classes(inputs[1]):
@@ -165,10 +165,8 @@ class Recorder:
             return x
         classes = self._compared.get(x.variable)
         if classes is not None:
-            return self.call(
-                _one_hot, classes, rowwise=True, value=x.variable.value.astype(dtype), key=(_one_hot, dtype)
-            )
-        return self.call(copy_cast, x, rowwise=True, value=x.variable.value.astype(dtype), key=(copy_cast, dtype))
+            return self.call(_one_hot, classes, rowwise=True, value=np.empty(x.shape, dtype), key=(_one_hot, dtype))
+        return self.call(copy_cast, x, rowwise=True, value=np.empty(x.shape, dtype), key=(copy_cast, dtype))
 
 
 def _noted(x: Any) -> Any:
@@ -321,8 +319,9 @@ def _clip(recorder: Recorder, x: Recorded, low: Any = None, high: Any = None) ->
 
 
 def _where(recorder: Recorder, condition: Any, yes: Any, no: Any) -> Recorded:
-    values = [x.variable.value if isinstance(x, Recorded) else x for x in (condition, yes, no)]
-    return recorder.call(_choose, condition, yes, no, rowwise=True, broadcasts=True, value=np.where(*values))
+    shape = np.broadcast_shapes(*(np.shape(_value(x)) for x in (condition, yes, no)))
+    value = np.empty(shape, np.result_type(_value(yes), _value(no)))
+    return recorder.call(_choose, condition, yes, no, rowwise=True, broadcasts=True, value=value)
 
 
 _choose = Bound(
@@ -331,7 +330,10 @@ _choose = Bound(
 
 
 def _matmul(recorder: Recorder, a: Any, b: Any) -> Recorded:
-    return recorder.call(_product, a, b, value=np.matmul(_value(a), _value(b)))
+    left, right = _value(a), _value(b)
+    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    value = np.empty((*stack, left.shape[-2], right.shape[-1]), np.result_type(left, right))
+    return recorder.call(_product, a, b, value=value)
 
 
 def _bind_product(a: Array, b: Array, out: Array) -> list[Callable[[], Any]]:
@@ -353,11 +355,19 @@ def _reduction(function: np.ufunc) -> Callable[..., Recorded]:
         axis = axis % x.ndim
         if function is np.add and axis == x.ndim - 2 and x.dtype.kind == "f":
             return _column_sums(recorder, x, keepdims=keepdims)
-        value = function.reduce(x.variable.value, axis=axis, keepdims=keepdims)
+        value = np.empty(_reduced(x.shape, axis, keepdims), _type_of_reduction(function, x.dtype))
         call = Bound(partial(_bind_reduction, function, axis, keepdims))
         return recorder.call(call, x, rowwise=axis > 0, value=value, key=(function, axis, keepdims))
 
     return reduce
+
+
+def _reduced(shape: tuple[int, ...], axis: int, keepdims: bool) -> tuple[int, ...]:
+    return (*shape[:axis], *((1,) if keepdims else ()), *shape[axis + 1 :])
+
+
+def _type_of_reduction(function: np.ufunc, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return function.reduce(np.ones(1, dtype)).dtype  # type: ignore[no-any-return]
 
 
 _SHORT_SUM, _SHORT_MAXIMUM = 1024, 64
@@ -396,7 +406,7 @@ def _mean(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False)
 
 
 def _argmax(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) -> Recorded:
-    value = np.argmax(x.variable.value, axis=axis, keepdims=keepdims)
+    value = np.empty(_reduced(x.shape, axis % x.ndim, keepdims), np.intp)
     call = Bound(lambda a, out: [partial(np.argmax, a, axis, out, keepdims=keepdims)])
     return recorder.call(call, x, rowwise=axis % x.ndim > 0, value=value, key=(np.argmax, axis, keepdims))
 
@@ -407,7 +417,9 @@ def _all(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) 
 
 def _take(recorder: Recorder, x: Any, index: Any, *, axis: int) -> Recorded:
     call = Bound(lambda a, i, out: [partial(a.take, i, axis, out, "clip")])
-    return recorder.call(call, x, index, value=np.take(_value(x), _value(index), axis=axis))
+    source, positions = _value(x), _value(index)
+    shape = (*source.shape[:axis], *positions.shape, *source.shape[axis + 1 :])
+    return recorder.call(call, x, index, value=np.empty(shape, source.dtype))
 
 
 def _value(x: Any) -> Any:
@@ -416,9 +428,10 @@ def _value(x: Any) -> Any:
 
 def _concat(recorder: Recorder, arrays: Any, *, axis: int = 0) -> Recorded:
     values = [_value(a) for a in arrays]
-    return recorder.call(
-        Concat(axis, [v.shape[axis] for v in values]), *arrays, value=np.concatenate(values, axis=axis)
-    )
+    sizes = [v.shape[axis] for v in values]
+    shape = list(values[0].shape)
+    shape[axis] = sum(sizes)
+    return recorder.call(Concat(axis, sizes), *arrays, value=np.empty(shape, np.result_type(*values)))
 
 
 class Concat:
