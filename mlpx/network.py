@@ -176,7 +176,7 @@ class Architecture:
         blocks = [getattr(parameters[s.layer], s.name) for s in self.segments]
         stack = [block.shape[: block.ndim - len(s.shape)] for block, s in zip(blocks, self.segments, strict=True)]
         flat = [ops.xp.reshape(block, (*axes, -1)) for block, axes in zip(blocks, stack, strict=True)]
-        return flat[0] if len(flat) == 1 else ops.xp.concat(flat, axis=-1)
+        return flat[0] if len(flat) == 1 else ops.concat(flat, axis=-1)
 
     # The algorithm.
 

@@ -251,15 +251,14 @@ class Run:
         return max(1, min(_MOST_STEPS, int(_WORK // work), most))
 
     def _batches(self, pieces: Slices, numbers: Array, steps: Array, active: Array) -> Batch:
-        """Return the batches of a run on the device; `steps` are the step counters before each of its steps."""
-        ops = self.net.backend
+        """Return the batches of a run; `steps` are the step counters before each of its steps."""
         return Batch(
-            ops.asarray(pieces.index),
-            None if pieces.weight is None else ops.asarray(pieces.weight),
-            ops.asarray(pieces.total),
-            ops.asarray(numbers, dtype=self.net.dtype),
+            pieces.index,
+            pieces.weight,
+            pieces.total,
+            hxp.astype(numbers, getattr(hxp, self.net.dtype_name)),
             self._draws(steps, pieces.index.shape[-1]),
-            None if hxp.all(active) else ops.asarray(active[:, :, None]),
+            None if hxp.all(active) else active[:, :, None],
         )
 
     def _draws(self, steps: Array, batch_size: int) -> tuple[Array | None, ...]:
@@ -413,7 +412,8 @@ class Run:
         if hxp.all(finite):
             return means
         position = int(hxp.nonzero(~finite)[0][0])
-        batches = (trees.entry(run, i) for run, *_ in self._runs(steps_before) for i in range(trees.length(run)))
+        runs = (trees.mapped(self.net.backend.asarray, run) for run, *_ in self._runs(steps_before))
+        batches = (trees.entry(run, i) for run in runs for i in range(trees.length(run)))
         where = divergence.find(
             self._step, self._train.data, self._masks, before, batches, position if self._stack else None
         )

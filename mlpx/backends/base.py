@@ -108,12 +108,13 @@ class Backend:
 
         Notes
         -----
-        `batches` holds the batches of all steps: every array has the axis of steps in front. The state that goes in
-        may be overwritten. `members` is their number where the state is that of a stack.
+        `batches` holds the batches of all steps, on the host or here: every array has the axis of steps in front. The
+        state that goes in may be overwritten. `members` is their number where the state is that of a stack.
         """
         compiled = self.compile(step)
 
         def run(fixed: tuple[Any, ...], state: Any, batches: Any, members: int | None = None) -> Any:
+            batches = trees.mapped(self.asarray, batches)
             for i in range(trees.length(batches)):
                 state = compiled(*fixed, state, trees.entry(batches, i))
             return state
@@ -184,13 +185,17 @@ class Backend:
         """
         xp = self.xp
         products = xp.matmul(xp.matrix_transpose(x), delta)
-        return xp.concat([products, xp.sum(delta, axis=-2, keepdims=True)], axis=-2) if bias else products
+        return self.concat([products, xp.sum(delta, axis=-2, keepdims=True)], axis=-2) if bias else products
 
     # Everything between the products.
 
     def evaluate(self, formula: Formula, *arrays: Array) -> Any:
         """Return ``formula(*arrays, xp)``, which is element-wise or works along the last axis."""
         return formula(*arrays, self.xp)
+
+    def concat(self, arrays: Sequence[Array], axis: int) -> Array:
+        """Return arrays side by side along a negative `axis`."""
+        return self.xp.concat(arrays, axis=axis)
 
     def take_rows(self, x: Array, index: Array) -> Array:
         """Gather rows.

@@ -1,5 +1,6 @@
 """JAX: steps are compiled by XLA from the one source."""
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, cast
@@ -10,6 +11,7 @@ import jax.numpy as xp
 import numpy as np
 
 from mlpx._typing import Array, DType
+from mlpx.backends import trees
 from mlpx.backends.base import Backend, F
 
 
@@ -51,6 +53,31 @@ class JAXBackend(Backend):
         """Return `function` under `jax.jit`."""
         return cast("F", _jit(function))
 
+    def concat(self, arrays: Sequence[Array], axis: int) -> Array:
+        """Return arrays side by side, written one after the other: in a loop XLA's own concatenation is slow."""
+        shape = list(arrays[0].shape)
+        shape[axis] = sum(array.shape[axis] for array in arrays)
+        whole, start = xp.zeros(shape, arrays[0].dtype), 0
+        for array in arrays:
+            whole = jax.lax.dynamic_update_slice_in_dim(whole, array, start, axis)
+            start += array.shape[axis]
+        return whole
+
+    def take_rows(self, x: Array, index: Array) -> Array:
+        """Gather rows, whose numbers are known to exist."""
+        return x.at[index].get(mode="promise_in_bounds")
+
+    def fold(self, step: Any) -> Callable[..., Any]:
+        """Return the steps as one compiled loop."""
+        loop = _loop(step)
+
+        def run(fixed: tuple[Any, ...], state: Any, batches: Any, members: int | None = None) -> Any:
+            n = trees.length(batches)
+            padded = trees.mapped(lambda leaf: _padded(leaf, n), batches)
+            return loop(fixed, state, padded, n)
+
+        return run
+
     def synchronize(self, *arrays: Array) -> None:
         """Wait until the device has computed these arrays."""
         jax.block_until_ready(arrays)
@@ -58,6 +85,28 @@ class JAXBackend(Backend):
 
 _jit = lru_cache(maxsize=64)(jax.jit)
 """One compiled form for equal descriptions, so that a second fit does not compile again."""
+
+
+@lru_cache(maxsize=64)
+def _loop(step: Any) -> Callable[..., Any]:
+    """Return the compiled loop over batches, whose number is no part of what is compiled."""
+
+    def loop(fixed: tuple[Any, ...], state: Any, batches: Any, n: Array) -> Any:
+        def body(i: Array, state: Any) -> Any:
+            return step(*fixed, state, jax.tree.map(lambda leaf: leaf[i], batches))
+
+        return jax.lax.fori_loop(0, n, body, state)
+
+    return cast("Callable[..., Any]", jax.jit(loop))
+
+
+def _padded(leaf: Array, n: int) -> Array:
+    """Return batches filled up to a power of two, so that few numbers of steps are compiled for."""
+    missing = (1 << (n - 1).bit_length()) - n
+    if not missing:
+        return leaf
+    library = np if isinstance(leaf, np.ndarray) else xp
+    return library.concatenate([leaf, library.zeros((missing, *leaf.shape[1:]), leaf.dtype)])
 
 
 def _device_name(device: Any) -> str:
