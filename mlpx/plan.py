@@ -165,8 +165,8 @@ class TrainingStep:
         return State(where(active, new.parameters, old.parameters), moments, old.terms)
 
     @staticmethod
-    def part(fixed: tuple[Any, ...], state: State, batches: Batch, members: slice) -> tuple[Any, ...]:
-        """Return the arguments of some members of a stack, whose batches have the axis of steps in front."""
+    def part(fixed: tuple[Any, ...], state: State, batches: Batch, members: slice | int) -> tuple[Any, ...]:
+        """Return the arguments of some members of a stack, or of one, whose batches have the axis of steps in front."""
         data, masks = fixed
         own_x, own_y = data.by_member
         index, weight, total, numbers, draws, active = batches
@@ -177,12 +177,12 @@ class TrainingStep:
             data.truth[members, ...] if own_y and data.truth is not None else data.truth,
         )
         batches = Batch(
-            index[:, members, :] if index.ndim == 3 else index,
-            weight[:, members, :] if weight is not None and weight.ndim == 3 else weight,
+            index[:, members, ...] if index.ndim == 3 else index,
+            weight[:, members, ...] if weight is not None and weight.ndim == 3 else weight,
             total[:, members] if total.ndim == 2 else total,
-            numbers[:, :, members, :] if numbers.ndim == 4 else numbers,
+            numbers[:, :, members, ...] if numbers.ndim == 4 else numbers,
             tuple(None if draw is None else draw[:, members, ...] for draw in draws),
-            None if active is None else active[:, members, :],
+            None if active is None else active[:, members, ...],
         )
         moments = tuple(moment[members, ...] for moment in state.moments)
         state = State(state.parameters[members, ...], moments, state.terms[members, ...])

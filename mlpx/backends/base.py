@@ -104,7 +104,7 @@ class Backend:
         step : dataclass with a field ``backend``, callable
             A pure function ``step(*fixed, state, batch) -> state`` of arrays, None and nested tuples of these. Where it
             acts on members that do not depend on each other, ``step.part(fixed, state, batches, members)`` returns the
-            arguments of those in a slice.
+            arguments of those in a slice, or of one by its number, without the axis of members.
 
         Notes
         -----

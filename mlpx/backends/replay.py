@@ -19,8 +19,9 @@ from mlpx.backends.threads import Workers
 
 __all__ = ["Program", "Replayed"]
 
-_CACHE = 2**20
-"""Bytes that the members of a group may use together: about a core's own cache."""
+_GROUP, _LEAST = 2**22, 2**20
+"""Bytes that the members of a group use together, and the fewest for which a thread of its own pays: its calls must be
+long beside the time in which the interpreter's lock changes hands."""
 
 
 class Replayed:
@@ -36,34 +37,42 @@ class Replayed:
         self.step = step
         self._programs: dict[Any, Program | None] = {}
         self._workers = Workers()
-        self._group: int | None = None
+        self._bytes = 0
 
     def __call__(self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int | None = None) -> Any:
         """Make the steps, and return the state."""
-        if members is None or members == 1:
-            return self._run(fixed, state, batches, trees.leaves((fixed, state)))
-        shared = trees.leaves(fixed)
-        groups = self._groups(fixed, state, batches, members)
+        if members is None:
+            return self._run(fixed, state, batches, _places((fixed, state)))
+        shared = _places(fixed)
 
-        def run(group: slice, worker: int) -> None:
+        def run(group: slice | int, worker: int) -> None:
             own, its_state, its_batches = self.step.part(fixed, state, batches, group)
-            self._run(own, its_state, its_batches, shared, worker)
+            if members == 1 or self._bytes > _GROUP:
+                # a large network is worked on where it lies; small ones go through the buffers of a worker
+                self._run(own, its_state, its_batches, _places((own, its_state)), ("member", group))
+            else:
+                self._run(own, its_state, its_batches, shared, worker)
 
-        self._workers(run, groups)
+        self._workers(run, self._groups(fixed, state, batches, members))
         return state
 
-    def _groups(self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int) -> list[slice]:
-        """Return the members in groups of nearly equal size, which fit the cache, at least one for each core."""
-        if self._group is None:
-            own, its_state, its_batches = self.step.part(fixed, state, batches, slice(0, 1))
-            one = self._program(own, its_state, its_batches, trees.leaves(fixed), 0)
-            self._group = members if one is None else max(1, _CACHE // one.touched)
-        count = min(members, max(self._workers.count, -(-members // self._group)))
-        stops = [members * (i + 1) // count for i in range(count)]
-        return [slice(start, stop) for start, stop in zip([0, *stops], stops, strict=False)]
+    def _groups(self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int) -> list[slice | int]:
+        """Return the members in groups of nearly equal size, which fit the cache and occupy the cores.
 
-    def _run(self, fixed: tuple[Any, ...], state: Any, batches: Any, shared: list[Any], worker: int = 0) -> Any:
-        program = self._program(fixed, state, batches, shared, worker)
+        A group of one is its member's number: without the axis of members the calls are faster.
+        """
+        if not self._bytes:
+            own, its_state, its_batches = self.step.part(fixed, state, batches, 0)
+            one = self._program(own, its_state, its_batches, _places(fixed), 0)
+            self._bytes = one.touched if one else _GROUP
+        whole = members * self._bytes
+        count = min(members, max(1, round(whole / _GROUP), min(self._workers.count, whole // _LEAST)))
+        stops = [members * (i + 1) // count for i in range(count)]
+        groups = zip([0, *stops], stops, strict=False)
+        return [slice(start, stop) if stop > start + 1 else start for start, stop in groups]
+
+    def _run(self, fixed: tuple[Any, ...], state: Any, batches: Any, bound: set[Any], slot: Any = 0) -> Any:
+        program = self._program(fixed, state, batches, bound, slot)
         if program is not None:
             return program(fixed, state, batches)
         new = state
@@ -71,16 +80,14 @@ class Replayed:
             new = self.step(*fixed, new, trees.entry(batches, i))
         return new
 
-    def _program(
-        self, fixed: tuple[Any, ...], state: Any, batches: Any, shared: list[Any], worker: int
-    ) -> Program | None:
-        """Return the program for these shapes, one a worker; None where the step cannot be recorded."""
-        bound = {id(leaf) for leaf in shared}
+    def _program(self, fixed: tuple[Any, ...], state: Any, batches: Any, bound: set[Any], slot: Any) -> Program | None:
+        """Return the program for these shapes, one a slot; None where the step cannot be recorded."""
+        places = [_place(leaf) for leaf in trees.leaves(fixed)]
         key = (
-            worker,
-            tuple(id(leaf) if id(leaf) in bound else _kind(leaf) for leaf in trees.leaves(fixed)),
-            tuple(map(_kind, trees.leaves(state))),
-            tuple(None if leaf is None else _kind(leaf, 1) for leaf in _all(batches)),
+            slot,
+            tuple(place if place in bound else place[1:3] for place in places),
+            tuple((leaf.shape, leaf.dtype) for leaf in trees.leaves(state)),
+            tuple(None if leaf is None else (leaf.shape[1:], leaf.dtype) for leaf in _all(batches)),
         )
         if key not in self._programs:
             try:
@@ -90,8 +97,13 @@ class Replayed:
         return self._programs[key]
 
 
-def _kind(leaf: Array, skipped: int = 0) -> tuple[Any, ...]:
-    return leaf.shape[skipped:], leaf.dtype
+def _place(leaf: Array) -> tuple[Any, ...]:
+    """Return what tells an array from another: where it lies and what it looks like."""
+    return leaf.__array_interface__["data"][0], leaf.shape, leaf.dtype, leaf.strides
+
+
+def _places(tree: Any) -> set[Any]:
+    return {_place(leaf) for leaf in trees.leaves(tree)}
 
 
 def _all(tree: Any) -> list[Any]:
@@ -108,8 +120,8 @@ class Program:
         As for `Replayed`.
     fixed, state, batch
         Arguments of the first call.
-    bound : set of int
-        Identities of the arrays, fixed or of the state, that lie where they are; others are copied in.
+    bound : set
+        Places of the arrays, fixed or of the state, that stay where they are; others are copied in.
 
     Attributes
     ----------
@@ -119,17 +131,14 @@ class Program:
         Bytes of the buffers, the state and what else is copied in.
     """
 
-    def __init__(self, step: Any, fixed: tuple[Any, ...], state: Any, batch: Any, bound: set[int]) -> None:
+    def __init__(self, step: Any, fixed: tuple[Any, ...], state: Any, batch: Any, bound: set[Any]) -> None:
         recorder = Recorder()
-        self._keep = [
-            leaf for leaf in trees.leaves((fixed, state)) if id(leaf) in bound
-        ]  # known by identity: must stay alive
 
-        def own(tree: Any, known: set[int]) -> tuple[Any, list[Variable]]:
-            new = [recorder.input(x if id(x) in known else x.copy()) for x in trees.leaves(tree)]
+        def own(tree: Any) -> tuple[Any, list[Variable]]:
+            new = [recorder.input(x if _place(x) in bound else x.copy()) for x in trees.leaves(tree)]
             return trees.rebuilt(tree, iter(new)), [x.variable for x in new]
 
-        traced, inputs = zip(*(own(tree, bound) for tree in (fixed, state, batch)), strict=True)
+        traced, inputs = zip(*(own(tree) for tree in (fixed, state, batch)), strict=True)
         result = dataclasses.replace(step, backend=RecordingBackend(recorder))(*traced[0], *traced[1:])
         outputs = [_variable(x) for x in trees.leaves(result)]
         layout = Layout(recorder.operations, [v for part in inputs for v in part], outputs, inputs[1])
@@ -137,17 +146,13 @@ class Program:
         self.allocated = layout.allocated
         self._fixed, self._state, self._batch = ([v.value for v in part] for part in inputs)
         self.touched = self.allocated + sum(
-            array.nbytes for array in (*self._fixed, *self._state, *self._batch) if id(array) not in bound
+            array.nbytes for array in (*self._fixed, *self._state, *self._batch) if _place(array) not in bound
         )
 
     def __call__(self, fixed: tuple[Any, ...], state: Any, batches: Any) -> Any:
         """Make the steps; the state that came is written over."""
-        for buffer, leaf in zip(self._fixed, trees.leaves(fixed), strict=True):
-            if leaf is not buffer:
-                buffer[...] = leaf
-        pairs = zip(self._state, trees.leaves(state), strict=True)
-        moved = [(buffer, leaf) for buffer, leaf in pairs if leaf is not buffer]
-        for buffer, leaf in moved:
+        moved = _moved(self._state, state)
+        for buffer, leaf in (*_moved(self._fixed, fixed), *moved):
             buffer[...] = leaf
         sources = list(zip(self._batch, trees.leaves(batches), strict=True))
         calls = self.calls
@@ -159,6 +164,12 @@ class Program:
         for buffer, leaf in moved:
             leaf[...] = buffer
         return state
+
+
+def _moved(buffers: list[Array], tree: Any) -> list[tuple[Array, Array]]:
+    """Return each buffer with its array, where that lies elsewhere."""
+    pairs = zip(buffers, trees.leaves(tree), strict=True)
+    return [(buffer, leaf) for buffer, leaf in pairs if _place(buffer) != _place(leaf)]
 
 
 def _variable(x: Any) -> Variable:
