@@ -7,10 +7,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 import mlpx
-from mlpx.backends import layout
+from mlpx.backends import numpy_calls
 from mlpx.backends.base import Backend as Reference
 from mlpx.backends.numpy import NumPyBackend
+from mlpx.backends.numpy_calls import NumPyCalls
 from mlpx.backends.replay import Replayed
+from mlpx.backends.threads import Workers
 
 RNG = np.random.default_rng(5)
 N, M, K, S = 23, 5, 3, 3
@@ -48,7 +50,7 @@ def assert_same(y=CLASSES, **options):
 def blocks(request, monkeypatch):
     """Run everything with blocks of the usual size, which these arrays do not fill, and with tiny ones."""
     if request.param == "in blocks":
-        monkeypatch.setattr(layout, "_BLOCK", 8)
+        monkeypatch.setattr(numpy_calls, "_BLOCK", 8)
 
 
 @pytest.mark.parametrize("activation", sorted({*mlpx.activations.Activation.known} - {"step", "softmax", "custom"}))
@@ -138,7 +140,7 @@ class Steps(NumPyBackend):
     """NumPy that keeps the planned step, to be looked at, and notes the peak of each run of steps."""
 
     def fold(self, step):
-        self.replayed = Replayed(step)
+        self.replayed = Replayed(step, NumPyCalls(), Workers())
         self.peaks = []
 
         def run(*arguments):
@@ -153,7 +155,7 @@ class Steps(NumPyBackend):
 
 @pytest.mark.parametrize("activation", ["relu", "swish", "gelu", "mish", "elu"])
 def test_a_step_allocates_nothing_whatever_the_batch_size(activation, monkeypatch):
-    monkeypatch.setattr(layout, "_BLOCK", 131072)
+    monkeypatch.setattr(numpy_calls, "_BLOCK", 131072)
     backend = Steps()
     x, y = RNG.normal(size=(40_000, 20)).astype("float32"), RNG.integers(0, K, 40_000)
     net = mlpx.Network([mlpx.Dense(20, 64, activation), mlpx.Dense(64, K, "softmax")], backend=backend)

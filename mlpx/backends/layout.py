@@ -10,30 +10,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import array_api_compat.numpy as standard
 import numpy as np
 
-from mlpx._typing import Array
-from mlpx.backends.recording import Bound, Concat, Filled, Operation, Variable
+from mlpx._typing import Array, Namespace
+from mlpx.backends.recording import Call, Concat, Filled, Kind, Operation, Recording, Variable
 
-__all__ = ["Layout"]
+__all__ = ["Calls", "Layout"]
 
-_BLOCK = 131072
-"""Elements of a block: large enough that calls cost little, small enough for the cache."""
+
+class Calls:
+    """How a library makes calls into given buffers.
+
+    Attributes
+    ----------
+    xp : namespace
+        Its functions as the standard names them.
+    block : int or None
+        Elements of a block: large enough that calls cost little, small enough for the cache; None: no blocks.
+    """
+
+    xp: Namespace
+    block: int | None
+
+    def kind(self, x: Array) -> Kind:
+        """Return the shape of an array and NumPy's name for its type."""
+        raise NotImplementedError
+
+    def place(self, x: Array) -> tuple[Any, ...]:
+        """Return what tells an array from another: where it lies and what it looks like."""
+        raise NotImplementedError
+
+    def raw(self, nbytes: int) -> Array:
+        """Return a buffer of bytes."""
+        raise NotImplementedError
+
+    def typed(self, raw: Array, kind: Kind) -> Array:
+        """Return the first bytes of a buffer as an array."""
+        raise NotImplementedError
+
+    def constant(self, value: Array) -> Array:
+        """Return a NumPy array as one of this library."""
+        raise NotImplementedError
+
+    def filled(self, value: Filled, shape: tuple[int, ...]) -> Array:
+        """Return an array of a number that goes with arrays of a shape."""
+        raise NotImplementedError
+
+    def bind(self, call: Call, inputs: Sequence[Array], out: Array) -> Sequence[Callable[[], Any]]:
+        """Return an operation as calls ready to be made; raise `NotRecordable` where there is none."""
+        raise NotImplementedError
+
+    def copy(self, out: Array, x: Array) -> Callable[[], Any]:
+        """Return the call that copies `x` to `out`."""
+        raise NotImplementedError
 
 
 class Layout:
-    """Gives every variable of a program its place and turns operations into calls.
+    """Gives every variable of a recorded step its place and turns operations into calls.
 
     Parameters
     ----------
-    operations : list of Operation
-        In the order of recording.
-    inputs, outputs, donors : list of Variable
-        Arguments, results, and those arguments over which the first results are written.
+    recording : Recording
+        The notes.
+    arrays : list of array
+        The arguments, leaf by leaf; the state is updated where it lies.
+    library : Calls
+        What makes the calls.
 
     Attributes
     ----------
@@ -43,43 +89,40 @@ class Layout:
         Bytes of the buffers.
     """
 
-    def __init__(
-        self,
-        operations: list[Operation],
-        inputs: list[Variable],
-        outputs: list[Variable],
-        donors: list[Variable],
-    ) -> None:
+    def __init__(self, recording: Recording, arrays: Sequence[Array], library: Calls) -> None:
         self.calls: list[Callable[[], Any]] = []
         self.allocated = 0
+        self._library = library
         self._free: list[Array] = []
         self._scratch: list[Array] = []
         self._raw: dict[Variable, Array] = {}
-        self._arrays: dict[Variable, Array] = {v: v.value for v in inputs}
-        self._filled: dict[Any, Array] = {}
+        inputs = [variable for part in recording.inputs for variable in part]
+        self._arrays: dict[Variable, Array] = dict(zip(inputs, arrays, strict=True))
+        self._constants: dict[Any, Array] = {}
         self._inside: dict[Variable, tuple[Variable, Concat, int]] = {}
         self._blocky: set[Variable] = set()
-        operations = _needed(operations, outputs)
+        outputs, donors = recording.outputs, recording.inputs[1]
+        operations = _needed(recording.operations, outputs)
         self._place_parts(operations, outputs)
         self._last = self._last_uses(operations, outputs)
         self._target = {
             out: donor
-            for out, donor in zip(outputs, donors, strict=False)
+            for out, donor in zip(outputs, donors, strict=True)
             if out.base is None and out not in self._inside and out.value.shape == donor.value.shape
         }
         start = 0
         for group in _groups(operations):
             self._emit(group, start)
             start += len(group)
-        for out, donor in zip(outputs, donors, strict=False):
-            if self.array(out) is not donor.value:
-                self.calls.append(partial(np.copyto, donor.value, self.array(out)))
+        for out, donor in zip(outputs, donors, strict=True):
+            if self.array(out) is not self.array(donor):
+                self.calls.append(library.copy(self.array(donor), self.array(out)))
 
     def array(self, variable: Variable) -> Array:
         """Return the array in which a variable lies."""
         if variable not in self._arrays:
             if variable.base is not None:
-                self._arrays[variable] = variable.way(self.array(variable.base))  # type: ignore[misc]
+                self._arrays[variable] = variable.way(self._library.xp, self.array(variable.base))  # type: ignore[misc]
             else:
                 parent, concat, i = self._inside[variable]
                 self._arrays[variable] = concat.part(self.array(parent), i).reshape(variable.value.shape)
@@ -89,11 +132,11 @@ class Layout:
         """Let what is made only to be concatenated be made in its place."""
         made = {op.output for op in operations}
         for op in reversed(operations):
-            if isinstance(op.function, Concat):
+            if isinstance(op.call, Concat):
                 for i, part in enumerate(op.inputs):
                     root = part.root if isinstance(part, Variable) else None
                     if root in made and root not in self._inside and root not in outputs and _fits(op, i, part):
-                        self._inside[root] = (op.output, op.function, i)
+                        self._inside[root] = (op.output, op.call, i)
 
     def _last_uses(self, operations: list[Operation], outputs: list[Variable]) -> dict[Variable, int]:
         """Return for each memory the position of the last call that reads or makes it."""
@@ -113,7 +156,7 @@ class Layout:
 
     def _emit(self, group: list[Operation], start: int) -> None:
         """Place the outputs of some operations and add their calls, block by block where they are large."""
-        rows, step = _block_rows(group)
+        rows, step = _block_rows(group, self._library.block)
         inner = self._inner(group, start) if step else set()
         dead: list[Array] = []
         for i, op in enumerate(group, start):
@@ -148,7 +191,7 @@ class Layout:
         if donor is not None and (
             self._last.get(donor, -1) < i or (op.elementwise and donor.value.size > 1 and _once(donor, op))
         ):
-            self._arrays[owner] = donor.value
+            self._arrays[owner] = self.array(donor)
         elif dying and owner is op.output:
             self._arrays[owner] = self._arrays[dying[0]]
             self._raw[owner] = self._raw.pop(dying[0])
@@ -182,44 +225,40 @@ class Layout:
             for pool in pools:
                 pool[:] = [r for r in pool if r is not raw]
         else:
-            raw = np.empty(like.nbytes, dtype=np.uint8)
+            raw = self._library.raw(like.nbytes)
             self.allocated += like.nbytes
-        return raw, raw[: like.nbytes].view(like.dtype).reshape(like.shape)
+        return raw, self._library.typed(raw, Kind(like.shape, like.dtype))
 
     def _add(self, op: Operation, block: slice | None) -> None:
         """Add the call of an operation, on all rows or on those of a block."""
         inputs = [self._rows(v, op, block) for v in op.inputs]
         out = self._rows(op.output, op, block)
-        if isinstance(op.function, Concat):
+        if isinstance(op.call, Concat):
             for i, (v, array) in enumerate(zip(op.inputs, inputs, strict=True)):
                 if not (isinstance(v, Variable) and self._inside.get(v.root, (None,))[0] is op.output):
-                    self.calls.append(partial(np.copyto, op.function.part(out, i), array))
-        elif isinstance(op.function, Bound):
-            self.calls.extend(op.function.bind(*inputs, out))
-        elif isinstance(op.function, np.ufunc) and op.function not in (np.maximum, np.minimum):
-            self.calls.append(partial(op.function, *inputs, out))
+                    self.calls.append(self._library.copy(op.call.part(out, i), array))
         else:
-            self.calls.append(partial(op.function, *inputs, out=out))
+            self.calls.extend(self._library.bind(op.call, inputs, out))
 
     def _rows(self, v: Any, op: Operation, block: slice | None) -> Array:
         """Return an argument of a call, cut to the rows of a block where it has them."""
         if isinstance(v, Filled):
-            return self._fill(v, op, block)
-        array, value = (self.array(v), v.value) if isinstance(v, Variable) else (v, v)
+            shape = op.output.value.shape
+            return self._constant(v, shape if block is None else (block.stop - block.start, *shape[1:]))
+        array, value = (self.array(v), v.value) if isinstance(v, Variable) else (self._constant(v), v)
         if block is None or not _aligned(value, op):
             return array
         if isinstance(v, Variable) and v.root in self._blocky:
             return array[: block.stop - block.start]
         return array[block]
 
-    def _fill(self, v: Filled, op: Operation, block: slice | None) -> Array:
-        """Return an array of a number as large as what a call makes; equal ones are shared."""
-        shape = op.output.value.shape
-        if block is not None:
-            shape = (block.stop - block.start, *shape[1:])
-        if (v, shape) not in self._filled:
-            self._filled[v, shape] = np.full(shape, v.number, dtype=v.dtype)
-        return self._filled[v, shape]
+    def _constant(self, value: Any, shape: tuple[int, ...] = ()) -> Array:
+        """Return a constant as an array of the library; equal ones are shared."""
+        key = (value if isinstance(value, Filled) else id(value), shape)
+        if key not in self._constants:
+            number = isinstance(value, Filled)
+            self._constants[key] = self._library.filled(value, shape) if number else self._library.constant(value)
+        return self._constants[key]
 
 
 def _needed(operations: list[Operation], outputs: list[Variable]) -> list[Operation]:
@@ -236,8 +275,8 @@ def _needed(operations: list[Operation], outputs: list[Variable]) -> list[Operat
 def _fits(op: Operation, i: int, part: Variable) -> bool:
     """Say whether a part of a concatenation can be made in its place: all of it, in its own shape and order."""
     value, root = part.value, part.root.value
-    assert isinstance(op.function, Concat)
-    place = op.function.part(op.output.value, i)
+    assert isinstance(op.call, Concat)
+    place = op.call.part(op.output.value, i)
     return (
         value.size == root.size
         and value.dtype == op.output.value.dtype
@@ -268,13 +307,13 @@ def _groups(operations: list[Operation]) -> list[list[Operation]]:
     return groups
 
 
-def _block_rows(group: list[Operation]) -> tuple[int, int | None]:
+def _block_rows(group: list[Operation], block: int | None) -> tuple[int, int | None]:
     """Return the rows of a group, and those of its blocks; None where the group is small enough as a whole."""
     size = max(op.output.value.size for op in group)
-    if not group[0].rowwise or size <= 2 * _BLOCK:
+    if block is None or not group[0].rowwise or size <= 2 * block:
         return 0, None
     rows = group[0].output.value.shape[0]
-    return rows, max(1, rows * _BLOCK // size)
+    return rows, max(1, rows * block // size)
 
 
 def _same_rows(op: Operation, group: list[Operation]) -> bool:
@@ -301,7 +340,7 @@ def _keeps_rows(view: Variable) -> bool:
     if view.base.base is not None:
         return False
     try:
-        part = view.way(view.base.value[:1])
+        part = view.way(standard, view.base.value[:1])
     except (IndexError, ValueError):
         return False
     wanted = view.value[:1]

@@ -10,7 +10,9 @@ import numpy as np
 
 from mlpx._typing import Array
 from mlpx.backends.base import Backend
+from mlpx.backends.numpy_calls import NumPyCalls
 from mlpx.backends.replay import Replayed
+from mlpx.backends.threads import Workers
 
 
 class NumPyBackend(Backend):
@@ -44,4 +46,4 @@ class NumPyBackend(Backend):
 
     def fold(self, step: Any) -> Callable[..., Any]:
         """Return the step recorded once for the shapes of its arguments, and replayed into fixed buffers."""
-        return Replayed(step)
+        return Replayed(step, NumPyCalls(), Workers())

@@ -7,32 +7,27 @@ note of the way to it. `mlpx.backends.layout` turns the notes into a program.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import array_api_compat.numpy as standard
 import numpy as np
 
-from mlpx._typing import Array
+from mlpx._typing import Array, Namespace
+from mlpx.backends import trees
 from mlpx.backends.base import Backend
 
-__all__ = [
-    "Bound",
-    "Concat",
-    "Filled",
-    "NotRecordable",
-    "Operation",
-    "Recorded",
-    "Recorder",
-    "RecordingBackend",
-    "Variable",
-]
+__all__ = ["Call", "Concat", "Filled", "Kind", "NotRecordable", "Operation", "Recording", "Variable", "record"]
 
 
 class NotRecordable(Exception):  # noqa: N818
     """The function does something that cannot be replayed; it is then run as it stands."""
+
+
+Way = Callable[[Namespace, Array], Array]
+"""From an array to a view of it, by the functions of the standard."""
 
 
 @dataclass(eq=False)
@@ -42,16 +37,16 @@ class Variable:
     Attributes
     ----------
     value : array
-        Has its shape and type, and for views the strides; arguments and constants alone have values.
+        Has its shape and type, and for views the strides; its numbers mean nothing.
     base : Variable, optional
         For views, what they are a view of.
     way : callable, optional
         For views, the function from the base's array to the view.
     """
 
-    value: Any
+    value: Array
     base: Variable | None = None
-    way: Callable[[Array], Array] | None = None
+    way: Way | None = None
 
     @property
     def root(self) -> Variable:
@@ -61,29 +56,56 @@ class Variable:
 
 @dataclass(frozen=True)
 class Filled:
-    """A number that is read from a whole array, which is two to three times faster in some calls."""
+    """A number that stands for an array of any shape."""
 
     number: float
     dtype: np.dtype[Any]
 
 
-class Bound:
-    """A call with its own way of taking arguments: ``bind(*inputs, out)`` returns calls ready to be made."""
+@dataclass(frozen=True)
+class Call:
+    """What an operation does: the name of an element-wise function, or of one of those below with its parameters.
 
-    def __init__(self, bind: Callable[..., Sequence[Callable[[], Any]]]) -> None:
-        self.bind = bind
+    ``matmul``; ``cast``; ``where``; ``one_hot``: rows of the identity; ``take`` (axis); ``argmax`` and the reductions
+    ``sum``, ``max``, ``min``, ``all`` (axis, keepdims).
+    """
+
+    name: str
+    parameters: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Concat:
+    """Arrays side by side; those that are made for it alone are made in their part at once.
+
+    Attributes
+    ----------
+    axis : int
+        Along which.
+    stops : tuple of int
+        Where each part ends.
+    """
+
+    axis: int
+    stops: tuple[int, ...]
+
+    def part(self, out: Array, i: int) -> Array:
+        """Return the i-th part of the output."""
+        window = [slice(None)] * out.ndim
+        window[self.axis] = slice(self.stops[i - 1] if i else 0, self.stops[i])
+        return out[tuple(window)]
 
 
 @dataclass(eq=False)
 class Operation:
-    """One call: ``function(*inputs, out=output)``.
+    """One call that makes an array.
 
     Attributes
     ----------
-    function : callable
-        A NumPy ufunc, a function with the signature ``(*inputs, out)``, or `Bound`.
+    call : Call or Concat
+        What it does.
     inputs : tuple
-        Variables and constants (arrays or `Filled`).
+        Variables and constants (NumPy arrays or `Filled`).
     output : Variable
         What it makes.
     rowwise : bool
@@ -94,7 +116,7 @@ class Operation:
         Whether inputs are stretched to the shape of the output; else their first axis is that of the output.
     """
 
-    function: Callable[..., Any] | Bound
+    call: Call | Concat
     inputs: tuple[Any, ...]
     output: Variable
     rowwise: bool
@@ -118,9 +140,9 @@ class Recorder:
         """Return an argument of the function as a recorded array."""
         return Recorded(self, Variable(value))
 
-    def view(self, x: Recorded, way: Callable[[Array], Array]) -> Recorded:
+    def view(self, x: Recorded, way: Way) -> Recorded:
         """Note a view."""
-        value = way(x.variable.value)
+        value = way(standard, x.variable.value)
         if value.size and not np.may_share_memory(value, x.variable.value):
             msg = "a view that NumPy can only make by copying"
             raise NotRecordable(msg)
@@ -128,22 +150,20 @@ class Recorder:
 
     def call(
         self,
-        function: Callable[..., Any] | Bound,
+        call: Call | Concat,
         *inputs: Any,
+        value: Array,
         rowwise: bool = False,
         elementwise: bool = False,
         broadcasts: bool = False,
-        value: Array,
-        key: Any = None,
     ) -> Recorded:
-        """Note a call whose result looks like `value`; equal calls (by `key`) are made once."""
+        """Note a call whose result looks like `value`; equal calls are made once."""
         noted = tuple(_noted(x) for x in inputs)
-        key = (key or function, *(id(v) if isinstance(v, Variable) else _constant_key(v) for v in noted))
-        if key in self._known:
-            return self._known[key]
-        output = Variable(value)
-        self.operations.append(Operation(function, noted, output, rowwise, elementwise, broadcasts or elementwise))
-        self._known[key] = Recorded(self, output)
+        key = (call, value.dtype, *(id(v) if isinstance(v, Variable) else _constant_key(v) for v in noted))
+        if key not in self._known:
+            output = Variable(value)
+            self.operations.append(Operation(call, noted, output, rowwise, elementwise, broadcasts or elementwise))
+            self._known[key] = Recorded(self, output)
         return self._known[key]
 
     def ufunc(self, function: np.ufunc, *inputs: Any) -> Recorded:
@@ -154,7 +174,7 @@ class Recorder:
         )
         value = np.empty(np.broadcast_shapes(*(np.shape(v) for v in values)), dtype=types[-1])
         typed = [_typed(x, t, function) for x, t in zip(inputs, types, strict=False)]
-        result = self.call(function, *typed, rowwise=True, elementwise=True, value=value)
+        result = self.call(Call(function.__name__), *typed, rowwise=True, elementwise=True, value=value)
         if function is np.equal and _is_class(inputs[0]) and _are_all_classes(inputs[1]):
             self._compared[result.variable] = inputs[0]
         return result
@@ -165,8 +185,8 @@ class Recorder:
             return x
         classes = self._compared.get(x.variable)
         if classes is not None:
-            return self.call(_one_hot, classes, rowwise=True, value=np.empty(x.shape, dtype), key=(_one_hot, dtype))
-        return self.call(copy_cast, x, rowwise=True, value=np.empty(x.shape, dtype), key=(copy_cast, dtype))
+            return self.call(Call("one_hot"), classes, rowwise=True, value=np.empty(x.shape, dtype))
+        return self.call(Call("cast"), x, rowwise=True, value=np.empty(x.shape, dtype))
 
 
 def _noted(x: Any) -> Any:
@@ -189,24 +209,12 @@ def _constant_key(value: Any) -> Any:
     return value if isinstance(value, Filled) else id(value)
 
 
-copy_cast = Bound(lambda x, out: [partial(np.copyto, out, x, "unsafe")])
-
-
 def _is_class(x: Any) -> bool:
     return isinstance(x, Recorded) and x.dtype.kind == "i" and x.shape[-1:] == (1,)
 
 
 def _are_all_classes(x: Any) -> bool:
     return isinstance(x, np.ndarray) and x.ndim == 1 and x.dtype.kind == "i" and np.array_equal(x, np.arange(x.size))
-
-
-def _bind_one_hot(classes: Array, out: Array) -> list[Callable[[], Any]]:
-    # rows of the identity are gathered three times as fast as classes are compared
-    identity = np.eye(out.shape[-1], dtype=out.dtype)
-    return [partial(identity.take, classes.reshape(-1), 0, out.reshape(-1, out.shape[-1]), "clip")]
-
-
-_one_hot = Bound(_bind_one_hot)
 
 
 class Recorded:
@@ -223,8 +231,8 @@ class Recorded:
     ndim = property(lambda self: self.variable.value.ndim)
     size = property(lambda self: self.variable.value.size)
     device = "cpu"
-    mT = property(lambda self: self.recorder.view(self, np.matrix_transpose))  # noqa: N815
-    T = property(lambda self: self.recorder.view(self, np.transpose))
+    mT = property(lambda self: self.recorder.view(self, lambda xp, a: xp.matrix_transpose(a)))  # noqa: N815
+    T = property(lambda self: self.recorder.view(self, lambda xp, a: xp.permute_dims(a, tuple(range(a.ndim))[::-1])))
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         return RecordingNamespace(self.recorder)
@@ -240,7 +248,7 @@ class Recorded:
         if not all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in parts):
             msg = "indexing by arrays"
             raise NotRecordable(msg)
-        return self.recorder.view(self, lambda x: x[index])
+        return self.recorder.view(self, lambda _, a: a[index])
 
     def __bool__(self) -> bool:
         msg = "a decision by the values of an array"
@@ -321,31 +329,17 @@ def _clip(recorder: Recorder, x: Recorded, low: Any = None, high: Any = None) ->
 def _where(recorder: Recorder, condition: Any, yes: Any, no: Any) -> Recorded:
     shape = np.broadcast_shapes(*(np.shape(_value(x)) for x in (condition, yes, no)))
     value = np.empty(shape, np.result_type(_value(yes), _value(no)))
-    return recorder.call(_choose, condition, yes, no, rowwise=True, broadcasts=True, value=value)
-
-
-_choose = Bound(
-    lambda condition, yes, no, out: [partial(np.copyto, out, no), partial(np.copyto, out, yes, "same_kind", condition)]
-)
+    return recorder.call(Call("where"), condition, yes, no, rowwise=True, broadcasts=True, value=value)
 
 
 def _matmul(recorder: Recorder, a: Any, b: Any) -> Recorded:
     left, right = _value(a), _value(b)
     stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     value = np.empty((*stack, left.shape[-2], right.shape[-1]), np.result_type(left, right))
-    return recorder.call(_product, a, b, value=value)
+    return recorder.call(Call("matmul"), a, b, value=value)
 
 
-def _bind_product(a: Array, b: Array, out: Array) -> list[Callable[[], Any]]:
-    # of one matrix, dot is half a microsecond faster than matmul
-    plain = a.ndim == b.ndim == 2 and a.dtype == b.dtype == out.dtype and out.flags.c_contiguous
-    return [partial(np.dot if plain else np.matmul, a, b, out)]
-
-
-_product = Bound(_bind_product)
-
-
-def _reduction(function: np.ufunc) -> Callable[..., Recorded]:
+def _reduction(name: str, function: np.ufunc) -> Callable[..., Recorded]:
     def reduce(
         recorder: Recorder, x: Recorded, *, axis: int | None = None, keepdims: bool = False, dtype: Any = None
     ) -> Recorded:
@@ -356,8 +350,7 @@ def _reduction(function: np.ufunc) -> Callable[..., Recorded]:
         if function is np.add and axis == x.ndim - 2 and x.dtype.kind == "f":
             return _column_sums(recorder, x, keepdims=keepdims)
         value = np.empty(_reduced(x.shape, axis, keepdims), _type_of_reduction(function, x.dtype))
-        call = Bound(partial(_bind_reduction, function, axis, keepdims))
-        return recorder.call(call, x, rowwise=axis > 0, value=value, key=(function, axis, keepdims))
+        return recorder.call(Call(name, (axis, keepdims)), x, rowwise=axis > 0, value=value)
 
     return reduce
 
@@ -370,30 +363,6 @@ def _type_of_reduction(function: np.ufunc, dtype: np.dtype[Any]) -> np.dtype[Any
     return function.reduce(np.ones(1, dtype)).dtype  # type: ignore[no-any-return]
 
 
-_SHORT_SUM, _SHORT_MAXIMUM = 1024, 64
-"""Lengths of the last axis up to which NumPy's own reduction over it is the slower way."""
-
-
-def _bind_reduction(
-    function: np.ufunc,
-    axis: int,
-    keepdims: bool,
-    x: Array,
-    out: Array,
-) -> list[Callable[[], Any]]:
-    last, length = axis == x.ndim - 1, x.shape[axis]
-    plain = last and x.dtype == out.dtype and x.dtype.kind == "f" and x.flags.c_contiguous and out.flags.c_contiguous
-    if plain and function is np.add and length <= _SHORT_SUM:
-        rows = x.reshape(-1, length) if x.ndim > 1 else x
-        return [partial(np.dot, rows, np.ones(length, dtype=x.dtype), out.reshape(rows.shape[:-1]))]
-    reduce: Callable[..., Any] = function.reduce
-    if plain and function in (np.maximum, np.minimum) and x.ndim > 1 and length <= _SHORT_MAXIMUM:
-        columns = np.empty((length, x.size // length), dtype=x.dtype)
-        by_column = x.reshape(-1, length).T
-        return [partial(np.copyto, columns, by_column), partial(reduce, columns, 0, None, out.reshape(-1))]
-    return [partial(reduce, x, axis, None, out, keepdims)]
-
-
 def _column_sums(recorder: Recorder, x: Recorded, *, keepdims: bool) -> Recorded:
     """Sum over rows as a product with ones, which is faster than NumPy's own reduction."""
     total = _matmul(recorder, np.ones((1, x.shape[-2]), dtype=x.dtype), x)
@@ -401,25 +370,24 @@ def _column_sums(recorder: Recorder, x: Recorded, *, keepdims: bool) -> Recorded
 
 
 def _mean(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) -> Recorded:
-    total = _reduction(np.add)(recorder, x, axis=axis, keepdims=keepdims)
+    total = _reduction("sum", np.add)(recorder, x, axis=axis, keepdims=keepdims)
     return recorder.ufunc(np.true_divide, total, float(x.shape[axis]))
 
 
 def _argmax(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) -> Recorded:
-    value = np.empty(_reduced(x.shape, axis % x.ndim, keepdims), np.intp)
-    call = Bound(lambda a, out: [partial(np.argmax, a, axis, out, keepdims=keepdims)])
-    return recorder.call(call, x, rowwise=axis % x.ndim > 0, value=value, key=(np.argmax, axis, keepdims))
+    axis = axis % x.ndim
+    value = np.empty(_reduced(x.shape, axis, keepdims), np.int64)
+    return recorder.call(Call("argmax", (axis, keepdims)), x, rowwise=axis > 0, value=value)
 
 
 def _all(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) -> Recorded:
-    return _reduction(np.logical_and)(recorder, x, axis=axis, keepdims=keepdims)
+    return _reduction("all", np.logical_and)(recorder, x, axis=axis, keepdims=keepdims)
 
 
 def _take(recorder: Recorder, x: Any, index: Any, *, axis: int) -> Recorded:
-    call = Bound(lambda a, i, out: [partial(a.take, i, axis, out, "clip")])
     source, positions = _value(x), _value(index)
     shape = (*source.shape[:axis], *positions.shape, *source.shape[axis + 1 :])
-    return recorder.call(call, x, index, value=np.empty(shape, source.dtype))
+    return recorder.call(Call("take", (axis,)), x, index, value=np.empty(shape, source.dtype))
 
 
 def _value(x: Any) -> Any:
@@ -428,29 +396,10 @@ def _value(x: Any) -> Any:
 
 def _concat(recorder: Recorder, arrays: Any, *, axis: int = 0) -> Recorded:
     values = [_value(a) for a in arrays]
-    sizes = [v.shape[axis] for v in values]
+    stops = tuple(np.cumsum([v.shape[axis] for v in values]).tolist())
     shape = list(values[0].shape)
-    shape[axis] = sum(sizes)
-    return recorder.call(Concat(axis, sizes), *arrays, value=np.empty(shape, np.result_type(*values)))
-
-
-class Concat:
-    """Copies arrays into the parts of one; parts that are made for it alone are made there at once."""
-
-    def __init__(self, axis: int, sizes: list[int]) -> None:
-        self.axis = axis
-        self.stops = np.cumsum(sizes).tolist()
-
-    def part(self, out: Array, i: int) -> Array:
-        """Return the i-th part of the output."""
-        window = [slice(None)] * out.ndim
-        window[self.axis] = slice(self.stops[i - 1] if i else 0, self.stops[i])
-        return out[tuple(window)]
-
-    def __call__(self, *arrays: Array, out: Array) -> None:
-        """Copy arrays into the parts of `out`."""
-        for i, array in enumerate(arrays):
-            np.copyto(self.part(out, i), array)
+    shape[axis] = stops[-1]
+    return recorder.call(Concat(axis, stops), *arrays, value=np.empty(shape, np.result_type(*values)))
 
 
 def _constant(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -461,18 +410,18 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "all": _all,
     "argmax": _argmax,
     "astype": lambda recorder, x, dtype, *, copy=True: recorder.cast(x, np.dtype(dtype)),
-    "broadcast_to": lambda recorder, x, shape: recorder.view(x, lambda a: np.broadcast_to(a, shape)),
+    "broadcast_to": lambda recorder, x, shape: recorder.view(x, lambda xp, a: xp.broadcast_to(a, shape)),
     "clip": _clip,
     "concat": _concat,
     "matmul": _matmul,
     "matrix_transpose": lambda recorder, x: x.mT,
-    "max": _reduction(np.maximum),
+    "max": _reduction("max", np.maximum),
     "mean": _mean,
-    "min": _reduction(np.minimum),
+    "min": _reduction("min", np.minimum),
     "ones_like": _constant(np.ones_like),
-    "reshape": lambda recorder, x, shape: recorder.view(x, lambda a: np.reshape(a, shape)),
+    "reshape": lambda recorder, x, shape: recorder.view(x, lambda xp, a: xp.reshape(a, shape)),
     "stack": lambda recorder, arrays, *, axis=0: _concat(recorder, [_expand(a, axis) for a in arrays], axis=axis),
-    "sum": _reduction(np.add),
+    "sum": _reduction("sum", np.add),
     "take": _take,
     "where": _where,
     "zeros_like": _constant(np.zeros_like),
@@ -482,7 +431,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
 def _expand(x: Any, axis: int) -> Any:
     if not isinstance(x, Recorded):
         return np.expand_dims(x, axis)
-    return x.recorder.view(x, lambda a: np.expand_dims(a, axis))
+    return x.recorder.view(x, lambda xp, a: xp.expand_dims(a, axis=axis))
 
 
 class RecordingBackend(Backend):
@@ -495,3 +444,59 @@ class RecordingBackend(Backend):
         self.device = "cpu"
         self.device_name = "cpu"
         self.version = np.__version__
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is known of an argument while recording."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The notes of a step.
+
+    Attributes
+    ----------
+    operations : list of Operation
+        In the order in which they were asked for.
+    inputs : tuple of list of Variable
+        The leaves of each argument: what is fixed, the state, the batch.
+    outputs : list of Variable
+        The leaves of the new state.
+    """
+
+    operations: list[Operation]
+    inputs: tuple[list[Variable], ...]
+    outputs: list[Variable]
+
+
+@lru_cache(maxsize=128)
+def record(step: Any, arguments: tuple[Any, Any, Any]) -> Recording | None:
+    """Return what a step does for arguments of some kinds; None where it cannot be recorded.
+
+    Parameters
+    ----------
+    step : callable
+        As for `mlpx.backends.Backend.fold`.
+    arguments : tuple
+        ``(fixed, state, batch)`` with a `Kind` for each array.
+    """
+    recorder = Recorder()
+    fixed, state, batch = trees.mapped(lambda kind: recorder.input(np.empty(kind.shape, kind.dtype)), arguments)
+    try:
+        result = replace(step, backend=RecordingBackend(recorder))(*fixed, state, batch)
+        outputs = [_variable(x) for x in trees.leaves(result)]
+    except NotRecordable:
+        return None
+    inputs = tuple([x.variable for x in trees.leaves(tree)] for tree in (fixed, state, batch))
+    return Recording(recorder.operations, inputs, outputs)
+
+
+def _variable(x: Any) -> Variable:
+    if not isinstance(x, Recorded):
+        msg = "a result that depends on no argument"
+        raise NotRecordable(msg)
+    return x.variable

@@ -8,13 +8,12 @@ for the cache, each of which makes all steps before the next one begins, and the
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from mlpx._typing import Array
 from mlpx.backends import trees
-from mlpx.backends.layout import Layout
-from mlpx.backends.recording import NotRecordable, Recorded, Recorder, RecordingBackend, Variable
+from mlpx.backends.layout import Calls, Layout
+from mlpx.backends.recording import NotRecordable, Recording, record
 from mlpx.backends.threads import Workers
 
 __all__ = ["Program", "Replayed"]
@@ -33,40 +32,46 @@ class Replayed:
         The step, as for `mlpx.backends.Backend.fold`.
     """
 
-    def __init__(self, step: Any) -> None:
+    def __init__(self, step: Any, library: Calls, workers: Workers | None = None) -> None:
         self.step = step
+        self._library = library
         self._programs: dict[Any, Program | None] = {}
-        self._workers = Workers()
+        self._workers = workers
         self._bytes = 0
 
     def __call__(self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int | None = None) -> Any:
         """Make the steps, and return the state."""
-        if members is None:
-            return self._run(fixed, state, batches, _places((fixed, state)))
-        shared = _places(fixed)
+        if members is None or self._workers is None:
+            return self._run(fixed, state, batches, self._places((fixed, state)))
+        shared = self._places(fixed)
 
         def run(group: slice | int, worker: int) -> None:
             own, its_state, its_batches = self.step.part(fixed, state, batches, group)
             if members == 1 or self._bytes > _GROUP:
                 # a large network is worked on where it lies; small ones go through the buffers of a worker
-                self._run(own, its_state, its_batches, _places((own, its_state)), ("member", group))
+                self._run(own, its_state, its_batches, self._places((own, its_state)), ("member", group))
             else:
                 self._run(own, its_state, its_batches, shared, worker)
 
-        self._workers(run, self._groups(fixed, state, batches, members))
+        self._workers(run, self._groups(fixed, state, batches, members, self._workers.count))
         return state
 
-    def _groups(self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int) -> list[slice | int]:
+    def _places(self, tree: Any) -> set[Any]:
+        return {self._library.place(leaf) for leaf in trees.leaves(tree)}
+
+    def _groups(
+        self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int, workers: int
+    ) -> list[slice | int]:
         """Return the members in groups of nearly equal size, which fit the cache and occupy the cores.
 
         A group of one is its member's number: without the axis of members the calls are faster.
         """
         if not self._bytes:
             own, its_state, its_batches = self.step.part(fixed, state, batches, 0)
-            one = self._program(own, its_state, its_batches, _places(fixed), 0)
+            one = self._program(own, its_state, its_batches, self._places(fixed), 0)
             self._bytes = one.touched if one else _GROUP
         whole = members * self._bytes
-        count = min(members, max(1, round(whole / _GROUP), min(self._workers.count, whole // _LEAST)))
+        count = min(members, max(1, round(whole / _GROUP), min(workers, whole // _LEAST)))
         stops = [members * (i + 1) // count for i in range(count)]
         groups = zip([0, *stops], stops, strict=False)
         return [slice(start, stop) if stop > start + 1 else start for start, stop in groups]
@@ -82,33 +87,22 @@ class Replayed:
 
     def _program(self, fixed: tuple[Any, ...], state: Any, batches: Any, bound: set[Any], slot: Any) -> Program | None:
         """Return the program for these shapes, one a slot; None where the step cannot be recorded."""
-        places = [_place(leaf) for leaf in trees.leaves(fixed)]
-        key = (
-            slot,
-            tuple(place if place in bound else place[1:3] for place in places),
-            tuple((leaf.shape, leaf.dtype) for leaf in trees.leaves(state)),
-            tuple(None if leaf is None else (leaf.shape[1:], leaf.dtype) for leaf in _all(batches)),
-        )
+        kinds = trees.mapped(self._library.kind, (fixed, state, trees.entry(batches, 0)))
+        places = tuple(place for leaf in trees.leaves(fixed) if (place := self._library.place(leaf)) in bound)
+        key = (slot, kinds, places)
         if key not in self._programs:
-            try:
-                self._programs[key] = Program(self.step, fixed, state, trees.entry(batches, 0), bound)
-            except NotRecordable:
-                self._programs[key] = None
+            self._programs[key] = self._lay_out(kinds, (fixed, state, batches), bound)
         return self._programs[key]
 
-
-def _place(leaf: Array) -> tuple[Any, ...]:
-    """Return what tells an array from another: where it lies and what it looks like."""
-    return leaf.__array_interface__["data"][0], leaf.shape, leaf.dtype, leaf.strides
-
-
-def _places(tree: Any) -> set[Any]:
-    return {_place(leaf) for leaf in trees.leaves(tree)}
-
-
-def _all(tree: Any) -> list[Any]:
-    """Return the leaves of a tree, None among them."""
-    return [leaf for part in tree for leaf in _all(part)] if isinstance(tree, tuple) else [tree]
+    def _lay_out(self, kinds: Any, arguments: tuple[Any, Any, Any], bound: set[Any]) -> Program | None:
+        recording = record(self.step, kinds)
+        if recording is None:
+            return None
+        fixed, state, batches = arguments
+        try:
+            return Program(recording, self._library, fixed, state, trees.entry(batches, 0), bound)
+        except NotRecordable:
+            return None
 
 
 class Program:
@@ -116,8 +110,10 @@ class Program:
 
     Parameters
     ----------
-    step : callable
-        As for `Replayed`.
+    recording : Recording
+        The notes.
+    library : Calls
+        What makes the calls.
     fixed, state, batch
         Arguments of the first call.
     bound : set
@@ -125,34 +121,34 @@ class Program:
 
     Attributes
     ----------
+    calls : list of callable
+        What a step does.
     allocated : int
         Bytes of the buffers.
     touched : int
         Bytes of the buffers, the state and what else is copied in.
     """
 
-    def __init__(self, step: Any, fixed: tuple[Any, ...], state: Any, batch: Any, bound: set[Any]) -> None:
-        recorder = Recorder()
+    def __init__(
+        self, recording: Recording, library: Calls, fixed: Any, state: Any, batch: Any, bound: set[Any]
+    ) -> None:
+        self._library = library
 
-        def own(tree: Any) -> tuple[Any, list[Variable]]:
-            new = [recorder.input(x if _place(x) in bound else x.copy()) for x in trees.leaves(tree)]
-            return trees.rebuilt(tree, iter(new)), [x.variable for x in new]
+        def own(tree: Any) -> list[Array]:
+            return [x if library.place(x) in bound else _copy(library, x) for x in trees.leaves(tree)]
 
-        traced, inputs = zip(*(own(tree) for tree in (fixed, state, batch)), strict=True)
-        result = dataclasses.replace(step, backend=RecordingBackend(recorder))(*traced[0], *traced[1:])
-        outputs = [_variable(x) for x in trees.leaves(result)]
-        layout = Layout(recorder.operations, [v for part in inputs for v in part], outputs, inputs[1])
+        self._fixed, self._state, self._batch = own(fixed), own(state), own(batch)
+        layout = Layout(recording, [*self._fixed, *self._state, *self._batch], library)
         self.calls = layout.calls
         self.allocated = layout.allocated
-        self._fixed, self._state, self._batch = ([v.value for v in part] for part in inputs)
         self.touched = self.allocated + sum(
-            array.nbytes for array in (*self._fixed, *self._state, *self._batch) if _place(array) not in bound
+            array.nbytes for array in (*self._fixed, *self._state, *self._batch) if library.place(array) not in bound
         )
 
     def __call__(self, fixed: tuple[Any, ...], state: Any, batches: Any) -> Any:
         """Make the steps; the state that came is written over."""
-        moved = _moved(self._state, state)
-        for buffer, leaf in (*_moved(self._fixed, fixed), *moved):
+        moved = self._moved(self._state, state)
+        for buffer, leaf in (*self._moved(self._fixed, fixed), *moved):
             buffer[...] = leaf
         sources = list(zip(self._batch, trees.leaves(batches), strict=True))
         calls = self.calls
@@ -165,15 +161,16 @@ class Program:
             leaf[...] = buffer
         return state
 
+    def _moved(self, buffers: list[Array], tree: Any) -> list[tuple[Array, Array]]:
+        """Return each buffer with its array, where that lies elsewhere."""
+        place = self._library.place
+        pairs = zip(buffers, trees.leaves(tree), strict=True)
+        return [(buffer, leaf) for buffer, leaf in pairs if place(buffer) != place(leaf)]
 
-def _moved(buffers: list[Array], tree: Any) -> list[tuple[Array, Array]]:
-    """Return each buffer with its array, where that lies elsewhere."""
-    pairs = zip(buffers, trees.leaves(tree), strict=True)
-    return [(buffer, leaf) for buffer, leaf in pairs if _place(buffer) != _place(leaf)]
 
-
-def _variable(x: Any) -> Variable:
-    if not isinstance(x, Recorded):
-        msg = "a result that depends on no argument"
-        raise NotRecordable(msg)
-    return x.variable
+def _copy(library: Calls, x: Array) -> Array:
+    """Return a copy that lies in rows."""
+    kind = library.kind(x)
+    copy = library.typed(library.raw(x.nbytes), kind)
+    copy[...] = x
+    return copy
