@@ -1,5 +1,6 @@
 """PyTorch, on the processor or on CUDA, without its automatic differentiation."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -9,7 +10,10 @@ import numpy as np
 import torch
 
 from mlpx._typing import Array, DType
+from mlpx.backends import trees
 from mlpx.backends.base import Backend
+from mlpx.backends.replay import Replayed
+from mlpx.backends.torch_calls import TorchCalls
 
 
 class TorchBackend(Backend):
@@ -56,6 +60,15 @@ class TorchBackend(Backend):
         """Return a context in which PyTorch records nothing."""
         recording_off: AbstractContextManager[Any] = torch.no_grad()
         return recording_off
+
+    def fold(self, step: Any) -> Callable[..., Any]:
+        """Return the step recorded once for the shapes of its arguments, and replayed into fixed buffers."""
+        replayed = Replayed(step, TorchCalls(self.device))
+
+        def run(fixed: tuple[Any, ...], state: Any, batches: Any, members: int | None = None) -> Any:
+            return replayed(fixed, state, trees.mapped(self.asarray, batches), members)
+
+        return run
 
     def synchronize(self, *arrays: Array) -> None:
         """Wait for CUDA where the device is one."""
