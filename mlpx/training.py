@@ -239,7 +239,9 @@ class Run:
             has_weight = hxp.reshape(pieces.total > 0, (pieces.total.shape[0], -1))
             active = hxp.broadcast_to(has_weight, (has_weight.shape[0], alive.shape[0]))
             some = hxp.any(active, axis=-1)
-            if hxp.any(some):
+            if hxp.all(some):
+                yield pieces, active
+            elif hxp.any(some):
                 yield pieces.select(some), active[some]
 
     def _run_length(self, batch_size: int) -> int:
@@ -291,11 +293,11 @@ class Run:
         self._rate = _last(rate, counted, self._rate)
         coefficients = self.settings.optimizer.coefficients(rate, hxp.astype(t, hxp.float64), hxp)
         clip = hxp.asarray(0.0) if self._clip is None else self._clip
-        own = [
-            hxp.take(hxp.broadcast_to(value, t.shape), self._alive, axis=1) for value in (self._l2, clip, *coefficients)
-        ]
-        numbers = hxp.stack(own, axis=1)
-        return numbers[:, :, 0] if hxp.all(numbers == numbers[:, :, :1]) else numbers[..., None]
+        numbers = hxp.stack(hxp.broadcast_arrays(rate, self._l2, clip, *coefficients)[1:], axis=1)
+        if self._alive.shape[0] < self._members:
+            numbers = hxp.take(numbers, self._alive, axis=2)
+        shared = numbers.shape[2] == 1 or hxp.all(numbers == numbers[:, :, :1])
+        return numbers[:, :, 0] if shared else numbers[..., None]
 
     # The end of an epoch.
 
@@ -446,6 +448,8 @@ class Run:
 
 def _last(values: Array, counted: Array, old: Array) -> Array:
     """Return the last value of each column that counts, the old one where none does; shapes (n, S)."""
+    if hxp.all(counted[-1, :]):
+        return values[-1, :]
     position = counted.shape[0] - 1 - hxp.argmax(hxp.flip(counted, axis=0), axis=0)
     last = hxp.take_along_axis(values, position[None, :], axis=0)[0, :]
     return hxp.where(hxp.any(counted, axis=0), last, old)

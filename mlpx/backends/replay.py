@@ -87,22 +87,30 @@ class Replayed:
 
     def _program(self, fixed: tuple[Any, ...], state: Any, batches: Any, bound: set[Any], slot: Any) -> Program | None:
         """Return the program for these shapes, one a slot; None where the step cannot be recorded."""
-        kinds = trees.mapped(self._library.kind, (fixed, state, trees.entry(batches, 0)))
-        places = tuple(place for leaf in trees.leaves(fixed) if (place := self._library.place(leaf)) in bound)
-        key = (slot, kinds, places)
+        held, library = trees.leaves(fixed), self._library
+        key = (
+            slot,
+            tuple((leaf.shape, leaf.dtype) for leaf in (*held, *trees.leaves(state))),
+            tuple(None if leaf is None else (leaf.shape[1:], leaf.dtype) for leaf in _all(batches)),
+            tuple(place for leaf in held if (place := library.place(leaf)) in bound),
+        )
         if key not in self._programs:
-            self._programs[key] = self._lay_out(kinds, (fixed, state, batches), bound)
+            self._programs[key] = self._lay_out(fixed, state, trees.entry(batches, 0), bound)
         return self._programs[key]
 
-    def _lay_out(self, kinds: Any, arguments: tuple[Any, Any, Any], bound: set[Any]) -> Program | None:
-        recording = record(self.step, kinds)
+    def _lay_out(self, fixed: tuple[Any, ...], state: Any, batch: Any, bound: set[Any]) -> Program | None:
+        recording = record(self.step, trees.mapped(self._library.kind, (fixed, state, batch)))
         if recording is None:
             return None
-        fixed, state, batches = arguments
         try:
-            return Program(recording, self._library, fixed, state, trees.entry(batches, 0), bound)
+            return Program(recording, self._library, fixed, state, batch, bound)
         except NotRecordable:
             return None
+
+
+def _all(tree: Any) -> list[Any]:
+    """Return the leaves of a tree, None among them."""
+    return [leaf for part in tree for leaf in _all(part)] if isinstance(tree, tuple) else [tree]
 
 
 class Program:

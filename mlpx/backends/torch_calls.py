@@ -70,7 +70,7 @@ class TorchCalls(Calls):
         """Return an operation as calls ready to be made."""
         if call.name in _BINDINGS:
             return _BINDINGS[call.name](*inputs, out, *call.parameters)
-        function = _FUNCTIONS.get(call.name) or getattr(torch, call.name, None)
+        function: Any = _FUNCTIONS.get(call.name) or getattr(torch, call.name, None)
         if not _writes(function, inputs, out):
             raise NotRecordable(call.name)
         return [partial(function, *inputs, out=out)]
