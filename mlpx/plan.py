@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, NamedTuple
 
 from mlpx._typing import Array, Namespace
@@ -16,7 +17,7 @@ from mlpx.metrics import Metric
 from mlpx.network import Architecture
 from mlpx.optimizers import Optimizer
 
-__all__ = ["Batch", "Data", "Evaluation", "Prediction", "State", "TrainingStep", "compiled", "rows"]
+__all__ = ["Batch", "Data", "Evaluation", "Finite", "Prediction", "State", "TrainingStep", "compiled", "rows"]
 
 
 class Data(NamedTuple):
@@ -218,6 +219,19 @@ class Prediction:
         """Return the outputs, shape (..., N, K)."""
         z, _ = self.architecture.forward(self.backend, parameters, x)
         return self.backend.evaluate(self.architecture.output, z)
+
+
+@dataclass(frozen=True)
+class Finite:
+    """Whether all numbers of each member are finite: ``finite(arrays) -> (...)``."""
+
+    backend: Backend
+
+    def __call__(self, arrays: tuple[Array, ...]) -> Array:
+        """Say so for arrays of shape (..., P)."""
+        xp = self.backend.xp
+        finite = [xp.all(xp.isfinite(array), axis=-1) for array in arrays]
+        return reduce(xp.logical_and, finite)
 
 
 def rows(ops: Backend, data: Data, index: Array) -> tuple[Array, Array, Array]:

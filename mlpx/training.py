@@ -26,7 +26,7 @@ from mlpx.exceptions import DivergenceError
 from mlpx.history import History
 from mlpx.metrics import Metric
 from mlpx.optimizers import Optimizer
-from mlpx.plan import Batch, State, TrainingStep
+from mlpx.plan import Batch, Finite, State, TrainingStep, compiled
 from mlpx.progress import Progress
 from mlpx.schedules import Point
 
@@ -100,7 +100,8 @@ class Run:
         # copies: a plan may update the state where it lies
         moments = [ops.xp.zeros_like(net.vector) for _ in settings.optimizer.moments]
         terms = 1 + sum(metric.size(net.architecture.output) for metric in settings.metrics if metric.additive)
-        self._state = State(ops.copy(net.vector), tuple(moments), self._zero_terms(terms))
+        zero = ops.asarray(hxp.zeros((*net.vector.shape[:-1], terms)))
+        self._state = State(ops.copy(net.vector), tuple(moments), zero)
         decay, trained = net.architecture.masks()
         self._masks = (ops.asarray(decay, dtype=net.dtype), ops.asarray(trained, dtype=net.dtype))
         self._l2 = hxp.asarray(net.l2, dtype=hxp.float64)
@@ -186,16 +187,12 @@ class Run:
     def _copied_state(self) -> State:
         return trees.mapped(self.net.backend.copy, self._state)  # type: ignore[no-any-return]
 
-    def _zero_terms(self, count: int) -> Array:
-        ops = self.net.backend
-        return ops.xp.zeros((*self.net.vector.shape[:-1], count), dtype=ops.xp.float64, device=ops.device)
-
     # An epoch.
 
     def _train_epoch(self, bar: Progress) -> Array:
         """Make the steps of an epoch; return the means of the terms of loss and metrics by member, on the host."""
         ops = self.net.backend
-        self._state = self._state._replace(terms=ops.xp.zeros_like(self._state.terms))
+        self._state = self._state._replace(terms=ops.asarray(hxp.zeros(self._state.terms.shape)))
         weight: Any = 0.0
         fixed = (self._train.data, self._masks)
         members = self._alive.shape[0] if self._stack else None
@@ -387,13 +384,12 @@ class Run:
         now, before = self._state.parameters, self._before.parameters
         if self._alive.shape[0] == 0 or now.shape != before.shape:
             return now
-        finite = hxp.reshape(self._are_finite(now), (-1,))
-        return self._choose(scatter(finite, self._alive, self._members), now, before)
+        return self._choose(scatter(self._are_finite(now), self._alive, self._members), now, before)
 
-    def _are_finite(self, array: Array) -> Array:
-        """Say for each member whether a vector is finite, on the host."""
-        xp = self.net.backend.xp
-        return self.net.backend.to_numpy(xp.all(xp.isfinite(array), axis=-1))
+    def _are_finite(self, *vectors: Array) -> Array:
+        """Say for each member that is left whether vectors are finite, on the host."""
+        ops = self.net.backend
+        return hxp.reshape(ops.to_numpy(compiled(Finite(ops))(vectors)), (-1,))
 
     def _assembled(self, current: Array) -> Array:
         """Return the parameters of all members: those that left, and `current` for the others."""
@@ -408,9 +404,7 @@ class Run:
 
     def _without_diverged(self, means: Array, before: State, steps_before: Array) -> Array:
         """Take members whose loss or weights are not finite out of the stack; raise where none is left."""
-        finite = hxp.isfinite(means[:, 0])
-        for vector in (self._state.parameters, *self._state.moments):
-            finite = finite & hxp.reshape(self._are_finite(vector), (-1,))
+        finite = hxp.isfinite(means[:, 0]) & self._are_finite(self._state.parameters, *self._state.moments)
         if hxp.all(finite):
             return means
         position = int(hxp.nonzero(~finite)[0][0])

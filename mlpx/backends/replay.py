@@ -42,14 +42,14 @@ class Replayed:
     def __call__(self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int | None = None) -> Any:
         """Make the steps, and return the state."""
         if members is None or self._workers is None:
-            return self._run(fixed, state, batches, self._places((fixed, state)))
+            return self._run(fixed, state, batches, None)
         shared = self._places(fixed)
 
         def run(group: slice | int, worker: int) -> None:
             own, its_state, its_batches = self.step.part(fixed, state, batches, group)
             if members == 1 or self._bytes > _GROUP:
                 # a large network is worked on where it lies; small ones go through the buffers of a worker
-                self._run(own, its_state, its_batches, self._places((own, its_state)), ("member", group))
+                self._run(own, its_state, its_batches, None, ("member", group))
             else:
                 self._run(own, its_state, its_batches, shared, worker)
 
@@ -76,7 +76,7 @@ class Replayed:
         groups = zip([0, *stops], stops, strict=False)
         return [slice(start, stop) if stop > start + 1 else start for start, stop in groups]
 
-    def _run(self, fixed: tuple[Any, ...], state: Any, batches: Any, bound: set[Any], slot: Any = 0) -> Any:
+    def _run(self, fixed: tuple[Any, ...], state: Any, batches: Any, bound: set[Any] | None, slot: Any = 0) -> Any:
         program = self._program(fixed, state, batches, bound, slot)
         if program is not None:
             return program(fixed, state, batches)
@@ -85,17 +85,23 @@ class Replayed:
             new = self.step(*fixed, new, trees.entry(batches, i))
         return new
 
-    def _program(self, fixed: tuple[Any, ...], state: Any, batches: Any, bound: set[Any], slot: Any) -> Program | None:
-        """Return the program for these shapes, one a slot; None where the step cannot be recorded."""
+    def _program(
+        self, fixed: tuple[Any, ...], state: Any, batches: Any, bound: set[Any] | None, slot: Any
+    ) -> Program | None:
+        """Return the program for these shapes, one a slot; None where the step cannot be recorded.
+
+        What lies at the places `bound` is worked on where it is; None: all that is fixed, and the state.
+        """
         held, library = trees.leaves(fixed), self._library
         key = (
             slot,
             tuple((leaf.shape, leaf.dtype) for leaf in (*held, *trees.leaves(state))),
             tuple(None if leaf is None else (leaf.shape[1:], leaf.dtype) for leaf in _all(batches)),
-            tuple(place for leaf in held if (place := library.place(leaf)) in bound),
+            tuple(library.place(leaf) for leaf in held if bound is None or library.place(leaf) in bound),
         )
         if key not in self._programs:
-            self._programs[key] = self._lay_out(fixed, state, trees.entry(batches, 0), bound)
+            places = self._places((fixed, state)) if bound is None else bound
+            self._programs[key] = self._lay_out(fixed, state, trees.entry(batches, 0), places)
         return self._programs[key]
 
     def _lay_out(self, fixed: tuple[Any, ...], state: Any, batch: Any, bound: set[Any]) -> Program | None:
@@ -173,7 +179,7 @@ class Program:
         """Return each buffer with its array, where that lies elsewhere."""
         place = self._library.place
         pairs = zip(buffers, trees.leaves(tree), strict=True)
-        return [(buffer, leaf) for buffer, leaf in pairs if place(buffer) != place(leaf)]
+        return [(buffer, leaf) for buffer, leaf in pairs if buffer is not leaf and place(buffer) != place(leaf)]
 
 
 def _copy(library: Calls, x: Array) -> Array:
