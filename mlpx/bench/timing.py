@@ -24,7 +24,7 @@ Clock = Callable[[], float]
 SHORTEST_TURN = 2e-3
 #: A run shorter than this is made once untimed at the beginning of a turn, until other contenders' threads sleep.
 SHORT_RUN = 20e-3
-FEWEST_ROUNDS, MOST_ROUNDS = 5, 101
+FEWEST_ROUNDS, MOST_ROUNDS = 3, 101
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def measure(case: Case, *, seconds: float = 1.0, clock: Clock = time.perf_counte
     case : Case
         What to measure.
     seconds : float
-        How long the rounds may take together; there are five at least, whatever they take. Preparation and
+        How long the rounds may take together; there are three at least, whatever they take. Preparation and
         compilation come on top.
     clock : callable
         Gives seconds.
