@@ -118,7 +118,7 @@ def fastest_ways(results: Results) -> Iterator[tuple[str, str]]:
 
 
 def _training(machines: Sequence[Results]) -> Table:
-    text = "Time, and the ratio of it to the best peer's in the same run; below 1 is faster than every peer."
+    text = "Time or memory, and in brackets its ratio to the best peer's in the same run: below 1 is better than all."
     keys = dict.fromkeys(case.key for results in machines for case in results.cases if best_peer(case))
 
     def rows() -> Iterator[tuple[str, list[str]]]:
@@ -139,4 +139,4 @@ def over_peer(case: CaseResult | None, name: str) -> str:
     result, peer = (case.result(name), best_peer(case)) if case else (None, None)
     if case is None or result is None or peer is None:
         return ""
-    return f"{quantities.quantity(result.median, case.unit)} {quantities.ratio(quotient(result, peer)):>5}"
+    return f"{quantities.quantity(result.median, case.unit)} ({quantities.ratio(quotient(result, peer))})"
