@@ -20,12 +20,15 @@ class Contender:
         How this way was set (optimizer, compilation, shuffling), in one line.
     device : str
         Where it runs, which decides what the hardware allows.
+    count : int or None
+        How many of the case's `per` one ``run()`` does, where that differs from the case's own count.
     """
 
     name: str
     prepare: Callable[[], Callable[[], object]]
     settings: str = ""
     device: str = "cpu"
+    count: int | None = None
 
 
 @dataclass(frozen=True)

@@ -98,10 +98,11 @@ def peers(work: Workload, backends: Sequence[str]) -> Iterator[Contender]:
             here = device == "cpu"
             if peer.installed and (here or peer.devices):
                 name = peer.name if here else f"{peer.name} {device}"
-                yield Contender(name, partial(_prepare_peer, work, peer, device), peer.settings, device)
+                yield Contender(name, partial(prepare_peer, work, peer, device), peer.settings, device)
 
 
-def _prepare_peer(work: Workload, peer: Peer, device: str) -> Run:
+def prepare_peer(work: Workload, peer: Peer, device: str, **stack: int) -> Run:
+    """Return a run of a peer's ``fit``."""
     where = {"device": device} if peer.devices else {}
-    net = peer.load()(work.start(), work.batch_size, **where)
+    net = peer.load()(work.start(), work.batch_size, **where, **stack)
     return partial(net.fit, work.epochs)
