@@ -8,7 +8,6 @@ import pytest
 
 from mlpx.bench.places import default_backends
 from mlpx.bench.suites import make_cases
-from mlpx.bench.timing import describe
 
 
 def pytest_addoption(parser):
@@ -20,7 +19,7 @@ def pytest_generate_tests(metafunc):
     """Give every contender of the module's suite a benchmark of its own."""
     if "contender" in metafunc.fixturenames:
         cases = make_cases([metafunc.module.SUITE], full=metafunc.config.option.full, backends=default_backends())
-        pairs = [pytest.param(case, who, id=f"{describe(case)}, {who.name}") for case in cases for who in case.contenders]
+        pairs = [pytest.param(case, who, id=f"{case.title}, {who.name}") for case in cases for who in case.contenders]
         metafunc.parametrize(("case", "contender"), pairs)
 
 
@@ -30,7 +29,7 @@ def measure(benchmark, case, contender):
 
     def call():
         run = contender.prepare()
-        benchmark.group = f"{case.suite}: {describe(case)}"
+        benchmark.group = f"{case.suite}: {case.title}"
         benchmark.extra_info.update(per=case.per, count=case.count, flop=case.flop, settings=contender.settings)
         if case.unit == "B":
             benchmark.extra_info["bytes"] = benchmark.pedantic(run, rounds=1)

@@ -13,6 +13,8 @@ from mlpx.bench.results import Results
 from mlpx.bench.timing import CaseResult
 
 Row = tuple[str, ...]
+#: Times that differ by less are as good as equal.
+NEARLY = 0.1
 
 
 @dataclass(frozen=True)
@@ -106,15 +108,23 @@ def _outer(machines: Sequence[Results]) -> Table:
 
 def fastest_ways(results: Results) -> Iterator[tuple[str, str]]:
     """Yield the sizes of each group of outer products, and which way wins from which batch size on."""
-    curves: dict[str, list[tuple[int, str]]] = {}
+    curves: dict[str, list[tuple[int, CaseResult]]] = {}
     for case in results.of("outer"):
-        batch, fastest = case.parameters.get("batch"), min(case.results, key=lambda result: result.median)
+        batch = case.parameters.get("batch")
         if case.unit == "s" and isinstance(batch, int):
-            curves.setdefault(f"{case.group}, {case.name.rpartition(', batch')[0]}", []).append((batch, fastest.name))
+            curves.setdefault(case.title.rpartition(", batch")[0], []).append((batch, case))
     for name, points in curves.items():
-        points.sort()
-        changes = [point for i, point in enumerate(points) if i == 0 or point[1] != points[i - 1][1]]
-        yield name, ", ".join(f"{way} from {batch}" for batch, way in changes)
+        yield name, ", ".join(f"{way} from {batch}" for batch, way in _changes(sorted(points, key=lambda p: p[0])))
+
+
+def _changes(points: Iterable[tuple[int, CaseResult]]) -> Iterator[tuple[int, str]]:
+    """Yield where another way becomes the fastest; one that is nearly as fast takes no turn."""
+    way = ""
+    for batch, case in points:
+        fastest, present = min(case.results, key=lambda result: result.median), case.result(way)
+        if present is None or present.median > (1 + NEARLY) * fastest.median:
+            way = fastest.name
+            yield batch, way
 
 
 def _training(machines: Sequence[Results]) -> Table:
@@ -126,10 +136,7 @@ def _training(machines: Sequence[Results]) -> Table:
             found = [results.by_key.get(key) for results in machines]
             names = dict.fromkeys(r.name for case in found if case for r in case.results if is_own(r))
             for name in names:
-                yield (
-                    f"{' '.join(filter(None, key[1:]))}, {name}",
-                    [over_peer(case, name) for case in found],
-                )
+                yield ", ".join(filter(None, (*key[1:], name))), [over_peer(case, name) for case in found]
 
     return _table("mlpx and the best peer", text, "case", machines, rows())
 

@@ -113,7 +113,7 @@ def _beside_peers(cases: Sequence[CaseResult]) -> Iterator[str]:
             low, high, median = (quantities.quantity(n, case.unit) for n in (result.low, result.high, result.median))
             name = f"**{result.name}**" if is_own(result) else result.name
             rows.append((name, median, f"{low} to {high}" if result.rounds > 1 else "", *over))
-        yield f"**{' '.join(filter(None, (case.group, case.name)))}**, a {case.per}:"
+        yield f"**{case.title}**, a {case.per}:"
         yield markdown(rows)
     yield "How each was set:"
     yield "\n".join(f"- {name}: {settings}" for name, settings in settings_of(cases))

@@ -74,7 +74,7 @@ def say_suite(suite: str, results: Results) -> None:
         say_group(group, list(members), results.roofline)
     for case in results.cases:
         for name, reason in case.failures.items() if case.suite == suite else ():
-            say_wrapped(f"{case.name}, {name}: did not run ({reason})")
+            say_wrapped(f"{case.title}, {name}: did not run ({reason})")
 
 
 def heading(cases: Sequence[CaseResult]) -> str:
@@ -152,4 +152,4 @@ def short_rows(cases: Iterable[CaseResult]) -> Iterator[Row]:
         for result in case.results:
             if is_own(result) and (peer or floor):
                 over = [quantities.ratio(quotient(result, other)) if other else "" for other in (peer, floor)]
-                yield (case.name, result.name.partition(" ")[2], peer.name if peer else "", *over)
+                yield (case.title, result.name.partition(" ")[2], peer.name if peer else "", *over)

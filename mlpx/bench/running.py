@@ -71,7 +71,7 @@ def measure_all(
     end = clock() + seconds
     weights = [len(case.contenders) * WEIGHT.get(case.suite, 1.0) for case in cases]
     for i, case in enumerate(cases):
-        announce(f"{case.suite}: {case.group} {case.name}")
+        announce(f"{case.suite}: {case.title}")
         part = (end - clock()) * weights[i] / (sum(weights[i:]) or 1.0)
         yield measure(case, seconds=min(max(part, LEAST_SECONDS), MOST_SECONDS))
         advance()

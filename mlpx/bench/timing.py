@@ -89,6 +89,11 @@ class CaseResult:
         """What names the case in every run."""
         return self.suite, self.group, self.name
 
+    @property
+    def title(self) -> str:
+        """Group and name."""
+        return ", ".join(filter(None, (self.group, self.name)))
+
     def result(self, name: str) -> Result | None:
         """Return what the contender of this name took."""
         return next((result for result in self.results if result.name == name), None)
