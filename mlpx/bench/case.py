@@ -74,3 +74,8 @@ class Case:
     def key(self) -> tuple[str, str, str]:
         """What names the case in every run."""
         return self.suite, self.group, self.name
+
+    @property
+    def title(self) -> str:
+        """Group and name."""
+        return ", ".join(filter(None, (self.group, self.name)))

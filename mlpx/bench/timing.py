@@ -24,7 +24,7 @@ Clock = Callable[[], float]
 SHORTEST_TURN = 2e-3
 #: A run shorter than this is made once untimed at the beginning of a turn, until other contenders' threads sleep.
 SHORT_RUN = 20e-3
-FEWEST_ROUNDS, MOST_ROUNDS = 5, 101
+FEWEST_ROUNDS, MOST_ROUNDS = 3, 101
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,11 @@ class CaseResult:
         """What names the case in every run."""
         return self.suite, self.group, self.name
 
+    @property
+    def title(self) -> str:
+        """Group and name."""
+        return ", ".join(filter(None, (self.group, self.name)))
+
     def result(self, name: str) -> Result | None:
         """Return what the contender of this name took."""
         return next((result for result in self.results if result.name == name), None)
@@ -138,7 +143,7 @@ def measure(case: Case, *, seconds: float = 1.0, clock: Clock = time.perf_counte
     case : Case
         What to measure.
     seconds : float
-        How long the rounds may take together; there are five at least, whatever they take. Preparation and
+        How long the rounds may take together; there are three at least, whatever they take. Preparation and
         compilation come on top.
     clock : callable
         Gives seconds.
