@@ -90,6 +90,7 @@ class Compiled(Eager):
         self.m = {name: torch.zeros_like(p) for name, p in self.state.items()}
         self.v = {name: torch.zeros_like(p) for name, p in self.state.items()}
         self.t = torch.zeros((), dtype=torch.float64, device=device)
+        torch.compiler.reset()  # one function is compiled for at most eight networks
         self._step = torch.compile(self._eager_step, dynamic=False, fullgraph=True)
 
     def restart(self) -> None:
