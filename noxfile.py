@@ -91,6 +91,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def bench(session: nox.Session) -> None:
-    """Measure the products of back-propagation and whole training steps."""
-    session.install(".[sklearn]", *group("bench"))
-    session.run("python", "-m", "pytest", "benchmarks", *session.posargs)
+    """Run the benchmarks, and say what got slower than in the committed results; needs a machine that is else idle."""
+    session.install(*TORCH["3.11"])
+    install_wheel(session, "cli", "sklearn", "jax")
+    session.install(*group("bench"))
+    session.run("pytest", "benchmarks", *session.posargs)
+    session.run("python", "-P", "-m", "mlpx.bench.guard", "benchmarks/results")

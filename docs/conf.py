@@ -1,8 +1,14 @@
 """The documentation's settings: ``python -m sphinx -W -n -b html docs docs/_build/html``."""
 
 import os
+from pathlib import Path
 
 import mlpx
+from mlpx.bench.page import write_page
+from mlpx.bench.results import load_folder
+
+# another folder by MLPX_DOCS_RESULTS, for looking at results before they are committed
+RESULTS = os.environ.get("MLPX_DOCS_RESULTS", Path(__file__).parents[1] / "benchmarks" / "results")
 
 project = "mlpx"
 author = "The mlpx developers"
@@ -17,7 +23,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_measurements"]
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 suppress_warnings = ["config.cache"]
@@ -41,7 +47,10 @@ html_static_path = ["_static"]
 html_css_files = ["mlpx.css"]
 html_show_sourcelink = False
 # pages without a section of their own have nothing to show at the left
-html_sidebars = {page: [] for page in ("quickstart", "worked-example", "differences", "random-numbers", "limitations")}
+html_sidebars = {
+    page: []
+    for page in ("quickstart", "worked-example", "differences", "random-numbers", "measurements", "limitations")
+}
 html_theme_options = {
     "header_links_before_dropdown": 5,
     "navigation_with_keys": False,
@@ -52,3 +61,22 @@ html_theme_options = {
 }
 if "MLPX_DOCS_MATHJAX" in os.environ:  # a local copy, for looking at the pages without a network
     mathjax_path = os.environ["MLPX_DOCS_MATHJAX"]
+
+
+def fill_measurements(app, docname, source):
+    """Put tables and pictures of the committed results where the page asks for them."""
+    if docname == "measurements":
+        folder = Path(app.srcdir) / "_measurements"
+        text = write_page(load_folder(RESULTS), folder, "_measurements")
+        source[0] = source[0].replace("<!-- results -->", text)
+
+
+def always_read_measurements(app, env, added, changed, removed):
+    """Let new results be seen where the page itself has not changed."""
+    return ["measurements"]
+
+
+def setup(app):
+    """Connect the page "Measurements" with the results."""
+    app.connect("source-read", fill_measurements)
+    app.connect("env-get-outdated", always_read_measurements)

@@ -90,7 +90,7 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert sorted(public - names) == []
 
 
-@pytest.mark.parametrize("command", ["train", "predict", "evaluate", "info"])
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate", "info", "bench"])
 def test_every_option_is_in_the_guide(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The page on the command line names every option that ``--help`` shows."""
     from mlpx.cli import main

@@ -20,12 +20,15 @@ class Contender:
         How this way was set (optimizer, compilation, shuffling), in one line.
     device : str
         Where it runs, which decides what the hardware allows.
+    count : int or None
+        How many of the case's `per` one ``run()`` does, where that differs from the case's own count.
     """
 
     name: str
     prepare: Callable[[], Callable[[], object]]
     settings: str = ""
     device: str = "cpu"
+    count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,3 +74,8 @@ class Case:
     def key(self) -> tuple[str, str, str]:
         """What names the case in every run."""
         return self.suite, self.group, self.name
+
+    @property
+    def title(self) -> str:
+        """Group and name."""
+        return ", ".join(filter(None, (self.group, self.name)))

@@ -13,6 +13,8 @@ from mlpx.bench.results import Results
 from mlpx.bench.timing import CaseResult
 
 Row = tuple[str, ...]
+#: Times that differ by less are as good as equal.
+NEARLY = 0.1
 
 
 @dataclass(frozen=True)
@@ -106,19 +108,27 @@ def _outer(machines: Sequence[Results]) -> Table:
 
 def fastest_ways(results: Results) -> Iterator[tuple[str, str]]:
     """Yield the sizes of each group of outer products, and which way wins from which batch size on."""
-    curves: dict[str, list[tuple[int, str]]] = {}
+    curves: dict[str, list[tuple[int, CaseResult]]] = {}
     for case in results.of("outer"):
-        batch, fastest = case.parameters.get("batch"), min(case.results, key=lambda result: result.median)
+        batch = case.parameters.get("batch")
         if case.unit == "s" and isinstance(batch, int):
-            curves.setdefault(f"{case.group}, {case.name.rpartition(', batch')[0]}", []).append((batch, fastest.name))
+            curves.setdefault(case.title.rpartition(", batch")[0], []).append((batch, case))
     for name, points in curves.items():
-        points.sort()
-        changes = [point for i, point in enumerate(points) if i == 0 or point[1] != points[i - 1][1]]
-        yield name, ", ".join(f"{way} from {batch}" for batch, way in changes)
+        yield name, ", ".join(f"{way} from {batch}" for batch, way in _changes(sorted(points, key=lambda p: p[0])))
+
+
+def _changes(points: Iterable[tuple[int, CaseResult]]) -> Iterator[tuple[int, str]]:
+    """Yield where another way becomes the fastest; one that is nearly as fast takes no turn."""
+    way = ""
+    for batch, case in points:
+        fastest, present = min(case.results, key=lambda result: result.median), case.result(way)
+        if present is None or present.median > (1 + NEARLY) * fastest.median:
+            way = fastest.name
+            yield batch, way
 
 
 def _training(machines: Sequence[Results]) -> Table:
-    text = "Time, and the ratio of it to the best peer's in the same run; below 1 is faster than every peer."
+    text = "Time or memory, and in brackets its ratio to the best peer's in the same run: below 1 is better than all."
     keys = dict.fromkeys(case.key for results in machines for case in results.cases if best_peer(case))
 
     def rows() -> Iterator[tuple[str, list[str]]]:
@@ -126,10 +136,7 @@ def _training(machines: Sequence[Results]) -> Table:
             found = [results.by_key.get(key) for results in machines]
             names = dict.fromkeys(r.name for case in found if case for r in case.results if is_own(r))
             for name in names:
-                yield (
-                    f"{' '.join(filter(None, key[1:]))}, {name}",
-                    [over_peer(case, name) for case in found],
-                )
+                yield ", ".join(filter(None, (*key[1:], name))), [over_peer(case, name) for case in found]
 
     return _table("mlpx and the best peer", text, "case", machines, rows())
 
@@ -139,4 +146,4 @@ def over_peer(case: CaseResult | None, name: str) -> str:
     result, peer = (case.result(name), best_peer(case)) if case else (None, None)
     if case is None or result is None or peer is None:
         return ""
-    return f"{quantities.quantity(result.median, case.unit)} {quantities.ratio(quotient(result, peer)):>5}"
+    return f"{quantities.quantity(result.median, case.unit)} ({quantities.ratio(quotient(result, peer))})"

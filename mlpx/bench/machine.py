@@ -204,7 +204,7 @@ def _blas() -> Blas:
     from threadpoolctl import threadpool_info
 
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    own = [pool for pool in pools if "numpy" in pool["filepath"]] or pools
+    own = [pool for pool in pools if np.__name__ in pool["filepath"]] or pools
     if own:
         pool = own[0]
         return Blas(pool["internal_api"], pool["version"] or "", pool["num_threads"], pool.get("architecture") or "")

@@ -90,7 +90,7 @@ class Workload:
     def start(self) -> Start:
         """Draw the data, and the weights that mlpx begins with; always the same."""
         rng = np.random.default_rng(0)
-        X = rng.standard_normal((self.rows, self.sizes[0])).astype(self.dtype)
+        X = rng.standard_normal((self.rows, self.sizes[0]), dtype=np.dtype(self.dtype))
         y = rng.integers(0, self.sizes[-1], self.rows)
         net = mlpx.MLP(self.sizes, dtype=self.dtype, backend="numpy")
         return Start(X, y, [W.copy() for W in net.weights], [b.copy() for b in net.biases if b is not None])
@@ -113,7 +113,7 @@ def random_products(work: Workload) -> Callable[[], None]:
     rng = np.random.default_rng(0)
 
     def draw(*shape: int) -> Array:
-        return rng.standard_normal(shape).astype(work.dtype)
+        return rng.standard_normal(shape, dtype=np.dtype(work.dtype))
 
     # activations and error terms by layer
     a = [draw(work.batch_size, size) for size in work.sizes]

@@ -40,9 +40,9 @@ def loop(backend: Backend, a: Array, delta: Array) -> Callable[[], Array]:
     first, add = backend.compile(_outer), backend.compile(_add_outer)
 
     def gradient(x: Array, d: Array) -> Array:
-        total = first(x[0], d[0])
+        total = first(x[0, ...], d[0, ...])
         for n in range(1, x.shape[0]):
-            total = add(total, x[n], d[n])
+            total = add(total, x[n, ...], d[n, ...])
         return total
 
     return _each_member(backend, gradient, a, delta)
@@ -84,8 +84,8 @@ def _each_member(
     """Return the call that takes the gradients of one member after the other."""
     stack = backend.xp.stack
     if a.shape[0] == 1:
-        return lambda: gradient(a[0], delta[0])
-    return lambda: stack([gradient(a[s], delta[s]) for s in range(a.shape[0])])
+        return lambda: gradient(a[0, ...], delta[0, ...])
+    return lambda: stack([gradient(a[s, ...], delta[s, ...]) for s in range(a.shape[0])])
 
 
 WAYS: dict[str, Callable[[Backend, Array, Array], Callable[[], Array]]] = {

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mlpx.bench import quantities
 from mlpx.bench.compare import labels
-from mlpx.bench.ratios import FLOOR, best_peer, is_own, quotient
+from mlpx.bench.ratios import FLOORS, best_peer, is_own, quotient
 from mlpx.bench.results import Results
 from mlpx.bench.timing import CaseResult
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 #: Colors and markers that differ in lightness too, and are told apart by those who see fewer colors.
 COLORS = ("#0b5394", "#d95f02", "#1b9e77", "#c2185b", "#7a5195", "#8c6d00", "#555555", "#00a2c7")
 MARKERS = "osD^vPX*"
-WIDTH, HEIGHT = 4.4, 3.4
+#: Inches of a panel, such that three stand side by side in the documentation at their own size.
+WIDTH, HEIGHT = 3.2, 2.8
 STYLE: dict[Any, Any] = {
     "font.size": 9.0, "axes.titlesize": 10.0, "legend.fontsize": 8.5, "svg.fonttype": "path", "svg.hashsalt": "mlpx",
 }  # fmt: skip
@@ -104,7 +105,7 @@ def roofline(results: Results) -> Figure | None:
     if not devices:
         return None
     figure, panels = _panels(len(devices))
-    figure.set_size_inches(6.4 * len(devices), 4.2)
+    figure.set_size_inches(6.2 * len(devices), 3.8)
     for device, axes in zip(devices, panels, strict=True):
         _roofs(axes, results, device, _intensities(cases))
         backends = dict.fromkeys(r.name for case in cases for r in case.results if r.device == device)
@@ -217,7 +218,7 @@ def peers(results: Results) -> Figure | None:
     if not cases:
         return None
     names = list(dict.fromkeys(result.name for case in cases for result in case.results))
-    figure = Figure(figsize=(2.0 + 2.1 * len(cases), 1.1 + 0.27 * len(names)), layout="constrained")
+    figure = Figure(figsize=(1.3 + 1.65 * len(cases), 1.1 + 0.24 * len(names)), layout="constrained")
     panels = figure.subplots(1, len(cases), squeeze=False, sharey=True)[0]
     for case, axes in zip(cases, panels, strict=True):
         _lollipops(axes, case, names)
@@ -232,7 +233,7 @@ def _lollipops(axes: Axes, case: CaseResult, names: Sequence[str]) -> None:
         result = case.result(name)
         over = quotient(result, _first_own(case)) if result else None
         if result and over:
-            color = "#000000" if name == FLOOR else COLORS[0] if is_own(result) else COLORS[1]
+            color = "#000000" if name in FLOORS else COLORS[0] if is_own(result) else COLORS[1]
             axes.plot([1, over], [row, row], color=color, lw=1.6)
             axes.plot([over], [row], "o", color=color, markersize=5)
             side = {"xytext": (6, 0), "ha": "left"} if over >= 1 else {"xytext": (-6, 0), "ha": "right"}
@@ -262,7 +263,7 @@ def machines_peers(machines: Sequence[Results]) -> Figure | None:
     keys = dict.fromkeys(c.key for results in machines for c in results.of("training") if best_peer(c))
     if not keys:
         return None
-    figure = Figure(figsize=(7.6, 1.4 + 0.55 * len(keys)), layout="constrained")
+    figure = Figure(figsize=(7.6, 1.3 + 0.4 * len(keys)), layout="constrained")
     axes = figure.subplots()
     for i, results in enumerate(machines):
         found = [(row, results.by_key.get(key)) for row, key in enumerate(keys)]
@@ -286,19 +287,19 @@ def machines_batches(machines: Sequence[Results]) -> Figure | None:
             fastest = replace(min(case.results, key=lambda result: result.median), name=label)
             so_far = found.get(case.key, replace(case, results=()))
             found[case.key] = replace(so_far, results=(*so_far.results, fastest))
-    return _curves(list(found.values()), "batch size", _widths, "time of a forward product, fastest backend")
+    return _curves(list(found.values()), "batch size", _widths, "time of a forward product")
 
 
 def machines_rates(machines: Sequence[Results]) -> Figure | None:
     """Draw peak rates and bandwidths of all machines as bars."""
     figure, panels = _panels(3)
-    figure.set_size_inches(12, 0.9 + 0.45 * len(machines))
+    figure.set_size_inches(9.6, 0.8 + 0.4 * len(machines))
     names = labels(machines)
     for axes, (title, unit, value) in zip(panels, _rates(), strict=True):
         values = [max((value(results, device) for device in _devices(results)), default=0.0) for results in machines]
         bars = axes.barh(names, values, color=[COLORS[i % len(COLORS)] for i in range(len(names))], height=0.6)
         axes.bar_label(bars, [quantities.rate(v, unit) for v in values], padding=3)
-        axes.set_xlim(0, 1.7 * max(*values, 1.0))
+        axes.set_xlim(0, 2.0 * max(*values, 1.0))
         axes.set_yticks(range(len(names)), _long_labels(machines) if axes is panels[0] else names)
         axes.invert_yaxis()
         _frame(axes, title, "", "")

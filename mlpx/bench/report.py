@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from mlpx.bench import quantities
 from mlpx.bench.machine import Machine
-from mlpx.bench.ratios import FLOOR, best_peer, is_own, quotient
+from mlpx.bench.ratios import best_peer, floor, is_own, quotient
 from mlpx.bench.results import Results
 from mlpx.bench.roofline import Roofline
 from mlpx.bench.timing import CaseResult, Result
@@ -22,6 +22,9 @@ TITLES = {
     "stacks": "Stacks of networks",
     "memory": "Memory",
 }
+#: What a suite's figures cannot be below.
+PRODUCTS = "the products alone"
+FLOOR_OF = {"memory": "the bytes of the plan"}
 #: More other work than this, and times scatter.
 BUSY = 0.5
 
@@ -74,7 +77,7 @@ def say_suite(suite: str, results: Results) -> None:
         say_group(group, list(members), results.roofline)
     for case in results.cases:
         for name, reason in case.failures.items() if case.suite == suite else ():
-            say_wrapped(f"{case.name}, {name}: did not run ({reason})")
+            say_wrapped(f"{case.title}, {name}: did not run ({reason})")
 
 
 def heading(cases: Sequence[CaseResult]) -> str:
@@ -136,20 +139,22 @@ def lines(case: CaseResult, roofline: Roofline) -> list[Row]:
 
 def say_short(results: Results) -> None:
     """Write the ratios that count, one line a case and backend of mlpx."""
-    rows = list(short_rows(results.cases))
-    if rows:
-        say()
-        say_wrapped("In short: mlpx over the best peer, and over the matrix products alone (below 1 is faster)")
-        say()
-        say_table([("case", "mlpx on", "best peer", "over it", "over products"), *rows])
+    for suite in dict.fromkeys(case.suite for case in results.cases):
+        rows = list(short_rows(results.of(suite)))
+        if rows:
+            say()
+            say_wrapped(
+                f"{TITLES.get(suite, suite)} in short: mlpx over the best peer and over {FLOOR_OF.get(suite, PRODUCTS)}"
+            )
+            say()
+            say_table([("below 1 is faster", "mlpx on", "best peer", "over it", "over least"), *rows])
 
 
-def short_rows(cases: Iterable[CaseResult]) -> Iterable[Row]:
+def short_rows(cases: Iterable[CaseResult]) -> Iterator[Row]:
     """Yield case, backend, best peer, and the ratios to it and to the products."""
     for case in cases:
-        peer, floor = best_peer(case), case.result(FLOOR)
+        peer, least = best_peer(case), floor(case)
         for result in case.results:
-            if is_own(result) and (peer or floor):
-                over = [quantities.ratio(quotient(result, other)) if other else "" for other in (peer, floor)]
-                backend = result.name.partition(" ")[2]
-                yield (f"{TITLES.get(case.suite, '')[:8]}: {case.name}", backend, peer.name if peer else "", *over)
+            if is_own(result) and (peer or least):
+                over = [quantities.ratio(quotient(result, other)) if other else "" for other in (peer, least)]
+                yield (case.title, result.name.partition(" ")[2], peer.name if peer else "", *over)

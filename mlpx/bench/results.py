@@ -29,7 +29,7 @@ class Settings:
     suites, backends, dtypes : tuple of str
         What was measured.
     seconds : float
-        How long the rounds of all cases were to take.
+        How long all cases together were to take.
     load : float or None
         Processes that wanted a core just before, where the system tells: more than a few tenths is other work.
     """

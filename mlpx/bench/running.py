@@ -15,8 +15,8 @@ from mlpx.bench.results import Results, Settings
 from mlpx.bench.suites import make_cases
 from mlpx.bench.timing import CaseResult, measure
 
-#: Seconds for all rounds together, of the short grid and of the whole one.
-SECONDS = {False: 45.0, True: 900.0}
+#: Seconds for all cases together, of the short grid and of the whole one.
+SECONDS = {False: 90.0, True: 1200.0}
 #: A suite whose figures matter more, or scatter more, gets more time a contender.
 WEIGHT = {"training": 5.0, "stacks": 5.0, "memory": 0.0}
 LEAST_SECONDS, MOST_SECONDS = 0.05, 12.0
@@ -71,7 +71,7 @@ def measure_all(
     end = clock() + seconds
     weights = [len(case.contenders) * WEIGHT.get(case.suite, 1.0) for case in cases]
     for i, case in enumerate(cases):
-        announce(f"{case.suite}: {case.group} {case.name}")
+        announce(f"{case.suite}: {case.title}")
         part = (end - clock()) * weights[i] / (sum(weights[i:]) or 1.0)
         yield measure(case, seconds=min(max(part, LEAST_SECONDS), MOST_SECONDS))
         advance()

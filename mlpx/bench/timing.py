@@ -24,7 +24,7 @@ Clock = Callable[[], float]
 SHORTEST_TURN = 2e-3
 #: A run shorter than this is made once untimed at the beginning of a turn, until other contenders' threads sleep.
 SHORT_RUN = 20e-3
-FEWEST_ROUNDS, MOST_ROUNDS = 5, 101
+FEWEST_ROUNDS, MOST_ROUNDS = 3, 101
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,11 @@ class CaseResult:
         """What names the case in every run."""
         return self.suite, self.group, self.name
 
+    @property
+    def title(self) -> str:
+        """Group and name."""
+        return ", ".join(filter(None, (self.group, self.name)))
+
     def result(self, name: str) -> Result | None:
         """Return what the contender of this name took."""
         return next((result for result in self.results if result.name == name), None)
@@ -97,10 +102,11 @@ class CaseResult:
 class _Runner:
     """A prepared contender."""
 
-    def __init__(self, contender: Contender, clock: Clock) -> None:
+    def __init__(self, contender: Contender, count: int, clock: Clock) -> None:
         self.contender = contender
         self.clock = clock
         self.run = contender.prepare()
+        self.count = contender.count or count
         self.repetitions = 1
 
     def turn(self) -> float:
@@ -123,10 +129,10 @@ class _Runner:
         self.settles = each < SHORT_RUN
 
     def settled_turn(self) -> float:
-        """Take a turn; what another contender left in caches and thread pools is over by then."""
+        """Return the seconds of one `per`; what another contender left in caches and thread pools is over by then."""
         if self.settles:
             self.run()
-        return self.turn()
+        return self.turn() / self.count
 
 
 def measure(case: Case, *, seconds: float = 1.0, clock: Clock = time.perf_counter) -> CaseResult:
@@ -137,7 +143,7 @@ def measure(case: Case, *, seconds: float = 1.0, clock: Clock = time.perf_counte
     case : Case
         What to measure.
     seconds : float
-        How long the rounds may take together; there are five at least, whatever they take. Preparation and
+        How long the rounds may take together; there are three at least, whatever they take. Preparation and
         compilation come on top.
     clock : callable
         Gives seconds.
@@ -161,7 +167,7 @@ def measure(case: Case, *, seconds: float = 1.0, clock: Clock = time.perf_counte
     with _garbage_kept():
         runners = _prepare(case, seconds, clock, failures)
         turns = _take_rounds(runners, seconds, clock)
-    return _case_result(case, _summarize(runners, turns, case.count), failures)
+    return _case_result(case, _summarize(runners, turns), failures)
 
 
 @contextlib.contextmanager
@@ -182,7 +188,7 @@ def _prepare(case: Case, seconds: float, clock: Clock, failures: dict[str, str])
     runners = []
     for contender in case.contenders:
         try:
-            runner = _Runner(contender, clock)
+            runner = _Runner(contender, case.count, clock)
             runner.warm_up(0.1 * seconds / len(case.contenders))
             runners.append(runner)
         except Exception as error:
@@ -197,7 +203,7 @@ def _reason(error: Exception) -> str:
 
 
 def _take_rounds(runners: list[_Runner], seconds: float, clock: Clock) -> list[list[float]]:
-    """Return the seconds of one run, by runner and round."""
+    """Return the seconds of one `per`, by runner and round."""
     turns: list[list[float]] = [[] for _ in runners]
     end = clock() + seconds
     for round_ in range(MOST_ROUNDS if runners else 0):
@@ -209,12 +215,11 @@ def _take_rounds(runners: list[_Runner], seconds: float, clock: Clock) -> list[l
     return turns
 
 
-def _summarize(runners: list[_Runner], turns: list[list[float]], count: int) -> list[Result]:
+def _summarize(runners: list[_Runner], turns: list[list[float]]) -> list[Result]:
     """Return medians, quartiles and ratios."""
     results = []
     for runner, times in zip(runners, turns, strict=True):
-        each = [seconds / count for seconds in times]
-        low, middle, high = quantiles(each, n=4, method="inclusive")
+        low, middle, high = quantiles(times, n=4, method="inclusive")
         quotients = [own / reference for own, reference in zip(times, turns[0], strict=True) if reference]
         who = runner.contender
         figures = middle, low, high, median(quotients) if quotients else None

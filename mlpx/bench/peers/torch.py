@@ -90,33 +90,39 @@ class Compiled(Eager):
         self.m = {name: torch.zeros_like(p) for name, p in self.state.items()}
         self.v = {name: torch.zeros_like(p) for name, p in self.state.items()}
         self.t = torch.zeros((), dtype=torch.float64, device=device)
+        torch.compiler.reset()  # one function is compiled for at most eight networks
         self._step = torch.compile(self._eager_step, dynamic=False, fullgraph=True)
 
     def restart(self) -> None:
         """Set the initial weights, and all moments to zero."""
         for parameter, initial in zip(self.state.values(), self._initial, strict=True):
             parameter.copy_(initial)
-        for moment in (*self.m.values(), *self.v.values(), self.t):
+        for moment in (*self.m.values(), *self.v.values()):
             moment.zero_()
+        self.t = torch.zeros_like(self.t)
 
     def epoch(self) -> torch.Tensor:
         """Make the steps of an epoch; return the mean of their losses."""
         with torch.no_grad():
             total = self.X.new_zeros(())
             for count, rows in enumerate(self.batches(), 1):  # noqa: B007
-                total += self._step(self.state, self.m, self.v, self.t, rows)
+                loss, self.t = self._step(self.state, self.m, self.v, self.t, rows)
+                total += loss
         return total / count
 
-    def _eager_step(self, parameters: Any, m: Any, v: Any, t: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    def _eager_step(
+        self, parameters: Any, m: Any, v: Any, t: torch.Tensor, rows: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write the new state over the old; return the loss and the new count of steps."""
         x, y = self.X.index_select(0, rows), self.y.index_select(0, rows)
         gradients, loss = grad_and_value(self._loss)(parameters, x, y)
-        t.add_(1)
-        rate, root = 1e-3 / (1 - 0.9**t), (1 - 0.999**t) ** 0.5
+        t = t + 1  # a tensor without axes is not written over by what the compiler makes
+        first, second = 1 - 0.9**t, 1 - 0.999**t
         for name, gradient in gradients.items():
             m[name].lerp_(gradient, 0.1)
             v[name].mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-            parameters[name].sub_(rate.to(gradient.dtype) * m[name] / (v[name].sqrt() / root.to(gradient.dtype) + 1e-8))
-        return loss
+            parameters[name].sub_(1e-3 * (m[name] / first) / ((v[name] / second).sqrt() + 1e-8))
+        return loss, t
 
     def _loss(self, parameters: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return nn.functional.cross_entropy(functional_call(self.net, parameters, (x,)), y)
