@@ -1,13 +1,16 @@
 """A step that is recorded and replayed computes what the step as it stands computes, and allocates nothing."""
 
+import time
 import tracemalloc
+from threading import Barrier
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 import mlpx
-from mlpx.backends import numpy_calls
+from mlpx import training
+from mlpx.backends import numpy_calls, replay, threads
 from mlpx.backends.base import Backend as Reference
 from mlpx.backends.numpy import NumPyBackend
 from mlpx.backends.numpy_calls import NumPyCalls
@@ -27,6 +30,13 @@ class Unplanned(NumPyBackend):
     fold = Reference.fold
 
 
+def unplanned_torch():
+    class UnplannedTorch(type(mlpx.get_backend("torch"))):
+        fold = Reference.fold
+
+    return UnplannedTorch()
+
+
 def learned(backend, y=CLASSES, *, x=X, layers=None, settings=None, **arguments):
     """Return the parameters and the history after a fit of three epochs with a shorter last batch."""
     layers = layers or [mlpx.Dense(M, 6, "tanh"), mlpx.Dense(6, K, "softmax")]
@@ -37,20 +47,25 @@ def learned(backend, y=CLASSES, *, x=X, layers=None, settings=None, **arguments)
 
 
 def assert_same(y=CLASSES, **options):
-    (planned, rows), (plain, plain_rows) = (
-        learned(mlpx.get_backend("numpy"), y, **options),
-        learned(Unplanned(), y, **options),
-    )
-    assert_allclose(planned, plain, rtol=1e-12, atol=1e-13)
+    (planned, rows), (plain, plain_rows) = (learned(backend, y, **options) for backend in BACKENDS)
+    assert_allclose(mlpx.to_numpy(planned), mlpx.to_numpy(plain), rtol=1e-12, atol=1e-13)
     for name, column in rows.items():
         assert_allclose(column, plain_rows[name], rtol=1e-11, err_msg=name)
 
 
-@pytest.fixture(params=["whole", "in blocks"], autouse=True)
-def blocks(request, monkeypatch):
-    """Run everything with blocks of the usual size, which these arrays do not fill, and with tiny ones."""
+BACKENDS = (mlpx.get_backend("numpy"), Unplanned())
+"""With a plan and without."""
+
+
+@pytest.fixture(params=["whole", "in blocks", "torch"], autouse=True)
+def way(request, monkeypatch):
+    """Run everything with blocks of the usual size, which these arrays do not fill, with tiny ones, and on PyTorch."""
     if request.param == "in blocks":
         monkeypatch.setattr(numpy_calls, "_BLOCK", 8)
+    if request.param == "torch":
+        pytest.importorskip("torch")
+        monkeypatch.setattr(request.module, "BACKENDS", (mlpx.get_backend("torch"), unplanned_torch()))
+    return request.param
 
 
 @pytest.mark.parametrize("activation", sorted({*mlpx.activations.Activation.known} - {"step", "softmax", "custom"}))
@@ -115,8 +130,15 @@ STACKS = {
 }
 
 
+GROUPS = {"one group": (2**22, 2**20), "groups": (2**14, 2**10), "each by itself": (2**10, 2**10)}
+
+
+@pytest.mark.parametrize("groups", GROUPS)
 @pytest.mark.parametrize("case", STACKS)
-def test_stacks(case):
+def test_stacks(case, groups, monkeypatch):
+    monkeypatch.setattr(threads, "_blas_threads", lambda: 2)
+    for name, size in zip(("_GROUP", "_LEAST"), GROUPS[groups], strict=True):
+        monkeypatch.setattr(replay, name, size)
     layers = [mlpx.Dense(M, 6, "swish"), mlpx.Dropout([0.1, 0.2, 0.5]), mlpx.Dense(6, K, "softmax")]
     assert_same(layers=layers, settings={"members": S, "l2": [0.0, 0.01, 0.1]}, **STACKS[case])
 
@@ -136,6 +158,34 @@ def test_a_formula_of_ones_own_is_recorded():
     assert_same(layers=[mlpx.Dense(M, 6, sine), mlpx.Dense(6, K, "softmax")])
 
 
+def test_the_groups_are_those_that_were_meant(monkeypatch):
+    seen = {}
+    for name, sizes in GROUPS.items():
+        for constant, size in zip(("_GROUP", "_LEAST"), sizes, strict=True):
+            monkeypatch.setattr(replay, constant, size)
+        monkeypatch.setattr(threads, "_blas_threads", lambda: 2)
+        backend = Steps()
+        net = mlpx.MLP([M, 6, K], members=S, backend=backend)
+        net.fit(X, CLASSES, epochs=1, batch_size=5, progress=False)
+        fixed, state, batches, members = backend.last
+        seen[name] = backend.replayed._groups(fixed, state, batches, members, 2)
+    assert seen == {"one group": [slice(0, 3)], "groups": [0, slice(1, 3)], "each by itself": [0, 1, 2]}
+
+
+@pytest.mark.parametrize("members", [None, 3])
+@pytest.mark.parametrize("name", ["numpy", "jax"])
+def test_results_do_not_depend_on_how_many_steps_are_handed_over_at_once(name, members, monkeypatch):
+    if name == "jax":
+        pytest.importorskip("jax")
+    settings = {"settings": {"members": members}, "metrics": "accuracy", "sample_weight": RNG.uniform(size=N)}
+    layers = [mlpx.Dense(M, 6, "tanh"), mlpx.Dropout(0.3), mlpx.Dense(6, K, "softmax")]
+    together, rows = learned(mlpx.get_backend(name), layers=layers, **settings)
+    monkeypatch.setattr(training, "_MOST_STEPS", 3)
+    apart, same_rows = learned(mlpx.get_backend(name), layers=layers, **settings)
+    assert_allclose(mlpx.to_numpy(together), mlpx.to_numpy(apart), rtol=0 if name == "numpy" else 1e-13)
+    assert_allclose(rows["loss"], same_rows["loss"], rtol=1e-13)
+
+
 class Steps(NumPyBackend):
     """NumPy that keeps the planned step, to be looked at, and notes the peak of each run of steps."""
 
@@ -144,6 +194,7 @@ class Steps(NumPyBackend):
         self.peaks = []
 
         def run(*arguments):
+            self.last = arguments
             tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
             result = self.replayed(*arguments)
@@ -153,8 +204,18 @@ class Steps(NumPyBackend):
         return run
 
 
-@pytest.mark.parametrize("activation", ["relu", "swish", "gelu", "mish", "elu"])
-def test_a_step_allocates_nothing_whatever_the_batch_size(activation, monkeypatch):
+def ten_operations(z, xp):
+    return xp.tanh(xp.exp(-z * z) * 0.5 + xp.sin(z) / (1.0 + xp.abs(z))) + 0.1 * z
+
+
+TEN = mlpx.activations.custom(ten_operations, lambda z, xp: xp.where(z > 0, ten_operations(z, xp), 0.1))
+ACTIVATIONS = sorted({*mlpx.activations.Activation.known} - {"step", "softmax", "custom"})
+
+
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, TEN], ids=[*ACTIVATIONS, "ten operations"])
+def test_a_step_allocates_nothing_whatever_the_batch_size(activation, way, monkeypatch):
+    if way != "whole":
+        pytest.skip("one way is enough")
     monkeypatch.setattr(numpy_calls, "_BLOCK", 131072)
     backend = Steps()
     x, y = RNG.normal(size=(40_000, 20)).astype("float32"), RNG.integers(0, K, 40_000)
@@ -176,3 +237,34 @@ def test_the_state_is_updated_where_it_lies():
     (program,) = backend.replayed._programs.values()
     copies = [call for call in program.calls if getattr(call, "func", None) is np.copyto and call.args[0].ndim == 1]
     assert not [call for call in copies if call.args[0].size == net.n_parameters]
+
+
+def test_threads_share_the_pieces_and_limit_blas(monkeypatch):
+    monkeypatch.setattr(threads, "_blas_threads", lambda: 2)
+    done, limits, gate = [], [], Barrier(2)
+
+    def work(piece, worker):
+        if piece < 2:
+            gate.wait(timeout=30)  # only two threads together get through
+        limits.extend(library["num_threads"] for library in threads._blas().info())
+        done.append(piece)
+
+    Workers()(work, range(7))
+    assert sorted(done) == list(range(7))
+    assert set(limits) <= {1}
+
+
+def test_an_exception_in_a_thread_stops_the_others_and_is_raised(monkeypatch):
+    monkeypatch.setattr(threads, "_blas_threads", lambda: 2)
+    done = []
+
+    def work(piece, worker):
+        if piece == 1:
+            msg = "piece 1"
+            raise ArithmeticError(msg)
+        time.sleep(0.01)
+        done.append(piece)
+
+    with pytest.raises(ArithmeticError, match="piece 1"):
+        Workers()(work, range(200))
+    assert len(done) < 100

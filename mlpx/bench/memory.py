@@ -111,7 +111,7 @@ def planned_bytes(work: Workload, members: int | None = None) -> int:
     net = mlpx.MLP(work.sizes, dtype=work.dtype, members=members, backend="numpy")
     net.fit(start.X, start.y, epochs=1, batch_size=work.batch_size, callbacks=seen.append, progress=False)
     (run,) = seen
-    buffers = run.fold.allocated
+    buffers = run._fold.allocated
     state = net.vector.nbytes * (1 + len(run.settings.optimizer.moments))
     return int(start.X.nbytes + start.y.nbytes + net.vector.nbytes + 2 * state + buffers)
 
