@@ -17,7 +17,7 @@ import array_api_compat.numpy as standard
 import numpy as np
 
 from mlpx._typing import Array, Namespace
-from mlpx.backends.recording import Call, Concat, Filled, Kind, Operation, Recording, Variable
+from mlpx.backends.notes import Call, Concat, Filled, Kind, Operation, Recording, Variable
 
 __all__ = ["Calls", "Layout"]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlpx._typing import Array
 from mlpx.backends.layout import Calls
-from mlpx.backends.recording import Call, Filled, Kind
+from mlpx.backends.notes import Call, Filled, Kind
 
 __all__ = ["NumPyCalls"]
 

@@ -13,7 +13,8 @@ from typing import Any
 from mlpx._typing import Array
 from mlpx.backends import trees
 from mlpx.backends.layout import Calls, Layout
-from mlpx.backends.recording import NotRecordable, Recording, record
+from mlpx.backends.notes import NotRecordable, Recording
+from mlpx.backends.recording import record
 from mlpx.backends.threads import Workers
 
 __all__ = ["Program", "Replayed"]

@@ -12,7 +12,7 @@ import torch
 
 from mlpx._typing import Array, Device
 from mlpx.backends.layout import Calls
-from mlpx.backends.recording import Call, Filled, Kind, NotRecordable
+from mlpx.backends.notes import Call, Filled, Kind, NotRecordable
 
 __all__ = ["TorchCalls"]
 

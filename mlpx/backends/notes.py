@@ -1,0 +1,142 @@
+"""The notes of a recorded step: arrays that are not there, and the operations that make them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlpx._typing import Array, Namespace
+
+__all__ = ["Call", "Concat", "Filled", "Kind", "NotRecordable", "Operation", "Recording", "Variable"]
+
+
+class NotRecordable(Exception):  # noqa: N818
+    """The function does something that cannot be replayed; it is then run as it stands."""
+
+
+Way = Callable[[Namespace, Array], Array]
+"""From an array to a view of it, by the functions of the standard."""
+
+
+@dataclass(eq=False)
+class Variable:
+    """An array of the program.
+
+    Attributes
+    ----------
+    value : array
+        Has its shape and type, and for views the strides; its numbers mean nothing.
+    base : Variable, optional
+        For views, what they are a view of.
+    way : callable, optional
+        For views, the function from the base's array to the view.
+    """
+
+    value: Array
+    base: Variable | None = None
+    way: Way | None = None
+
+    @property
+    def root(self) -> Variable:
+        """The variable whose memory this one uses."""
+        return self if self.base is None else self.base.root
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A number that stands for an array of any shape."""
+
+    number: float
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What an operation does: the name of an element-wise function, or of one of those below with its parameters.
+
+    ``matmul``; ``cast``; ``where``; ``one_hot``: rows of the identity; ``take`` (axis); ``argmax`` and the reductions
+    ``sum``, ``max``, ``min``, ``all`` (axis, keepdims).
+    """
+
+    name: str
+    parameters: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Concat:
+    """Arrays side by side; those that are made for it alone are made in their part at once.
+
+    Attributes
+    ----------
+    axis : int
+        Along which.
+    stops : tuple of int
+        Where each part ends.
+    """
+
+    axis: int
+    stops: tuple[int, ...]
+
+    def part(self, out: Array, i: int) -> Array:
+        """Return the i-th part of the output."""
+        window = [slice(None)] * out.ndim
+        window[self.axis] = slice(self.stops[i - 1] if i else 0, self.stops[i])
+        return out[tuple(window)]
+
+
+@dataclass(eq=False)
+class Operation:
+    """One call that makes an array.
+
+    Attributes
+    ----------
+    call : Call or Concat
+        What it does.
+    inputs : tuple
+        Variables and constants (NumPy arrays or `Filled`).
+    output : Variable
+        What it makes.
+    rowwise : bool
+        Whether a row (first axis) of the output depends on that row of the inputs alone.
+    elementwise : bool
+        Whether the output may be written over an input of the same shape.
+    broadcasts : bool
+        Whether inputs are stretched to the shape of the output; else their first axis is that of the output.
+    """
+
+    call: Call | Concat
+    inputs: tuple[Any, ...]
+    output: Variable
+    rowwise: bool
+    elementwise: bool
+    broadcasts: bool
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is known of an argument while recording."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The notes of a step.
+
+    Attributes
+    ----------
+    operations : list of Operation
+        In the order in which they were asked for.
+    inputs : tuple of list of Variable
+        The leaves of each argument: what is fixed, the state, the batch.
+    outputs : list of Variable
+        The leaves of the new state.
+    """
+
+    operations: list[Operation]
+    inputs: tuple[list[Variable], ...]
+    outputs: list[Variable]
