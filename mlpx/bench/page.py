@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from mlpx.bench import compare, quantities, report
-from mlpx.bench.ratios import FLOOR, best_peer, is_own, quotient
+from mlpx.bench.ratios import best_peer, floor, is_own, quotient
 from mlpx.bench.results import Results
 from mlpx.bench.timing import CaseResult
 
@@ -104,11 +104,12 @@ def _suite(suite: str, results: Results) -> Iterator[str]:
 
 def _beside_peers(cases: Sequence[CaseResult]) -> Iterator[str]:
     """Yield one table a case, with its quotients, and how each contender was set."""
-    header = ("", "median", "quartiles", "over the best peer", "over the products")
+    least = report.FLOOR_OF.get(cases[0].suite, report.PRODUCTS)
+    header = ("", "median", "quartiles", "over the best peer", f"over {least}")
     for case in cases:
         rows: list[tuple[str, ...]] = [header]
         for result in case.results:
-            others = best_peer(case), case.result(FLOOR)
+            others = best_peer(case), floor(case)
             over = [quantities.ratio(quotient(result, other)) if other else "" for other in others]
             low, high, median = (quantities.quantity(n, case.unit) for n in (result.low, result.high, result.median))
             name = f"**{result.name}**" if is_own(result) else result.name

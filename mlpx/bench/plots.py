@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mlpx.bench import quantities
 from mlpx.bench.compare import labels
-from mlpx.bench.ratios import FLOOR, best_peer, is_own, quotient
+from mlpx.bench.ratios import FLOORS, best_peer, is_own, quotient
 from mlpx.bench.results import Results
 from mlpx.bench.timing import CaseResult
 
@@ -233,7 +233,7 @@ def _lollipops(axes: Axes, case: CaseResult, names: Sequence[str]) -> None:
         result = case.result(name)
         over = quotient(result, _first_own(case)) if result else None
         if result and over:
-            color = "#000000" if name == FLOOR else COLORS[0] if is_own(result) else COLORS[1]
+            color = "#000000" if name in FLOORS else COLORS[0] if is_own(result) else COLORS[1]
             axes.plot([1, over], [row, row], color=color, lw=1.6)
             axes.plot([over], [row], "o", color=color, markersize=5)
             side = {"xytext": (6, 0), "ha": "left"} if over >= 1 else {"xytext": (-6, 0), "ha": "right"}

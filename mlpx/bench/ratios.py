@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from mlpx.bench.roofline import Roofline
 from mlpx.bench.timing import CaseResult, Result
 
-#: How contenders that are mlpx are named, and the one that is no peer but a floor.
+#: How contenders that are mlpx are named, and those that are no peers but a floor.
 OWN = "mlpx"
-FLOOR = "products"
+FLOORS = ("products", "mlpx plan")
 BOUND = "its bound"
 
 
@@ -31,7 +31,7 @@ class Ratio:
     name : str
         Whose time is divided.
     over : str
-        By what it is divided: a peer, ``"products"`` or ``"its bound"``.
+        By what it is divided: a peer, ``"products"``, ``"mlpx plan"`` or ``"its bound"``.
     value : float
         Larger is slower.
     spread : float
@@ -46,25 +46,30 @@ class Ratio:
     @property
     def kind(self) -> str:
         """What the ratio is whichever peer was the best: the same in every run."""
-        return f"{self.name} over {self.over if self.over in (FLOOR, BOUND) else 'the best peer'}"
+        return f"{self.name} over {self.over if self.over in (*FLOORS, BOUND) else 'the best peer'}"
 
 
 def is_own(result: Result) -> bool:
     """Say whether a contender is mlpx."""
-    return result.name.split()[0] == OWN
+    return result.name.split()[0] == OWN and result.name not in FLOORS
 
 
 def best_peer(case: CaseResult) -> Result | None:
     """Return the fastest contender that is neither mlpx nor a floor."""
-    peers = [result for result in case.results if not is_own(result) and result.name != FLOOR]
+    peers = [result for result in case.results if not is_own(result) and result.name not in FLOORS]
     return min(peers, key=lambda result: result.median, default=None)
+
+
+def floor(case: CaseResult) -> Result | None:
+    """Return what nobody can do with less of: the products alone, or the bytes of the plan."""
+    return next((result for result in case.results if result.name in FLOORS), None)
 
 
 def ratios(case: CaseResult, roofline: Roofline) -> Iterator[Ratio]:
     """Yield the ratios of a case that stand for its speed."""
     own = [result for result in case.results if is_own(result)]
     for result in own:
-        for other in (best_peer(case), case.result(FLOOR)):
+        for other in (best_peer(case), floor(case)):
             if other is not None and (value := quotient(result, other)):
                 yield Ratio(result.name, other.name, value, math.hypot(result.spread, other.spread))
     for result in () if own else case.results:

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from mlpx.bench import quantities
 from mlpx.bench.machine import Machine
-from mlpx.bench.ratios import FLOOR, best_peer, is_own, quotient
+from mlpx.bench.ratios import best_peer, floor, is_own, quotient
 from mlpx.bench.results import Results
 from mlpx.bench.roofline import Roofline
 from mlpx.bench.timing import CaseResult, Result
@@ -22,6 +22,9 @@ TITLES = {
     "stacks": "Stacks of networks",
     "memory": "Memory",
 }
+#: What a suite's figures cannot be below.
+PRODUCTS = "the products alone"
+FLOOR_OF = {"memory": "the bytes of the plan"}
 #: More other work than this, and times scatter.
 BUSY = 0.5
 
@@ -140,16 +143,18 @@ def say_short(results: Results) -> None:
         rows = list(short_rows(results.of(suite)))
         if rows:
             say()
-            say_wrapped(f"{TITLES.get(suite, suite)} in short: mlpx over the best peer and over the products alone")
+            say_wrapped(
+                f"{TITLES.get(suite, suite)} in short: mlpx over the best peer and over {FLOOR_OF.get(suite, PRODUCTS)}"
+            )
             say()
-            say_table([("below 1 is faster", "mlpx on", "best peer", "over it", "products"), *rows])
+            say_table([("below 1 is faster", "mlpx on", "best peer", "over it", "over least"), *rows])
 
 
 def short_rows(cases: Iterable[CaseResult]) -> Iterator[Row]:
     """Yield case, backend, best peer, and the ratios to it and to the products."""
     for case in cases:
-        peer, floor = best_peer(case), case.result(FLOOR)
+        peer, least = best_peer(case), floor(case)
         for result in case.results:
-            if is_own(result) and (peer or floor):
-                over = [quantities.ratio(quotient(result, other)) if other else "" for other in (peer, floor)]
+            if is_own(result) and (peer or least):
+                over = [quantities.ratio(quotient(result, other)) if other else "" for other in (peer, least)]
                 yield (case.title, result.name.partition(" ")[2], peer.name if peer else "", *over)

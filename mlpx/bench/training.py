@@ -31,7 +31,8 @@ def cases(
     Parameters
     ----------
     full : bool
-        Whether a run has five times as many epochs, so that what a call of ``fit`` costs counts less.
+        Whether a run has five times as many epochs, so that what a call of ``fit`` costs counts less, and whether peers
+        that take long to compile take part.
     backends : sequence of str, optional
         By default those that are installed. The peers run on the same devices.
     dtypes : sequence of str
@@ -46,10 +47,10 @@ def cases(
     places = default_backends() if backends is None else backends
     longer = 5 if full else 1
     works = [replace(work, epochs=longer * work.epochs, dtype=dtype) for dtype in dtypes for work in NETWORKS]
-    return [_case(work, places) for work in works]
+    return [_case(work, places, full=full) for work in works]
 
 
-def _case(work: Workload, backends: Sequence[str]) -> Case:
+def _case(work: Workload, backends: Sequence[str], *, full: bool) -> Case:
     """Return the case of one network."""
     parameters = {
         "network": work.network,
@@ -58,7 +59,8 @@ def _case(work: Workload, backends: Sequence[str]) -> Case:
         "epochs": work.epochs,
         "dtype": work.dtype,
     }
-    contenders = (_products(work), *(mlpx_contender(work, place) for place in backends), *peers(work, backends))
+    own = [mlpx_contender(work, place) for place in backends]
+    contenders = (_products(work), *own, *peers(work, backends, full=full))
     return Case("training", work.name, contenders, "step", work.steps, work.flop, parameters=parameters)
 
 
@@ -91,12 +93,12 @@ def prepare_mlpx(work: Workload, place: str, members: int | None = None) -> Run:
     return run
 
 
-def peers(work: Workload, backends: Sequence[str]) -> Iterator[Contender]:
+def peers(work: Workload, backends: Sequence[str], *, full: bool) -> Iterator[Contender]:
     """Yield the peers that are installed, on the devices of the backends."""
     for device in sorted({find_backend(place).device_name for place in backends}):
         for peer in PEERS:
             here = device == "cpu"
-            if peer.installed and (here or peer.devices):
+            if peer.installed and (here or peer.devices) and (full or not peer.long_compilation):
                 name = peer.name if here else f"{peer.name} {device}"
                 yield Contender(name, partial(prepare_peer, work, peer, device), peer.settings, device)
 

@@ -28,6 +28,8 @@ class Peer(NamedTuple):
         One line on what it does.
     devices : bool
         Whether it takes a device other than the processor.
+    long_compilation : bool
+        Whether it compiles for so long that only the whole grid has it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Peer(NamedTuple):
     cls: str
     settings: str
     devices: bool = True
+    long_compilation: bool = False
 
     @property
     def installed(self) -> bool:
@@ -69,6 +72,7 @@ PEERS = (
         "mlpx.bench.peers.torch",
         "Compiled",
         "the whole step as one graph (default mode, static shapes): index_select, grad_and_value, Adam in place",
+        long_compilation=True,
     ),
     Peer(
         "jax jit",
