@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from mlpx._typing import Array
 from mlpx.backends import to_numpy
-from mlpx.backends.host import Key, Stream
+from mlpx.backends.host import Key, permutations
 from mlpx.backends.host import xp as hxp
 
 __all__ = ["Rows", "Slices", "choose_rows", "ordered", "slices", "split_rows"]
@@ -115,7 +115,7 @@ def split_rows(
                 f"`validation` of {fraction:g} leaves {n - held} of {n} rows for training; both parts need one or more."
             )
             raise ValueError(msg)
-        order = Stream(key, "split", 0, epoch).permutation(n) if shuffle else hxp.arange(n)
+        order = permutations([key], "split", [epoch], n)[0, :] if shuffle else hxp.arange(n)
         parts.append((hxp.take(own, order[: n - held]), hxp.take(own, order[n - held :])))
     train, held_out = (_gather(lists, alone=alone) for lists in zip(*parts, strict=True))
     return train, held_out
@@ -128,12 +128,17 @@ def ordered(
     if not shuffle:
         return rows
     alone = _one_list(rows, shuffle=shuffle, shared=shared, stack=stack)
-    lists = _lists(rows, len(keys), alone=alone)
-    orders = [
-        Stream(key, "shuffle", 0, epoch).permutation(own.shape[0])
-        for own, key, epoch in zip(lists, keys, epochs, strict=not alone)
-    ]
-    return _gather([hxp.take(own, order) for own, order in zip(lists, orders, strict=True)], alone=alone)
+    if rows.index.ndim == 1:
+        order = permutations(
+            keys[:1] if alone else keys, "shuffle", epochs[:1] if alone else epochs, rows.index.shape[0]
+        )
+        index = hxp.reshape(hxp.take(rows.index, hxp.reshape(order, (-1,))), order.shape)
+        return Rows(index[0, :], rows.count) if alone else Rows(index, hxp.full(len(keys), index.shape[-1]))
+    orders = (
+        permutations([key], "shuffle", [epoch], own.shape[0])[0, :]
+        for own, key, epoch in zip(rows.by_member(len(keys)), keys, epochs, strict=True)
+    )
+    return _pad([hxp.take(own, order) for own, order in zip(rows.by_member(len(keys)), orders, strict=True)])
 
 
 def _one_list(rows: Rows, *, shuffle: bool, shared: bool, stack: bool) -> bool:

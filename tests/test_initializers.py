@@ -7,7 +7,7 @@ import pytest
 
 import mlpx
 from mlpx import Dense, Dropout, Network, initializers
-from mlpx.backends.host import PURPOSES, Key, Stream
+from mlpx.backends.host import PURPOSES, Key, Stream, permutations
 
 # The rules of the specification, written again from the raw words of the generator.
 
@@ -54,7 +54,7 @@ def test_numbers_follow_from_words_by_the_documented_rules(n):
     expected = normal(words(2 * math.ceil(n / 2), seed=3, layer=2))[:n]
     np.testing.assert_allclose(Stream(Key(3), "weights", 2).normal((n,)), expected, rtol=1e-13)
     order = sorted(range(n), key=lambda i: words(n, seed=3, purpose=1, step=4)[i])
-    assert Stream(Key(3), "shuffle", 0, 4).permutation(n).tolist() == order
+    assert permutations([Key(3)], "shuffle", [4], n)[0].tolist() == order
 
 
 def test_numbers_fill_an_array_row_by_row():

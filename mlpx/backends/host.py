@@ -29,7 +29,7 @@ import numpy as np
 
 from mlpx._typing import Array, Namespace
 
-__all__ = ["PURPOSES", "Key", "StepKeys", "Stream", "dropout_mask", "lanes", "scatter", "xp"]
+__all__ = ["PURPOSES", "Key", "StepKeys", "Stream", "dropout_mask", "lanes", "permutations", "scatter", "words", "xp"]
 
 xp: Namespace = array_api_compat.numpy
 """The host's functions, as the Array API standard names them."""
@@ -96,10 +96,6 @@ class Stream:
         angle = 2 * np.pi * self.uniform((half,))
         return np.reshape(np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:n], shape)
 
-    def permutation(self, n: int) -> Array:
-        """Return the numbers 0 to `n` - 1 in random order, int64."""
-        return np.argsort(self.words(n))
-
 
 def scatter(values: Array, index: Array, size: int, fill: float = 0) -> Array:
     """Return an array of shape ``(..., size)`` with `values` at the positions `index` and `fill` elsewhere."""
@@ -108,19 +104,33 @@ def scatter(values: Array, index: Array, size: int, fill: float = 0) -> Array:
     return full
 
 
-def lanes(keys: Sequence[Key], layer: int, steps: Sequence[int], n: int) -> Array:
-    """Return the `n` 16-bit lanes of each member that dropout compares with its threshold, shape ``(S, n)``, uint16."""
-    words = np.empty((len(keys), -(-n // 4)), dtype="<u8")
-    # one generator is moved from stream to stream: making one takes six times as long
+def words(keys: Sequence[Key], purpose: str, layer: int, steps: Sequence[int], n: int) -> Array:
+    """Return the first `n` words of a stream for each key and step, shape ``(S, n)``, uint64.
+
+    The same words as those of a `Stream` for each; one generator is moved from stream to stream, since making one takes
+    six times as long.
+    """
+    found = np.empty((len(keys), n), dtype=np.uint64)
     bits = np.random.Philox(0)
     state = bits.state | {"buffer_pos": 4}
     inner = state["state"]
-    for own, key, step in zip(words, keys, steps, strict=True):
+    for own, key, step in zip(found, keys, steps, strict=True):
         inner["counter"][1], inner["counter"][2] = layer, step
-        inner["key"][0], inner["key"][1] = key.seed, (PURPOSES["dropout"] << 32) + key.member
+        inner["key"][0], inner["key"][1] = key.seed, (PURPOSES[purpose] << 32) + key.member
         bits.state = state
-        own[:] = bits.random_raw(own.shape[0])
-    return words.view("<u2")[:, :n]
+        own[:] = bits.random_raw(n)
+    return found
+
+
+def permutations(keys: Sequence[Key], purpose: str, steps: Sequence[int], n: int) -> Array:
+    """Return the numbers 0 to `n` - 1 in a random order for each key and step, shape ``(S, n)``, int64."""
+    return np.argsort(words(keys, purpose, 0, steps, n), axis=-1)
+
+
+def lanes(keys: Sequence[Key], layer: int, steps: Sequence[int], n: int) -> Array:
+    """Return the `n` 16-bit lanes of each member that dropout compares with its threshold, shape ``(S, n)``, uint16."""
+    drawn = words(keys, "dropout", layer, steps, -(-n // 4))
+    return drawn.astype("<u8", copy=False).view("<u2")[:, :n]
 
 
 def dropout_mask(
