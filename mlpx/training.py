@@ -98,7 +98,7 @@ class Run:
     def _prepare_step(self) -> None:
         net, settings, ops = self.net, self.settings, self.net.backend
         # copies: a plan may update the state where it lies
-        moments = [ops.xp.zeros_like(net.vector) for _ in settings.optimizer.moments]
+        moments = [ops.copy(ops.xp.zeros_like(net.vector)) for _ in settings.optimizer.moments]
         terms = 1 + sum(metric.size(net.architecture.output) for metric in settings.metrics if metric.additive)
         zero = ops.asarray(hxp.zeros((*net.vector.shape[:-1], terms)))
         self._state = State(ops.copy(net.vector), tuple(moments), zero)

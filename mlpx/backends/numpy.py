@@ -10,7 +10,7 @@ import numpy as np
 
 from mlpx._typing import Array
 from mlpx.backends.base import Backend
-from mlpx.backends.numpy_calls import NumPyCalls
+from mlpx.backends.numpy_calls import NumPyCalls, aligned
 from mlpx.backends.replay import Replayed
 from mlpx.backends.threads import Workers
 
@@ -43,6 +43,12 @@ class NumPyBackend(Backend):
     def context(self) -> AbstractContextManager[Any]:
         """Return a context without floating-point warnings: what is not finite is reported by `DivergenceError`."""
         return np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
+
+    def copy(self, x: Array) -> Array:
+        """Return a copy that begins with a cache line."""
+        copy = aligned(x.nbytes).view(x.dtype).reshape(x.shape)
+        copy[...] = x
+        return copy
 
     def fold(self, step: Any) -> Callable[..., Any]:
         """Return the step recorded once for the shapes of its arguments, and replayed into fixed buffers."""
