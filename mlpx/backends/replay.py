@@ -60,6 +60,11 @@ class Replayed:
     def _places(self, tree: Any) -> set[Any]:
         return {self._library.place(leaf) for leaf in trees.leaves(tree)}
 
+    @property
+    def allocated(self) -> int:
+        """Bytes of all buffers."""
+        return sum(program.allocated for program in self._programs.values() if program is not None)
+
     def _groups(
         self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int, workers: int
     ) -> list[slice | int]:
