@@ -36,7 +36,8 @@ def cases(
     full : bool
         Whether stacks of hundreds are measured too.
     backends : sequence of str, optional
-        By default those that are installed. Training one after the other is measured on the first alone.
+        By default those that are installed. Training one after the other is measured on the first alone, and
+        `vmap` on its device.
     dtypes : sequence of str
         ``"float32"``, ``"float64"``.
 
@@ -95,8 +96,8 @@ def _contenders(work: Workload, stacked: Workload, members: int, backends: Seque
         settings = f"{own.settings}; one after the other, {work.epochs} epochs; one of them is trained"
         yield Contender(own.name, partial(prepare_peer, work, own, "cpu"), settings, count=work.steps)
     if STACKED.installed:
-        prepare = partial(prepare_peer, stacked, STACKED, "cpu", members=members)
-        yield Contender(STACKED.name, prepare, f"{STACKED.settings}, {stacked.epochs} epochs")
+        prepare = partial(prepare_peer, stacked, STACKED, device, members=members)
+        yield Contender(STACKED.name, prepare, f"{STACKED.settings}, {stacked.epochs} epochs", device)
 
 
 def repeated(prepare: Callable[[], Run], times: int) -> Run:
