@@ -97,14 +97,14 @@ class Workload:
 
 
 TINY = Workload((20, 32, 32, 2), batch_size=32, rows=2048, epochs=10)
-DIGITS = Workload((64, 100, 10), batch_size=200, rows=2000, epochs=20)
+DIGITS = Workload((64, 100, 10), batch_size=200, rows=2000, epochs=10)
 #: From one that is all overhead to one that is nearly all products.
 NETWORKS = (
     TINY,
     DIGITS,
-    Workload((30, 256, 256, 2), batch_size=256, rows=8192, epochs=2),
-    Workload((784, 256, 128, 10), batch_size=256, rows=8192, epochs=2),
-    Workload((784, 1024, 1024, 10), batch_size=1024, rows=8192, epochs=1),
+    Workload((30, 256, 256, 2), batch_size=256, rows=8192, epochs=1),
+    Workload((784, 256, 128, 10), batch_size=256, rows=8192, epochs=1),
+    Workload((784, 1024, 1024, 10), batch_size=1024, rows=4096, epochs=1),
 )
 
 

@@ -140,21 +140,21 @@ def lines(case: CaseResult, roofline: Roofline) -> list[Row]:
 def say_short(results: Results) -> None:
     """Write the ratios that count, one line a case and backend of mlpx."""
     for suite in dict.fromkeys(case.suite for case in results.cases):
-        rows = list(short_rows(results.of(suite)))
-        if rows:
+        tables = [(group, list(short_rows(cases))) for group, cases in groupby(results.of(suite), lambda c: c.group)]
+        if any(rows for _, rows in tables):
             say()
-            say_wrapped(
-                f"{TITLES.get(suite, suite)} in short: mlpx over the best peer and over {FLOOR_OF.get(suite, PRODUCTS)}"
-            )
-            say()
-            say_table([("below 1 is faster", "mlpx on", "best peer", "over it", "over least"), *rows])
+            least = FLOOR_OF.get(suite, PRODUCTS)
+            say_wrapped(f"{TITLES.get(suite, suite)} in short: mlpx over the best peer, and over the least, {least}")
+            for group, rows in tables:
+                say()
+                say_table([(group or "below 1 is faster", "mlpx on", "best peer", "over it", "over least"), *rows])
 
 
 def short_rows(cases: Iterable[CaseResult]) -> Iterator[Row]:
-    """Yield case, backend, best peer, and the ratios to it and to the products."""
+    """Yield case, backend, best peer, and the ratios to it and to the floor."""
     for case in cases:
         peer, least = best_peer(case), floor(case)
         for result in case.results:
             if is_own(result) and (peer or least):
                 over = [quantities.ratio(quotient(result, other)) if other else "" for other in (peer, least)]
-                yield (case.title, result.name.partition(" ")[2], peer.name if peer else "", *over)
+                yield (case.name, result.name.partition(" ")[2], peer.name if peer else "", *over)

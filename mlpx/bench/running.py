@@ -19,7 +19,10 @@ from mlpx.bench.timing import CaseResult, measure
 SECONDS = {False: 90.0, True: 1200.0}
 #: A suite whose figures matter more, or scatter more, gets more time a contender.
 WEIGHT = {"training": 5.0, "stacks": 5.0, "memory": 0.0}
-LEAST_SECONDS, MOST_SECONDS = 0.05, 12.0
+LEAST_SECONDS, MOST_SECONDS = 0.05, 20.0
+#: Seconds a contender beyond which the rounds of a small piece of work gain nothing, on either grid.
+ENOUGH = {False: 0.06, True: 0.5}
+LIGHT = ("products", "outer")
 
 Report = Callable[[str], None]
 """Told what has just been measured."""
@@ -47,7 +50,7 @@ def run(
     parts = roofline.parts(backends, dtypes)
     with _bar(len(parts) + len(cases), show=progress) as (announce, advance):
         roof = roofline.join(_each(parts, announce, advance))
-        found = tuple(measure_all(cases, SECONDS[full], announce, advance))
+        found = tuple(measure_all(cases, SECONDS[full], announce, advance, enough=ENOUGH[full]))
     return Results(start.isoformat(timespec="seconds"), describe_machine(), settings, roof, found)
 
 
@@ -65,15 +68,17 @@ def measure_all(
     seconds: float,
     announce: Report = lambda _: None,
     advance: Callable[[], object] = lambda: None,
-    clock: Callable[[], float] = time.perf_counter,
+    *,
+    enough: float = ENOUGH[True],
 ) -> Iterator[CaseResult]:
     """Measure cases one after another; what one takes too long, the others give back."""
-    end = clock() + seconds
+    end = time.perf_counter() + seconds
     weights = [len(case.contenders) * WEIGHT.get(case.suite, 1.0) for case in cases]
     for i, case in enumerate(cases):
         announce(f"{case.suite}: {case.title}")
-        part = (end - clock()) * weights[i] / (sum(weights[i:]) or 1.0)
-        yield measure(case, seconds=min(max(part, LEAST_SECONDS), MOST_SECONDS))
+        part = (end - time.perf_counter()) * weights[i] / (sum(weights[i:]) or 1.0)
+        most = enough * len(case.contenders) if case.suite in LIGHT else MOST_SECONDS
+        yield measure(case, seconds=max(min(part, most), LEAST_SECONDS))
         advance()
 
 

@@ -22,7 +22,7 @@ __all__ = ["cases"]
 
 SHORT, FULL = (1, 8, 64), (1, 8, 64, 256, 1000)
 #: A run makes at most so many steps of a member, or one epoch.
-MOST_STEPS = 16384
+MOST_STEPS = 8192
 SEPARATE = 3
 
 
@@ -73,7 +73,7 @@ def epochs(work: Workload, members: int) -> int:
     Examples
     --------
     >>> [epochs(TINY, members) for members in (1, 8, 64, 1000)]
-    [10, 10, 4, 1]
+    [10, 10, 2, 1]
     """
     each = members * work.rows // work.batch_size
     return min(work.epochs, max(1, MOST_STEPS // each))
