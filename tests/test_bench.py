@@ -212,7 +212,10 @@ def test_the_bandwidth_is_the_best_at_a_size_or_above() -> None:
     assert [roofline.bandwidth("cpu", size) for size in (1, 100, 101, 1001, 10001)] == [9.0, 9.0, 9.0, 2.0, 2.0]
 
 
-def test_a_roofline_is_measured_here() -> None:
+def test_a_roofline_is_measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roofline, "WIDTHS", (64, 128))
+    monkeypatch.setattr(roofline, "SIZES", (2**16, 2**20))
+    monkeypatch.setattr(roofline, "REPEATING", 0.01)
     found = roofline.join(part() for _, part in roofline.parts(["numpy"], ["float32"]))
     assert found.peak("cpu", "float32") > 0
     assert found.bandwidth("cpu", 2**20) > 0
@@ -475,6 +478,18 @@ def test_the_machine_most_alike_is_taken() -> None:
     assert guard.most_alike(here, others) is others[1]
     later = dataclasses.replace(others[1], date="2027-01-01T00:00:00+00:00")
     assert guard.most_alike(here, [*others, later]) is later
+
+
+@pytest.mark.parametrize(("factor", "status"), [(1.0, 0), (2.0, 1)])
+def test_the_guard_leaves_with_a_status(
+    factor: float, status: int, again: list[CaseResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = made_up_results()
+    results.save(made_up, tmp_path / "here.json")
+    slow = with_training(made_up, factor)
+    again += slow.cases
+    monkeypatch.setattr(guard, "run", lambda *_, **__: slow)
+    assert guard.main([str(tmp_path)]) == status
 
 
 # The command and the page.

@@ -11,7 +11,7 @@ from mlpx.bench.ratios import best_peer, floor, is_own, quotient
 from mlpx.bench.results import Results
 from mlpx.bench.roofline import Roofline
 from mlpx.bench.timing import CaseResult, Result
-from mlpx.cli.console import note, say, say_fields, say_table, say_wrapped, width
+from mlpx.cli.console import counted, note, say, say_fields, say_table, say_wrapped, width
 
 Row = tuple[str, ...]
 
@@ -55,7 +55,7 @@ def machine_fields(machine: Machine) -> list[tuple[str, str]]:
         ("memory", quantities.size(machine.memory) if machine.memory else ""),
         ("GPU", ", ".join(f"{gpu.name} (driver {gpu.driver})" for gpu in machine.gpus)),
         ("system", f"{machine.system}, {machine.python}"),
-        ("BLAS", f"{blas.name} {blas.version}" + (f", {threads} threads" if threads else "")),
+        ("BLAS", f"{blas.name} {blas.version}" + (f", {counted(threads, 'thread')}" if threads else "")),
         ("libraries", ", ".join(f"{name} {version}" for name, version in machine.libraries.items())),
         ("variables", ", ".join(f"{name}={value}" for name, value in machine.variables.items())),
     ]
