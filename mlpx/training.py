@@ -185,7 +185,11 @@ class Run:
                 return
 
     def _copied_state(self) -> State:
-        return trees.mapped(self.net.backend.copy, self._state)  # type: ignore[no-any-return]
+        """Return a copy of the state, over that from before the last epoch."""
+        copy, old = self.net.backend.copy, self._before if self._before is not self._state else None
+        new = trees.leaves(self._state)
+        places = [None] * len(new) if old is None else trees.leaves(old)
+        return trees.rebuilt(self._state, map(copy, new, places))  # type: ignore[no-any-return]
 
     # An epoch.
 

@@ -164,9 +164,10 @@ def stacks(*shapes: tuple[int, ...]) -> list[list[np.ndarray]]:
 
 ROWS, INDEX = host(S, N, M), RNG.integers(0, N, size=(S, 4))
 ADAM = mlpx.Adam()
-COEFFICIENTS = (0.9, 0.1, 0.999, 0.001, 0.01, 1e-8)
+COEFFICIENTS = (0.9, 0.999, 0.01, 1e-8)
 CALLS = {
     "net_input": [(args, {}) for args in stacks((N, M), (M, K), (K,))] + [((host(N, M), host(M, K), None), {})],
+    "concat": [(((host(S, 2, M), host(S, 1, M)), -2), {}), (((host(3), host(4), host(1)), -1), {})],
     "error_term": [(args, {}) for args in stacks((N, K), (M, K))],
     "weight_gradient": [(args, {"bias": bias}) for args in stacks((N, M), (N, K)) for bias in (True, False)],
     "evaluate": [((mlpx.activations.get(name), host(N, M)), {}) for name in ("tanh", "gelu", "softmax", "mish")],
@@ -182,7 +183,7 @@ CALLS = {
     "update": [((ADAM, host(9), host(9), (host(9), host(9) ** 2), COEFFICIENTS, np.ones(9)), {})],
 }
 NOT_COMPUTING = {"__init__", "owns", "to_numpy", "asarray", "from_foreign", "array_device", "read_only", "context"}
-NOT_COMPUTING |= {"compile", "plan", "copy", "synchronize"}
+NOT_COMPUTING |= {"compile", "fold", "copy", "synchronize"}
 
 
 def overrides(cls: type) -> list[str]:
@@ -241,7 +242,7 @@ class ReadOnlyBackend(NumPyBackend):
     """NumPy whose primitives take and give nothing but arrays that cannot be written to."""
 
     name = "read-only"
-    plan = Reference.plan
+    fold, copy = Reference.fold, Reference.copy
 
     def __getattribute__(self, name: str) -> object:
         value = super().__getattribute__(name)
@@ -271,9 +272,10 @@ def test_a_whole_fit_writes_to_no_array_that_it_was_given(members: int | None) -
             net.fit(
                 x, y, epochs=2, batch_size=6, optimizer=optimizer, validation=0.25, metrics="accuracy", clip_norm=1.0
             )
+        net.fit(x, y, epochs=1, batch_size=6)
         net.backward(net.forward(x, training=True), y)
         nets.append(net)
-    assert not nets[0].vector.flags.writeable
+    assert not nets[0].vector.flags.writeable  # it was the read-only arrays that were trained
     assert_array_equal(nets[0].predict(x), nets[1].predict(x))
 
 

@@ -121,8 +121,8 @@ class Backend:
 
         return run
 
-    def copy(self, x: Array) -> Array:
-        """Return a copy."""
+    def copy(self, x: Array, out: Array | None = None) -> Array:
+        """Return a copy, which may lie in `out` where that is an array of the same shape and type."""
         return self.xp.asarray(x, copy=True)
 
     def synchronize(self, *arrays: Array) -> None:

@@ -53,7 +53,7 @@ class JAXBackend(Backend):
         """Return `function` under `jax.jit`."""
         return cast("F", _jit(function))
 
-    def copy(self, x: Array) -> Array:
+    def copy(self, x: Array, out: Array | None = None) -> Array:
         """Return `x`, which nobody can change."""
         return x
 

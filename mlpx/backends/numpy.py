@@ -44,11 +44,12 @@ class NumPyBackend(Backend):
         """Return a context without floating-point warnings: what is not finite is reported by `DivergenceError`."""
         return np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
 
-    def copy(self, x: Array) -> Array:
-        """Return a copy that begins with a cache line."""
-        copy = aligned(x.nbytes).view(x.dtype).reshape(x.shape)
-        copy[...] = x
-        return copy
+    def copy(self, x: Array, out: Array | None = None) -> Array:
+        """Return a copy, in `out` or where a cache line begins."""
+        if out is None or out.shape != x.shape:
+            out = aligned(x.nbytes).view(x.dtype).reshape(x.shape)
+        np.copyto(out, x)
+        return out
 
     def fold(self, step: Any) -> Callable[..., Any]:
         """Return the step recorded once for the shapes of its arguments, and replayed into fixed buffers."""

@@ -61,6 +61,10 @@ class TorchBackend(Backend):
         recording_off: AbstractContextManager[Any] = torch.no_grad()
         return recording_off
 
+    def copy(self, x: Array, out: Array | None = None) -> Array:
+        """Return a copy, in `out` where it fits."""
+        return x.clone() if out is None or out.shape != x.shape else out.copy_(x)
+
     def fold(self, step: Any) -> Callable[..., Any]:
         """Return the step recorded once for the shapes of its arguments, and replayed into fixed buffers."""
         replayed = Replayed(step, TorchCalls(self.device))
