@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
 import mlpx
 from mlpx.backends import Backend, make_backend
