@@ -254,6 +254,19 @@ def test_threads_share_the_pieces_and_limit_blas(monkeypatch):
     assert set(limits) <= {1}
 
 
+def test_blas_has_its_threads_back_when_the_last_stack_is_done():
+    def count():
+        return [library["num_threads"] for library in threads._blas().info()]
+
+    with threads._blas().limit(limits=2):
+        before = count()
+        with threads._single_threaded_blas:
+            with threads._single_threaded_blas:
+                assert set(count()) <= {1}
+            assert set(count()) <= {1}  # the other one is still at work
+        assert count() == before
+
+
 def test_an_exception_in_a_thread_stops_the_others_and_is_raised(monkeypatch):
     monkeypatch.setattr(threads, "_blas_threads", lambda: 2)
     done = []

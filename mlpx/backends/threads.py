@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from functools import cache, cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ class Workers:
                     waiting.clear()
                     raise
 
-        with _single_threaded_blas():
+        with _single_threaded_blas:
             futures = [self._pool.submit(turn, worker) for worker in range(self.count)]
             try:
                 for future in futures:
@@ -67,10 +67,32 @@ def _blas_threads() -> int:
     return max(counts) if counts else _usable_cores()
 
 
-def _single_threaded_blas() -> AbstractContextManager[Any]:
-    """Return a context in which BLAS starts no threads of its own: every core has a worker already."""
-    limited: AbstractContextManager[Any] = _blas().limit(limits=1)
-    return limited
+class _SingleThreadedBlas:
+    """A context in which BLAS starts no threads of its own: every core has a worker already.
+
+    The number of BLAS's threads belongs to the process, so it is lowered by the first that enters and set back by the
+    last that leaves.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._limits: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._limits = _blas().limit(limits=1)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limits.restore_original_limits()
+
+
+_single_threaded_blas = _SingleThreadedBlas()
 
 
 @cache

@@ -16,7 +16,7 @@ from mlpx.bench.suites import make_cases
 from mlpx.bench.timing import CaseResult, measure
 
 #: Seconds for all cases together, of the short grid and of the whole one.
-SECONDS = {False: 90.0, True: 1200.0}
+SECONDS = {False: 45.0, True: 600.0}
 #: A suite whose figures matter more, or scatter more, gets more time a contender.
 WEIGHT = {"training": 5.0, "stacks": 5.0, "memory": 0.0}
 LEAST_SECONDS, MOST_SECONDS = 0.05, 20.0
