@@ -22,6 +22,9 @@ __all__ = ["cases"]
 
 Run = Callable[[], object]
 
+#: An epoch of fewer steps is a short one.
+FEW_STEPS = 8
+
 
 def cases(
     *, full: bool = False, backends: Sequence[str] | None = None, dtypes: Sequence[str] = ("float32",), **_: object
@@ -31,8 +34,8 @@ def cases(
     Parameters
     ----------
     full : bool
-        Whether a run has five times as many epochs, so that what a call of ``fit`` costs counts less, and whether peers
-        that take long to compile take part.
+        Whether runs are longer, so that what a call of ``fit`` costs counts less, and whether peers that take long to
+        compile take part.
     backends : sequence of str, optional
         By default those that are installed. The peers run on the same devices.
     dtypes : sequence of str
@@ -45,9 +48,18 @@ def cases(
     ('20-32-32-2, batch 32', 'step', ['products', 'mlpx numpy'])
     """
     places = default_backends() if backends is None else backends
-    longer = 5 if full else 1
-    works = [replace(work, epochs=longer * work.epochs, dtype=dtype) for dtype in dtypes for work in NETWORKS]
+    works = [replace(_longer(work) if full else work, dtype=dtype) for dtype in dtypes for work in NETWORKS]
     return [_case(work, places, full=full) for work in works]
+
+
+def _longer(work: Workload) -> Workload:
+    """Return a longer run: five times as many epochs, or where one has few steps twice as many of four times the rows.
+
+    What is paid once a call of ``fit``, and once an epoch, then counts as it does in use.
+    """
+    if work.rows // work.batch_size < FEW_STEPS:
+        return replace(work, rows=4 * work.rows, epochs=2 * work.epochs)
+    return replace(work, epochs=5 * work.epochs)
 
 
 def _case(work: Workload, backends: Sequence[str], *, full: bool) -> Case:
