@@ -20,7 +20,7 @@ from mlpx.bench.training import Run, prepare_mlpx, prepare_peer
 
 __all__ = ["cases"]
 
-SHORT, FULL = (1, 8, 64), (1, 8, 64, 256, 1000)
+SHORT, FULL = {TINY.sizes: (1, 8, 64), DIGITS.sizes: (8,)}, (1, 8, 64, 256, 1000)
 #: A run makes at most so many steps of a member, or one epoch.
 MOST_STEPS = 8192
 SEPARATE = 3
@@ -48,7 +48,7 @@ def cases(
     """
     places = default_backends() if backends is None else backends
     works = [replace(work, dtype=dtype) for dtype in dtypes for work in (TINY, DIGITS)]
-    return [_case(work, members, places) for work in works for members in (FULL if full else SHORT)]
+    return [_case(work, members, places) for work in works for members in (FULL if full else SHORT[work.sizes])]
 
 
 def _case(work: Workload, members: int, backends: Sequence[str]) -> Case:
