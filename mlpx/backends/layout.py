@@ -101,6 +101,7 @@ class Layout:
         self._constants: dict[Any, Array] = {}
         self._inside: dict[Variable, tuple[Variable, Concat, int]] = {}
         self._blocky: set[Variable] = set()
+        self._crossed: set[Variable] = set()
         outputs, donors = recording.outputs, recording.inputs[1]
         operations = _needed(recording.operations, outputs)
         self._place_parts(operations, outputs)
@@ -114,9 +115,21 @@ class Layout:
         for group in _groups(operations):
             self._emit(group, start)
             start += len(group)
+        self._move_results(outputs, donors)
+
+    def _move_results(self, outputs: list[Variable], donors: list[Variable]) -> None:
+        """Add the copies of results to the state, those first that lie in the state themselves, by way of a buffer."""
+        first, last = [], []
         for out, donor in zip(outputs, donors, strict=True):
-            if self.array(out) is not self.array(donor):
-                self.calls.append(library.copy(self.array(donor), self.array(out)))
+            array = self.array(out)
+            if array is self.array(donor):
+                continue
+            if out.root in donors:
+                _, buffer = self._allocate(out.value, scratch=False)
+                first.append(self._library.copy(buffer, array))
+                array = buffer
+            last.append(self._library.copy(self.array(donor), array))
+        self.calls += [*first, *last]
 
     def array(self, variable: Variable) -> Array:
         """Return the array in which a variable lies."""
@@ -158,6 +171,7 @@ class Layout:
         """Place the outputs of some operations and add their calls, block by block where they are large."""
         rows, step = _block_rows(group, self._library.block)
         inner = self._inner(group, start) if step else set()
+        self._crossed = _crossed(group) if step else set()
         dead: list[Array] = []
         for i, op in enumerate(group, start):
             self._place(op, i, step if op.output in inner else None)
@@ -187,10 +201,12 @@ class Layout:
         if owner in self._arrays:
             return
         donor = self._target.get(owner)
-        dying = [v for v in op.inputs if self._can_overwrite(v, op, i) and (rows or v not in self._blocky)]
-        if donor is not None and (
-            self._last.get(donor, -1) < i or (op.elementwise and donor.value.size > 1 and _once(donor, op))
-        ):
+        dying = [
+            v
+            for v in op.inputs
+            if self._can_overwrite(v, op, i) and v not in self._crossed and (rows or v not in self._blocky)
+        ]
+        if donor is not None and self._is_free(donor, op, i) and donor not in self._crossed:
             self._arrays[owner] = self.array(donor)
         elif dying and owner is op.output:
             self._arrays[owner] = self._arrays[dying[0]]
@@ -200,6 +216,11 @@ class Layout:
             like = owner.value[:rows] if rows else owner.value
             self._raw[owner], self._arrays[owner] = self._allocate(like, scratch=bool(rows))
             self._blocky |= {owner} if rows else set()
+
+    def _is_free(self, donor: Variable, op: Operation, i: int) -> bool:
+        """Say whether an operation may write its result over a part of the state: nobody reads that any more."""
+        last = self._last.get(donor, -1)
+        return last < i or (last == i and op.elementwise and donor.value.size > 1 and _once(donor, op))
 
     def _can_overwrite(self, v: Any, op: Operation, i: int) -> bool:
         return (
@@ -235,7 +256,7 @@ class Layout:
         out = self._rows(op.output, op, block)
         if isinstance(op.call, Concat):
             for i, (v, array) in enumerate(zip(op.inputs, inputs, strict=True)):
-                if not (isinstance(v, Variable) and self._inside.get(v.root, (None,))[0] is op.output):
+                if not (isinstance(v, Variable) and self._inside.get(v.root) == (op.output, op.call, i)):
                     self.calls.append(self._library.copy(op.call.part(out, i), array))
         else:
             self.calls.extend(self._library.bind(op.call, inputs, out))
@@ -325,6 +346,16 @@ def _same_rows(op: Operation, group: list[Operation]) -> bool:
         and rows == group[0].output.value.shape[:1]
         and all(_aligned(v.value, op) and (v.base is None or _keeps_rows(v)) for v in read)
     )
+
+
+def _crossed(group: list[Operation]) -> set[Variable]:
+    """Return the memories of which a block reads more than its own rows."""
+    return {
+        v.root
+        for op in group
+        for v in op.inputs
+        if isinstance(v, Variable) and not (_aligned(v.value, op) and (v.base is None or _keeps_rows(v)))
+    }
 
 
 def _aligned(value: Array, op: Operation) -> bool:

@@ -51,14 +51,16 @@ class Filled:
 
     number: float
     dtype: np.dtype[Any]
+    negative: bool
+    """Its sign, by which -0.0 differs from 0.0."""
 
 
 @dataclass(frozen=True)
 class Call:
     """What an operation does: the name of an element-wise function, or of one of those below with its parameters.
 
-    ``matmul``; ``cast``; ``where``; ``one_hot``: rows of the identity; ``take`` (axis); ``argmax`` and the reductions
-    ``sum``, ``max``, ``min``, ``all`` (axis, keepdims).
+    ``matmul``; ``cast``; ``where``; ``one_hot``: rows of the identity, and of zeros for what is no class; ``take``
+    (axis); ``argmax`` and the reductions ``sum``, ``max``, ``min``, ``all`` (axis, keepdims).
     """
 
     name: str

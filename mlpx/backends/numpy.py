@@ -8,7 +8,7 @@ import array_api_compat
 import array_api_compat.numpy as xp
 import numpy as np
 
-from mlpx._typing import Array
+from mlpx._typing import Array, DType
 from mlpx.backends.base import Backend
 from mlpx.backends.numpy_calls import NumPyCalls, aligned
 from mlpx.backends.replay import Replayed
@@ -33,6 +33,10 @@ class NumPyBackend(Backend):
     def owns(x: Any) -> bool:
         """Say whether `x` is an array of this library."""
         return array_api_compat.is_numpy_array(x)
+
+    def asarray(self, x: Any, dtype: DType | None = None) -> Array:
+        """Return `x` as an array in rows: gathering rows from columns would copy them all each time."""
+        return np.asarray(x, dtype=dtype, order="C")
 
     def read_only(self, x: Array) -> Array:
         """Return a view that cannot be written through."""

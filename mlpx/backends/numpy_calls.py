@@ -88,8 +88,9 @@ def _where(condition: Array, yes: Array, no: Array, out: Array) -> _Bound:
 
 def _one_hot(classes: Array, out: Array) -> _Bound:
     # rows of the identity are gathered three times as fast as classes are compared
-    identity = np.eye(out.shape[-1], dtype=out.dtype)
-    return [partial(identity.take, classes.reshape(-1), 0, out.reshape(-1, out.shape[-1]), "clip")]
+    count = out.shape[-1]
+    identity = np.eye(count + 1, count, dtype=out.dtype)  # a last row of zeros for what is no class of these
+    return [partial(identity.take, classes.reshape(-1), 0, out.reshape(-1, count), "clip")]
 
 
 def _take(x: Array, index: Array, out: Array, axis: int) -> _Bound:

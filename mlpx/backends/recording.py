@@ -7,6 +7,7 @@ note of the way to it. `mlpx.backends.layout` turns the notes into a program.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -33,6 +34,7 @@ class Recorder:
     def __init__(self) -> None:
         self.operations: list[Operation] = []
         self._known: dict[Any, Recorded] = {}
+        self._calls: dict[Variable, Call | Concat] = {}
         self._compared: dict[Variable, Recorded] = {}
 
     def input(self, value: Array) -> Recorded:
@@ -63,6 +65,7 @@ class Recorder:
             output = Variable(value)
             self.operations.append(Operation(call, noted, output, rowwise, elementwise, broadcasts or elementwise))
             self._known[key] = Recorded(self, output)
+            self._calls[output] = call
         return self._known[key]
 
     def ufunc(self, function: np.ufunc, *inputs: Any) -> Recorded:
@@ -71,12 +74,17 @@ class Recorder:
         types = function.resolve_dtypes(
             (*(type(v) if type(v) in _NUMBERS else v.dtype for v in values), *(None,) * function.nout)
         )
-        value = np.empty(np.broadcast_shapes(*(np.shape(v) for v in values)), dtype=types[-1])
+        value = _blank(np.broadcast_shapes(*(np.shape(v) for v in values)), types[-1])
         typed = [_typed(x, t, function) for x, t in zip(inputs, types, strict=False)]
         result = self.call(Call(function.__name__), *typed, rowwise=True, elementwise=True, value=value)
-        if function is np.equal and _is_class(inputs[0]) and _are_all_classes(inputs[1]):
+        if function is np.equal and self._is_class(inputs[0]) and _are_all_classes(inputs[1]):
             self._compared[result.variable] = inputs[0]
         return result
+
+    def _is_class(self, x: Any) -> bool:
+        """Say whether an array holds classes, gathered from the targets; such are not negative."""
+        integers = isinstance(x, Recorded) and x.dtype.kind == "i" and x.shape[-1:] == (1,)
+        return integers and self._calls.get(x.variable.root) == Call("take", (0,))
 
     def cast(self, x: Recorded, dtype: Any) -> Recorded:
         """Note a change of type."""
@@ -84,8 +92,15 @@ class Recorder:
             return x
         classes = self._compared.get(x.variable)
         if classes is not None:
-            return self.call(Call("one_hot"), classes, rowwise=True, value=np.empty(x.shape, dtype))
-        return self.call(Call("cast"), x, rowwise=True, value=np.empty(x.shape, dtype))
+            return self.call(Call("one_hot"), classes, rowwise=True, value=_blank(x.shape, dtype))
+        return self.call(Call("cast"), x, rowwise=True, value=_blank(x.shape, dtype))
+
+
+def _blank(shape: Any, dtype: Any) -> Array:
+    """Return an array that has a shape, a type and strides, but no memory behind them: nobody may read or write it."""
+    dtype = np.dtype(dtype)
+    strides = np.cumprod([dtype.itemsize, *shape[:0:-1]])[::-1] if shape else ()
+    return np.lib.stride_tricks.as_strided(np.empty((), dtype), tuple(shape), tuple(map(int, strides)))
 
 
 def _noted(x: Any) -> Any:
@@ -98,18 +113,14 @@ def _typed(x: Any, dtype: np.dtype[Any], function: np.ufunc) -> Any:
     """Return a number in the type in which the call computes; arrays as they are."""
     if type(x) not in _NUMBERS:
         return x
-    return Filled(x, dtype) if function in _READS_ARRAYS else np.asarray(x, dtype=dtype)
+    return Filled(x, dtype, math.copysign(1.0, x) < 0) if function in _READS_ARRAYS else np.asarray(x, dtype=dtype)
 
 
 def _constant_key(value: Any) -> Any:
     """Return what tells one constant from another: the number itself, for small ones."""
     if isinstance(value, np.ndarray) and value.size and (value.ndim == 0 or np.all(value == value.flat[0])):
-        return value.shape, value.dtype, value.flat[0]
+        return value.shape, value.dtype, value.flat[0].tobytes()
     return value if isinstance(value, Filled) else id(value)
-
-
-def _is_class(x: Any) -> bool:
-    return isinstance(x, Recorded) and x.dtype.kind == "i" and x.shape[-1:] == (1,)
 
 
 def _are_all_classes(x: Any) -> bool:
@@ -227,14 +238,14 @@ def _clip(recorder: Recorder, x: Recorded, low: Any = None, high: Any = None) ->
 
 def _where(recorder: Recorder, condition: Any, yes: Any, no: Any) -> Recorded:
     shape = np.broadcast_shapes(*(np.shape(_value(x)) for x in (condition, yes, no)))
-    value = np.empty(shape, np.result_type(_value(yes), _value(no)))
+    value = _blank(shape, np.result_type(_value(yes), _value(no)))
     return recorder.call(Call("where"), condition, yes, no, rowwise=True, broadcasts=True, value=value)
 
 
 def _matmul(recorder: Recorder, a: Any, b: Any) -> Recorded:
     left, right = _value(a), _value(b)
     stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    value = np.empty((*stack, left.shape[-2], right.shape[-1]), np.result_type(left, right))
+    value = _blank((*stack, left.shape[-2], right.shape[-1]), np.result_type(left, right))
     return recorder.call(Call("matmul"), a, b, value=value)
 
 
@@ -248,7 +259,7 @@ def _reduction(name: str, function: np.ufunc) -> Callable[..., Recorded]:
         axis = axis % x.ndim
         if function is np.add and axis == x.ndim - 2 and x.dtype.kind == "f":
             return _column_sums(recorder, x, keepdims=keepdims)
-        value = np.empty(_reduced(x.shape, axis, keepdims), _type_of_reduction(function, x.dtype))
+        value = _blank(_reduced(x.shape, axis, keepdims), _type_of_reduction(function, x.dtype))
         return recorder.call(Call(name, (axis, keepdims)), x, rowwise=axis > 0, value=value)
 
     return reduce
@@ -275,7 +286,7 @@ def _mean(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False)
 
 def _argmax(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) -> Recorded:
     axis = axis % x.ndim
-    value = np.empty(_reduced(x.shape, axis, keepdims), np.int64)
+    value = _blank(_reduced(x.shape, axis, keepdims), np.int64)
     return recorder.call(Call("argmax", (axis, keepdims)), x, rowwise=axis > 0, value=value)
 
 
@@ -285,8 +296,12 @@ def _all(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) 
 
 def _take(recorder: Recorder, x: Any, index: Any, *, axis: int) -> Recorded:
     source, positions = _value(x), _value(index)
+    axis = axis % source.ndim
+    if not isinstance(index, Recorded) and np.any(positions < 0):
+        msg = "taking from the end"
+        raise NotRecordable(msg)
     shape = (*source.shape[:axis], *positions.shape, *source.shape[axis + 1 :])
-    return recorder.call(Call("take", (axis,)), x, index, value=np.empty(shape, source.dtype))
+    return recorder.call(Call("take", (axis,)), x, index, value=_blank(shape, source.dtype))
 
 
 def _value(x: Any) -> Any:
@@ -298,7 +313,7 @@ def _concat(recorder: Recorder, arrays: Any, *, axis: int = 0) -> Recorded:
     stops = tuple(np.cumsum([v.shape[axis] for v in values]).tolist())
     shape = list(values[0].shape)
     shape[axis] = stops[-1]
-    return recorder.call(Concat(axis, stops), *arrays, value=np.empty(shape, np.result_type(*values)))
+    return recorder.call(Concat(axis, stops), *arrays, value=_blank(shape, np.result_type(*values)))
 
 
 def _constant(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -357,11 +372,12 @@ def record(step: Any, arguments: tuple[Any, Any, Any]) -> Recording | None:
         ``(fixed, state, batch)`` with a `Kind` for each array.
     """
     recorder = Recorder()
-    fixed, state, batch = trees.mapped(lambda kind: recorder.input(np.empty(kind.shape, kind.dtype)), arguments)
+    fixed, state, batch = trees.mapped(lambda kind: recorder.input(_blank(kind.shape, kind.dtype)), arguments)
     try:
         result = replace(step, backend=RecordingBackend(recorder))(*fixed, state, batch)
         outputs = [_variable(x) for x in trees.leaves(result)]
-    except NotRecordable:
+    except Exception:
+        # what this file does not know; if it is a mistake of the step, that raises again where it runs as it stands
         return None
     inputs = tuple([x.variable for x in trees.leaves(tree)] for tree in (fixed, state, batch))
     return Recording(recorder.operations, inputs, outputs)

@@ -39,20 +39,27 @@ class Replayed:
         self._programs: dict[Any, Program | None] = {}
         self._workers = workers
         self._bytes = 0
+        self._members: int | None = None
 
     def __call__(self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int | None = None) -> Any:
         """Make the steps, and return the state."""
         if members is None or self._workers is None:
             return self._run(fixed, state, batches, None)
+        if members != self._members:
+            self._members = members
+            self._programs.clear()  # they were for other groups
         shared = self._places(fixed)
 
         def run(group: slice | int, worker: int) -> None:
             own, its_state, its_batches = self.step.part(fixed, state, batches, group)
             if members == 1 or self._bytes > _GROUP:
                 # a large network is worked on where it lies; small ones go through the buffers of a worker
-                self._run(own, its_state, its_batches, None, ("member", group))
+                new = self._run(own, its_state, its_batches, None, ("member", group))
             else:
-                self._run(own, its_state, its_batches, shared, worker)
+                new = self._run(own, its_state, its_batches, shared, worker)
+            if new is not its_state:  # the step runs as it stands
+                for leaf, value in zip(trees.leaves(its_state), trees.leaves(new), strict=True):
+                    leaf[...] = value
 
         self._workers(run, self._groups(fixed, state, batches, members, self._workers.count))
         return state

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache, cached_property
 from threading import Lock
 from typing import Any
@@ -38,31 +40,44 @@ class Workers:
             for piece in pieces:
                 work(piece, 0)
             return
-        waiting = list(reversed(pieces))
+        waiting, busy = list(reversed(pieces)), set()
 
         def turn(worker: int) -> None:
-            with np.errstate(all="ignore"):
-                try:
-                    while waiting:
+            busy.add(worker)
+            try:
+                with np.errstate(all="ignore"), suppress(IndexError):
+                    while True:
                         work(waiting.pop(), worker)
-                except BaseException:
-                    waiting.clear()
-                    raise
+            finally:
+                waiting.clear()
+                busy.discard(worker)
 
         with _single_threaded_blas:
-            futures = [self._pool.submit(turn, worker) for worker in range(self.count)]
             try:
+                futures = [self._pool.submit(turn, worker) for worker in range(self.count)]
                 for future in futures:
                     future.result()
-            except BaseException:
+            finally:
                 waiting.clear()
-                for future in futures:
-                    future.exception()
-                raise
+                _wait_for(busy)
+
+
+def _wait_for(busy: set[int]) -> None:
+    """Wait until nobody works any more, through further interrupts too: what is worked on must not change later."""
+    interrupted = False
+    while busy:
+        try:
+            time.sleep(0.001)
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def _blas_threads() -> int:
     """Return the threads that NumPy's BLAS uses; where that is unknown, the cores that the process may use."""
+    if _single_threaded_blas.count:  # another stack is at work
+        return _single_threaded_blas.count
     counts = [library["num_threads"] for library in _blas().info()]
     return max(counts) if counts else _usable_cores()
 
@@ -78,10 +93,12 @@ class _SingleThreadedBlas:
         self._lock = Lock()
         self._inside = 0
         self._limits: Any = None
+        self.count = 0
 
     def __enter__(self) -> None:
         with self._lock:
             if not self._inside:
+                self.count = _blas_threads()
                 self._limits = _blas().limit(limits=1)
             self._inside += 1
 
@@ -90,6 +107,7 @@ class _SingleThreadedBlas:
             self._inside -= 1
             if not self._inside:
                 self._limits.restore_original_limits()
+                self.count = 0
 
 
 _single_threaded_blas = _SingleThreadedBlas()

@@ -50,7 +50,7 @@ class TorchBackend(Backend):
             x = x.copy()  # PyTorch has neither read-only tensors nor negative strides
         if isinstance(x, torch.Tensor):
             x = x.detach()
-        return xp.asarray(x, dtype=dtype, device=self.device)
+        return xp.asarray(x, dtype=dtype, device=self.device).contiguous()
 
     def array_device(self, x: Array) -> str:
         """Return the device of a tensor in words."""

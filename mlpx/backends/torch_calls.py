@@ -86,8 +86,14 @@ def _writes(function: Any, inputs: Sequence[Array], out: Array) -> bool:
 
 
 def _one_hot(classes: Array, out: Array) -> _Bound:
-    identity = torch.eye(out.shape[-1], dtype=out.dtype, device=out.device)
-    return [partial(torch.index_select, identity, 0, classes.reshape(-1), out=out.view(-1, out.shape[-1]))]
+    count = out.shape[-1]
+    identity = torch.eye(count + 1, count, dtype=out.dtype, device=out.device)
+    classes = classes.reshape(-1)
+    known = torch.empty_like(classes)
+    return [
+        partial(torch.clamp, classes, max=count, out=known),
+        partial(torch.index_select, identity, 0, known, out=out.view(-1, count)),
+    ]
 
 
 def _take(x: Array, index: Array, out: Array, axis: int) -> _Bound:
