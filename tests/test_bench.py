@@ -565,3 +565,21 @@ def test_the_page_has_tables_and_pictures(count: int, tmp_path: Path) -> None:
     shown = re.findall(r"^```\{figure\} pictures/(\S+)$", text, re.MULTILINE)
     assert sorted(shown) == sorted(path.name for path in tmp_path.iterdir())
     assert len(shown) == 4 * count + (3 if count > 1 else 0)
+
+
+def test_pictures_of_two_runs_of_one_machine_have_names_of_their_own():
+    one, other = made_up_results("Imaginary 9000"), made_up_results("Real 1")
+    assert len(set(results.picture_prefixes([one, one, other]))) == 3
+    assert results.picture_prefixes([one, other]) == [one.machine.slug, other.machine.slug]
+
+
+def test_comparing_refuses_what_says_how_to_measure(capsys):
+    assert main(["bench", "--compare", "a.json", "--save", "b.json", "--suite", "training"]) == 2
+    assert "--save, --suite" in capsys.readouterr().err
+
+
+def test_a_target_that_takes_no_file_is_refused_before_the_measuring(tmp_path, capsys):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert main(["bench", "--suite", "products", "--save", str(blocked / "x.json")]) == 2
+    assert str(blocked) in capsys.readouterr().err

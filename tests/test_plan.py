@@ -2,6 +2,7 @@
 
 import time
 import tracemalloc
+from dataclasses import dataclass
 from threading import Barrier
 
 import numpy as np
@@ -281,3 +282,94 @@ def test_an_exception_in_a_thread_stops_the_others_and_is_raised(monkeypatch):
     with pytest.raises(ArithmeticError, match="piece 1"):
         Workers()(work, range(200))
     assert len(done) < 100
+
+
+FORMULAS = {
+    "cumulative": lambda z, xp: xp.tanh(z) + 0 * xp.cumulative_sum(z * 0, axis=-1),
+    "by keyword": lambda z, xp: xp.clip(z, min=-1.0, max=1.0),
+    "method": lambda z, xp: +z * 0.5,
+    "twice in one": lambda z, xp: xp.sum(xp.stack([xp.tanh(z), xp.tanh(z)], axis=-1), axis=-1),
+    "signs of zero": lambda z, xp: xp.copysign(xp.tanh(z), 0.0) + 0.5 * xp.copysign(xp.tanh(z), -0.0),
+    "across rows": lambda z, xp: 0.5 * xp.broadcast_to(xp.tanh(z)[..., :1, :], z.shape) + xp.sin(xp.tanh(z)),
+    "whole classes": lambda z, xp: xp.astype(xp.astype(z, xp.int64)[..., :1] == xp.arange(6), z.dtype) + z,
+}
+
+
+@pytest.mark.parametrize("members", [None, 1, 3])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_any_formula_gives_what_it_gives_as_it_stands(name, members, way):
+    if way == "torch" and name in ("whole classes", "by keyword"):
+        pytest.skip("PyTorch's own functions refuse it")
+    activation = mlpx.activations.custom(FORMULAS[name], lambda z, xp: 1 / (1 + z * z))
+    layers = [mlpx.Dense(M, 6, activation), mlpx.Dense(6, K, "softmax")]
+    assert_same(layers=layers, settings={"members": members})
+
+
+@dataclass(frozen=True)
+class Extrapolating(mlpx.optimizers.Optimizer):
+    """Reads the old moment after the new one is made."""
+
+    learning_rate: float = 0.1
+    moments = ("m",)
+
+    def coefficients(self, alpha, t, xp):
+        return (alpha,)
+
+    def update(self, w, g, moments, coefficients, decay, xp):
+        m = 0.5 * moments[0] + g
+        return w - coefficients[0] * (g + 0.5 * (g - moments[0])), (m,)
+
+
+@dataclass(frozen=True)
+class Swapping(mlpx.optimizers.Optimizer):
+    """Hands one moment on as the other."""
+
+    learning_rate: float = 0.1
+    moments = ("a", "b")
+
+    def coefficients(self, alpha, t, xp):
+        return (alpha,)
+
+    def update(self, w, g, moments, coefficients, decay, xp):
+        return w - coefficients[0] * moments[1], (moments[1] + g, moments[0])
+
+
+@dataclass(frozen=True)
+class share_of_first_two(mlpx.metrics.Metric):  # noqa: N801
+    """How often the class is one of the first two."""
+
+    def size(self, output):
+        return 1
+
+    def terms(self, output, y_hat, y, weight, xp):
+        first = xp.astype(y[..., None] == xp.arange(2), y_hat.dtype)
+        return xp.sum(xp.sum(first, axis=-1) * weight, axis=-1)[..., None]
+
+    def value(self, terms, xp):
+        return terms[..., 0]
+
+
+@pytest.mark.parametrize("optimizer", [Extrapolating(), Swapping()])
+def test_an_optimizer_may_read_what_it_replaces(optimizer):
+    assert_same(optimizer=optimizer)
+
+
+def test_a_metric_may_ask_for_some_of_the_classes():
+    _, rows = learned(BACKENDS[0], metrics=(share_of_first_two(),))
+    assert_allclose(rows["share_of_first_two"], np.mean(CLASSES < 2), rtol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_what_is_built_in_is_recorded(activation, way):
+    if way != "whole":
+        pytest.skip("one way is enough")
+    backend = Steps()
+    layers = [mlpx.Dense(M, 6, activation), mlpx.Dropout(0.5), mlpx.Dense(6, K, "softmax")]
+    learned(backend, layers=layers, metrics="accuracy", clip_norm=1.0, sample_weight=RNG.uniform(size=N))
+    assert None not in backend.replayed._programs.values()
+
+
+def test_features_in_columns_are_laid_out_in_rows_once():
+    x = np.asfortranarray(X)
+    assert mlpx.get_backend("numpy").asarray(x).flags.c_contiguous
+    assert_same(x=x)

@@ -39,7 +39,9 @@ def legend(machines: Sequence[Results]) -> list[tuple[str, str]]:
 def _who(results: Results) -> str:
     machine = results.machine
     blas, version = f"{machine.blas.name} {machine.blas.version}", machine.libraries.get("mlpx", "")
-    return f"{machine.title}; {machine.system}; {blas}; mlpx {version}, {results.date[:10]}"
+    load = results.settings.load
+    busy = "" if load is None else f"; load {load:g}"
+    return f"{machine.title}; {machine.system}; {blas}; mlpx {version}, {results.date[:16].replace('T', ' ')}{busy}"
 
 
 def tables(machines: Sequence[Results]) -> list[Table]:

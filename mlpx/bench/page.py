@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlpx.bench import compare, quantities, report
 from mlpx.bench.ratios import best_peer, floor, is_own, quotient
-from mlpx.bench.results import Results
+from mlpx.bench.results import Results, picture_prefixes
 from mlpx.bench.timing import CaseResult
 
 NOTHING = "No results have been committed yet."
@@ -45,8 +45,8 @@ def write_page(machines: Sequence[Results], pictures: Path, link: str) -> str:
 
     drawn = {path.stem: f"{link}/{path.name}" for path in plots.save_all(machines, pictures, ".svg")}
     parts = list(across(machines, drawn)) if len(machines) > 1 else []
-    for label, results in zip(compare.labels(machines), machines, strict=True):
-        parts += of_machine(label if len(machines) > 1 else "", results, drawn)
+    for label, prefix, results in zip(compare.labels(machines), picture_prefixes(machines), machines, strict=True):
+        parts += of_machine(label if len(machines) > 1 else "", prefix, results, drawn)
     return "\n\n".join(parts) + "\n"
 
 
@@ -61,7 +61,7 @@ def across(machines: Sequence[Results], drawn: dict[str, str]) -> Iterator[str]:
         yield markdown(table.rows)
 
 
-def of_machine(label: str, results: Results, drawn: dict[str, str]) -> Iterator[str]:
+def of_machine(label: str, prefix: str, results: Results, drawn: dict[str, str]) -> Iterator[str]:
     """Yield the section of one machine."""
     letter = f"{label}: " if label else ""
     yield f"## {letter}{results.machine.title}"
@@ -71,7 +71,7 @@ def of_machine(label: str, results: Results, drawn: dict[str, str]) -> Iterator[
     for suite in dict.fromkeys(case.suite for case in results.cases if case.results):
         yield f"### {letter}{report.TITLES.get(suite, suite)}"
         kinds = ("roofline", "batches") if suite == "products" else (suite,)
-        yield from _pictures(results.machine.slug, {kind: CAPTIONS[kind] for kind in kinds if kind in CAPTIONS}, drawn)
+        yield from _pictures(prefix, {kind: CAPTIONS[kind] for kind in kinds if kind in CAPTIONS}, drawn)
         yield from _suite(suite, results)
 
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from mlpx.bench import quantities
 from mlpx.bench.compare import labels
 from mlpx.bench.ratios import FLOORS, best_peer, is_own, quotient
-from mlpx.bench.results import Results
+from mlpx.bench.results import Results, picture_prefixes
 from mlpx.bench.timing import CaseResult
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ def figures(machines: Sequence[Results]) -> Iterator[tuple[str, Figure]]:
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE):
-        for results in machines:
+        for prefix, results in zip(picture_prefixes(machines), machines, strict=True):
             for kind, draw in SINGLE.items():
                 if (figure := draw(results)) is not None:
-                    yield f"{results.machine.slug}-{kind}", figure
+                    yield f"{prefix}-{kind}", figure
         for kind, draw_all in TOGETHER.items() if len(machines) > 1 else ():
             if (figure := draw_all(machines)) is not None:
                 yield f"machines-{kind}", figure

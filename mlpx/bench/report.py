@@ -144,10 +144,15 @@ def say_short(results: Results) -> None:
         if any(rows for _, rows in tables):
             say()
             least = FLOOR_OF.get(suite, PRODUCTS)
-            say_wrapped(f"{TITLES.get(suite, suite)} in short: mlpx over the best peer, and over the least, {least}")
+            say_wrapped(f"{TITLES.get(suite, suite)} in short: the ratio of mlpx to the best peer, and to {least}")
             for group, rows in tables:
                 say()
-                say_table([(group or "below 1 is faster", "mlpx on", "best peer", "over it", "over least"), *rows])
+                say_table(
+                    [
+                        (group or "below 1 is faster", "mlpx on", "best peer", "over it", f"over {least.split()[-1]}"),
+                        *rows,
+                    ]
+                )
 
 
 def short_rows(cases: Iterable[CaseResult]) -> Iterator[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,12 @@ class Results:
     def by_key(self) -> dict[tuple[str, str, str], CaseResult]:
         """The cases by suite, group and name."""
         return {case.key: case for case in self.cases}
+
+
+def picture_prefixes(machines: Sequence[Results]) -> list[str]:
+    """Return what the names of each machine's pictures begin with: its slug, numbered where that is not its own."""
+    slugs = [results.machine.slug for results in machines]
+    return [slug if slugs.count(slug) == 1 else f"{slug}-{i}" for i, slug in enumerate(slugs, 1)]
 
 
 def save(results: Results, path: str | Path) -> Path:

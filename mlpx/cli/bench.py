@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module, util
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from mlpx._checks import check_choice
@@ -29,11 +30,11 @@ def run(options: argparse.Namespace) -> None:
     """Measure and show, or only show."""
     check_plots(options.plots)
     if options.compare:
+        check_compare(options)
         shown = [files.load(path) for path in options.compare]
         say_comparison(shown)
     else:
-        shown = [measure(options)]
-        say_results(shown[0])
+        shown = [measure_and_show(options)]
     if options.plots:
         draw(shown, options.plots)
 
@@ -45,13 +46,23 @@ def check_plots(folder: str | None) -> None:
         raise ImportError(msg)
 
 
-def measure(options: argparse.Namespace) -> Results:
-    """Run the suites that were asked for, and write the file."""
+def check_compare(options: argparse.Namespace) -> None:
+    """Refuse what says how to measure where nothing is measured."""
+    given = {"--save": options.save is not None, "--full": options.full, "--suite": options.suite}
+    given |= {"--backend": options.backend, "--dtype": options.dtype}
+    if names := [name for name, value in given.items() if value]:
+        msg = f"`--compare` measures nothing, so {', '.join(names)} has no meaning beside it; leave it out"
+        raise ValueError(msg)
+
+
+def measure_and_show(options: argparse.Namespace) -> Results:
+    """Run the suites that were asked for, show what came out and write the file."""
     suites, backends, dtypes = what_to_measure(options)
     target = None
     if options.save is not None:
         target = check_target(files.path_for(describe_machine(), options.save), suites, force=options.force)
     found = run_suites(suites, full=options.full, backends=backends, dtypes=dtypes, progress=not options.quiet)
+    say_results(found)
     if target is not None:
         note(f"wrote {files.save(found, target)}")
     return found
@@ -68,7 +79,10 @@ def what_to_measure(options: argparse.Namespace) -> tuple[list[str], list[str], 
 
 
 def check_target(path: Path, suites: Sequence[str], *, force: bool) -> Path:
-    """Return the file to write; what it holds already and would lose is worth a word before the measuring."""
+    """Return the file to write; what it would lose, and a folder that takes no file, are found before the measuring."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=path.parent):
+        pass
     if not force and path.exists():
         held = files.load(path).settings
         if lost := [name for name in held.suites if name not in suites]:
