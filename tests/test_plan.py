@@ -268,18 +268,18 @@ def test_blas_has_its_threads_back_when_the_last_stack_is_done():
         assert count() == before
 
 
-def test_an_exception_in_a_thread_stops_the_others_and_is_raised(monkeypatch):
+@pytest.mark.parametrize("error", [ArithmeticError, IndexError, KeyboardInterrupt])
+def test_an_exception_in_a_thread_stops_the_others_and_is_raised(error, monkeypatch):
     monkeypatch.setattr(threads, "_blas_threads", lambda: 2)
     done = []
 
     def work(piece, worker):
         if piece == 1:
-            msg = "piece 1"
-            raise ArithmeticError(msg)
+            raise error("piece 1")
         time.sleep(0.01)
         done.append(piece)
 
-    with pytest.raises(ArithmeticError, match="piece 1"):
+    with pytest.raises(error, match="piece 1"):
         Workers()(work, range(200))
     assert len(done) < 100
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import cache, cached_property
 from threading import Lock
 from typing import Any
@@ -45,9 +44,9 @@ class Workers:
         def turn(worker: int) -> None:
             busy.add(worker)
             try:
-                with np.errstate(all="ignore"), suppress(IndexError):
-                    while True:
-                        work(waiting.pop(), worker)
+                with np.errstate(all="ignore"):
+                    for piece in _taken_from(waiting):
+                        work(piece, worker)
             finally:
                 waiting.clear()
                 busy.discard(worker)
@@ -60,6 +59,16 @@ class Workers:
             finally:
                 waiting.clear()
                 _wait_for(busy)
+
+
+def _taken_from(waiting: list[Any]) -> Iterator[Any]:
+    """Yield what is left until nothing is, whoever else takes from the list too."""
+    while True:
+        try:
+            piece = waiting.pop()
+        except IndexError:
+            return
+        yield piece
 
 
 def _wait_for(busy: set[int]) -> None:
