@@ -204,7 +204,8 @@ def _curves(
         _plain_ticks(axes.xaxis, sorted({_number(case, parameter) for case in members}))
         _time_axis(axes)
         _frame(axes, heading, x, y)
-    panels[0].legend()
+    lines, texts = panels[0].get_legend_handles_labels()
+    figure.legend(lines, texts, loc="outside lower center", ncols=min(len(texts), 4), frameon=False)
     return figure
 
 
