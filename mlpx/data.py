@@ -134,11 +134,12 @@ def ordered(
         )
         index = hxp.reshape(hxp.take(rows.index, hxp.reshape(order, (-1,))), order.shape)
         return Rows(index[0, :], rows.count) if alone else Rows(index, hxp.full(len(keys), index.shape[-1]))
-    orders = (
+    lists = rows.by_member(len(keys))
+    orders = [
         permutations([key], "shuffle", [epoch], own.shape[0])[0, :]
-        for own, key, epoch in zip(rows.by_member(len(keys)), keys, epochs, strict=True)
-    )
-    return _pad([hxp.take(own, order) for own, order in zip(rows.by_member(len(keys)), orders, strict=True)])
+        for own, key, epoch in zip(lists, keys, epochs, strict=True)
+    ]
+    return _pad([hxp.take(own, order) for own, order in zip(lists, orders, strict=True)])
 
 
 def _one_list(rows: Rows, *, shuffle: bool, shared: bool, stack: bool) -> bool:

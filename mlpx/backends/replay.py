@@ -31,6 +31,10 @@ class Replayed:
     ----------
     step : dataclass with a field ``backend``, callable
         The step, as for `mlpx.backends.Backend.fold`.
+    library : Calls
+        What makes the calls.
+    workers : Workers, optional
+        Threads that share the members of a stack; without them all members are one group.
     """
 
     def __init__(self, step: Any, library: Calls, workers: Workers | None = None) -> None:
