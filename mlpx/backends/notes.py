@@ -125,7 +125,7 @@ class Kind:
     dtype: np.dtype[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recording:
     """The notes of a step.
 
