@@ -100,16 +100,17 @@ class Module:
         if len(args) != len(types):
             raise TypeError(f"`{name}` takes {len(types)} arguments ({', '.join(types)}), got {len(args)}.")
         guards = [Guarded(a) if guard and isinstance(a, np.ndarray) else a for a in args]
-        values = [_value(a, kind, f"argument {i} of `{name}`") for i, (a, kind) in enumerate(zip(guards, types, strict=True))]
+        words = [f"argument {i} of `{name}`" for i in range(len(args))]
+        values = [_value(*each) for each in zip(guards, types, words, strict=True)]
         pointers = (ctypes.c_void_p * len(values))(*(v.ctypes.data for v in values))
         function = self._library[f"launch_{name}"]
         function.restype = ctypes.c_char_p
         problem = function(pointers, (ctypes.c_uint * 6)(*shape), int(reverse))
         if problem is not None:
             raise RuntimeError(f"`{name}` cannot go on: {problem.decode()}.")
-        for i, a in enumerate(guards):
+        for a, word in zip(guards, words, strict=True):
             if isinstance(a, Guarded):
-                a.check(f"argument {i} of `{name}`")
+                a.check(word)
 
 
 class Guarded:
