@@ -139,7 +139,9 @@ def test_available_backends_tell_version_and_device() -> None:
             assert backend is make_backend(info.name)
         else:
             assert info.reason
-            assert "pip install" in info.install
+            # what is installed may still find no device, which no command mends
+            assert (info.install is None) == ("is not installed" not in info.reason)
+            assert "pip install" in (info.install or "pip install")
 
 
 # Overrides are accelerations, never other algorithms.
