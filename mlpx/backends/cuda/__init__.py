@@ -1,0 +1,1 @@
+"""CUDA: what the backend for NVIDIA's devices runs there."""
