@@ -275,3 +275,10 @@ static inline unsigned present(unsigned mask) { return mask & lanes_of((current 
 #define __ballot_sync(mask, yes) cuda_host::ballot(__LINE__, mask, yes)
 #define __any_sync(mask, yes) (cuda_host::ballot(__LINE__, mask, yes) != 0)
 #define __all_sync(mask, yes) (cuda_host::ballot(__LINE__, mask, yes) == cuda_host::present(mask))
+
+template <typename T> static inline T atomicAdd(T* place, T more) {
+    const T old = *place;
+    *place += more;
+    return old;
+}
+#define __threadfence() ((void)0)

@@ -99,7 +99,7 @@ class Compiled:
     text: str
 
 
-_ADVANCE = 'extern "C" __global__ void advance(long long* counter, long long by) { *counter += by; }\n'
+_COUNT = 'extern "C" __global__ void count_steps(long long* counter, long long by) { *counter += by; }\n'
 
 
 @lru_cache(maxsize=64)
@@ -119,7 +119,7 @@ def compiled(recording: Recording) -> Compiled:
         if type(node) is Product:
             _check_product(node, memory, steps)
     drawn = philox.FACTOR + philox.BITS if any(isinstance(node, Bits) for node in plan.nodes) else ""
-    return Compiled(plan, memory, sources, module_text(list(sources.values()), drawn + _ADVANCE))
+    return Compiled(plan, memory, sources, module_text(list(sources.values()), drawn + _COUNT))
 
 
 def _check_product(node: Product, memory: Memory, steps: set[Variable]) -> None:
@@ -178,7 +178,7 @@ class Program:
         self._make_room(recording.inputs[2])
         self._launches = [launch for node in made.plan.nodes for launch in self._bound(node)]
         self._launches += [self._bound_copy(new, old) for new, old in made.memory.copies]
-        self._advance = device.kernel(made.text, "advance")
+        self._count = device.kernel(made.text, "count_steps")
         self._graphs: dict[int, Graph] = {}
 
     @property
@@ -285,7 +285,7 @@ class Program:
             for launch in self._launches:
                 launch(ahead)
         counter = np.uint64(self._device.address(self._counter))
-        self._device.launch(self._advance, (1,), 1, (counter, np.int64(size)))
+        self._device.launch(self._count, (1,), 1, (counter, np.int64(size)))
 
 
 class Share(NamedTuple):
