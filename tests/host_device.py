@@ -4,14 +4,19 @@ What is captured is kept as plain launches with the values that they had, so a r
 was read on the host while capturing stays as it was, memory that was allocated meanwhile is an error.
 """
 
+import ctypes
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import cuda_host
 import numpy as np
 
+from mlpx.backends import host
+from mlpx.backends.cuda.captured import Captured
 from mlpx.backends.cuda.products import mapped
+from mlpx.backends.numpy import NumPyBackend
 
 
 class HostDevice:
@@ -20,7 +25,14 @@ class HostDevice:
     def __init__(self) -> None:
         self.launched: dict[str, int] = {}
         self.allocated = 0
+        self.graphs = 0
         self._captured: list[Callable[[], None]] | None = None
+
+    def running(self) -> Any:
+        return nullcontext()
+
+    def in_rows(self, x: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(x)
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         assert self._captured is None, "an allocation while capturing"
@@ -65,6 +77,7 @@ class HostDevice:
         self._captured = []
         try:
             launches()
+            self.graphs += 1
             return HostGraph(self._captured)
         finally:
             self._captured = None
@@ -103,14 +116,30 @@ def _columns(x: np.ndarray, start: int, rows: int, columns: int, leading: int, t
     """Return op(X) of a column-major matrix in memory."""
     if transposed:
         return _columns(x, start, columns, rows, leading, 0).T
-    first = np.lib.stride_tricks.as_strided(x, (1,), (x.itemsize,))
     moved = np.ndarray((1,), x.dtype, buffer=_memory(x, start))
-    del first
     return np.lib.stride_tricks.as_strided(moved, (rows, columns), (x.itemsize, leading * x.itemsize))
 
 
 def _memory(x: np.ndarray, start: int) -> Any:
     """Return the memory from some element of an array on."""
-    import ctypes
-
     return (ctypes.c_char * x.itemsize).from_address(x.ctypes.data + start * x.itemsize)
+
+
+class HostBackend(NumPyBackend):
+    """NumPy, except that training steps run as they would on CUDA, with this host as the device."""
+
+    draws_in_step = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.captured: list[Captured] = []
+        self.host_device = HostDevice()
+
+    def fold(self, step: Any) -> Captured:
+        self.captured.append(Captured(step, self.host_device))
+        return self.captured[-1]
+
+    def dropout_draws(
+        self, keys: Any, layer: int, steps: Any, shape: Any, thresholds: Any, scales: Any, dtype: Any
+    ) -> np.ndarray:
+        return host.dropout_words(keys, layer, steps, thresholds, scales)

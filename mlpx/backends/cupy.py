@@ -1,8 +1,9 @@
 """CuPy: NVIDIA GPUs through CUDA."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 import array_api_compat
@@ -14,6 +15,8 @@ from mlpx._typing import Array, DType
 from mlpx.backends import host
 from mlpx.backends.base import Backend
 from mlpx.backends.cuda import philox
+from mlpx.backends.cuda.captured import Captured
+from mlpx.backends.cuda.device import CudaDevice
 from mlpx.backends.host import Key
 from mlpx.exceptions import BackendUnavailableError
 
@@ -60,6 +63,15 @@ class CuPyBackend(Backend):
         """Return this device as the current one."""
         current: AbstractContextManager[Any] = cupy.cuda.Device(self.device.id)
         return current
+
+    def fold(self, step: Any) -> Callable[..., Any]:
+        """Return the steps as launches of a captured graph."""
+        return Captured(step, self._launcher)
+
+    @cached_property
+    def _launcher(self) -> CudaDevice:
+        with self.device:
+            return CudaDevice()
 
     def synchronize(self, *arrays: Array) -> None:
         """Wait until the device has done all that was asked of it."""

@@ -8,6 +8,7 @@ launch: the launches of several steps are captured as one graph, which is then l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -49,8 +50,14 @@ class Graph(Protocol):
 class Device(Protocol):
     """What runs a program: CUDA, or the host where tests look on."""
 
+    def running(self) -> AbstractContextManager[None]:
+        """Return the context in which a program runs."""
+
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return an array of zeros on the device."""
+
+    def in_rows(self, x: Array) -> Array:
+        """Return an array that lies in rows, without a copy where `x` does."""
 
     def view(self, block: Array, start: int, like: Array) -> Array:
         """Return an array in a block of bytes, with the type, shape and strides of another."""
@@ -156,6 +163,8 @@ class Program:
         Kernels, products and copies of a step.
     allocated : int
         Bytes of the block.
+    graphs : dict
+        The captured graphs, by how many steps they make.
     """
 
     def __init__(
@@ -179,7 +188,8 @@ class Program:
         self._launches = [launch for node in made.plan.nodes for launch in self._bound(node)]
         self._launches += [self._bound_copy(new, old) for new, old in made.memory.copies]
         self._count = device.kernel(made.text, "count_steps")
-        self._graphs: dict[int, Graph] = {}
+        self._warm = False
+        self.graphs: dict[int, Graph] = {}
 
     @property
     def launches(self) -> int:
@@ -268,16 +278,20 @@ class Program:
         n = trees.length(batches)
         for size, count in ((UNROLLED, n // UNROLLED), (1, n % UNROLLED)):
             for _ in range(count):
-                self._graph(size).launch()
+                self._make(size)
 
     def _entries(self, leaves: list[Array]) -> list[tuple[Array, Array]]:
         return [(room[: leaf.shape[0]], leaf) for room, leaf in zip(self._batches, leaves, strict=True)]
 
-    def _graph(self, size: int) -> Graph:
-        """Return the graph of some steps, captured when it is first asked for."""
-        if size not in self._graphs:
-            self._graphs[size] = self._device.capture(lambda: self.launch(size))
-        return self._graphs[size]
+    def _make(self, size: int) -> None:
+        """Make some steps: the first ones as they stand, so that all code is loaded before any is captured."""
+        if not self._warm:
+            self._warm = True
+            self.launch(size)
+            return
+        if size not in self.graphs:
+            self.graphs[size] = self._device.capture(lambda: self.launch(size))
+        self.graphs[size].launch()
 
     def launch(self, size: int) -> None:
         """Launch what some steps do, and count them."""
