@@ -182,11 +182,10 @@ def test_a_learning_rate_acts_inside_a_captured_graph():
 
 
 def test_a_replay_shows_a_number_that_was_baked_in():
-    # the check itself: a device whose capture keeps a number of the host gives other weights than NumPy
+    # a check of the check: where the numbers of the first run stay, the weights come out otherwise than on NumPy
     class Baked(HostDevice):
         def upload(self, parts):
-            if not self.graphs:
-                super().upload(parts)
+            super().upload([(room, x) for room, x in parts if not (self.graphs and x.ndim == 2 and x.dtype == float)])
 
     backend = HostBackend()
     backend.host_device = Baked()
