@@ -1,0 +1,1 @@
+"""CUDA: how a recorded training step becomes one graph of kernels and matrix products."""
