@@ -1,7 +1,8 @@
 """NVRTC in tests: kernels become machine code for a card that is not there, and mistakes are told."""
 
-import nvrtc
 import pytest
+
+import nvrtc
 
 pytestmark = pytest.mark.skipif(not nvrtc.available(), reason="needs nvidia-cuda-nvrtc and nvidia-cuda-runtime")
 
