@@ -1,6 +1,7 @@
 """CuPy: NVIDIA GPUs through CUDA."""
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -39,7 +40,7 @@ class CuPyBackend(Backend):
         self.xp = xp
         self.device_name = f"cuda:{self.device.id}"
         self.version = cupy.__version__
-        self._handles: dict[int, Products] = {}
+        self._handles = threading.local()
 
     @staticmethod
     def owns(x: Any) -> bool:
@@ -90,10 +91,11 @@ class CuPyBackend(Backend):
             return products(cupy.ascontiguousarray(a), cupy.ascontiguousarray(b), out)
 
     def _products(self, stream: Any) -> Products:
-        """Return the products on a stream."""
-        if stream.ptr not in self._handles:
-            self._handles[stream.ptr] = Products(stream)
-        return self._handles[stream.ptr]
+        """Return the products on a stream; a handle serves one thread."""
+        handles: dict[int, Products] = self._handles.__dict__
+        if stream.ptr not in handles:
+            handles[stream.ptr] = Products(stream)
+        return handles[stream.ptr]
 
     def dropout_draws(
         self,

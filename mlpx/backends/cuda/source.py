@@ -214,7 +214,7 @@ class _Writer:
         declared += ["const long long* counter", "int ahead"] if self._strides else []
         declared += ["long long rows"]
         large = max([prod(kernel.rows) * kernel.columns, *(a.slot.root.value.size for a in self.arguments if a.slot)])
-        index = "int" if large < 2**31 else "long long"
+        index = "int" if large < 2**30 else "long long"
         step = "  const long long step = *counter + ahead;\n" if self._strides else ""
         threads = f"__launch_bounds__({max(lanes, BLOCK)})"
         text = f"({', '.join(declared)}) {{\n  typedef {index} Index;\n{step}{body}}}\n"
