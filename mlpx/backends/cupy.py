@@ -92,7 +92,7 @@ class CuPyBackend(Backend):
 
     def _products(self, stream: Any) -> Products:
         """Return the products on a stream; a handle serves one thread."""
-        handles: dict[int, Products] = self._handles.__dict__
+        handles: dict[Any, Products] = self._handles.__dict__
         if stream.ptr not in handles:
             handles[stream.ptr] = Products(stream)
         return handles[stream.ptr]
