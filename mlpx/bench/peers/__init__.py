@@ -7,10 +7,12 @@ numbers, batches of the same size in a new random order each epoch, and tells th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module, util
 from typing import Any, NamedTuple
 
-__all__ = ["PEERS", "STACKED", "Peer"]
+__all__ = ["EVENTS", "PEERS", "STACKED", "Peer", "device_stopwatch"]
 
 
 class Peer(NamedTuple):
@@ -96,3 +98,13 @@ STACKED = Peer(
     "Stacked",
     "jit of the scan of an epoch, vmapped over members with orders of their own, state donated",
 )
+#: Where the events of a backend's library stand, by which a device measures spans itself.
+EVENTS = {"cupy": "mlpx.bench.peers.cupy", "torch": "mlpx.bench.peers.torch_steps"}
+
+
+def device_stopwatch(backend: str, device: str) -> Callable[[], Any] | None:
+    """Return what makes stopwatches of a backend's library; None where its device has no events."""
+    place = EVENTS.get(backend)
+    if place is None or not device.startswith("cuda"):
+        return None
+    return partial(import_module(place).Events, device)
