@@ -3,28 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 from mlpx.bench import quantities
-from mlpx.bench.gpu.results import CaseFigures, GpuResults
+from mlpx.bench.gpu.results import OWN, CaseFigures, GpuResults
 from mlpx.bench.gpu.timing import Figures, Spread
 
 WIDTH = 80
 HEADER = ("", "latency", "throughput", "enqueue", "±", "/ mlpx", "")
+#: Groups of single calls, which are told by their rates.
+CALLS = ("products", "copies")
 #: First losses that differ by more, relatively, are not those of the same step.
 AGREEMENT = {"float64": 1e-10, "float32": 1e-4, "tf32": 1e-2, "float16": 3e-2, "bfloat16": 3e-2}
 
 
 def lines(found: GpuResults) -> Iterator[str]:
-    """Yield everything that a run found."""
-    for case in found.cases:
+    """Yield everything that a run found, the short table last."""
+    for letter, answer in found.questions.items():
+        yield from _wrapped(f"question {letter}: {told(answer)}")
+    yield from calls(found)
+    for case in trained(found):
         yield ""
         yield from case_lines(case, found)
     if found.skipped:
+        yield ""
         yield from _wrapped(f"no time was left for: {'; '.join(found.skipped)}")
-    for letter, answer in found.questions.items():
-        yield from _wrapped(f"question {letter}: {answer}")
+    yield from short(found)
     yield ""
     yield f"{len(found.cases)} cases in {found.spent:.0f} of {found.seconds:.0f} s on {found.device}"
+
+
+def told(answer: object) -> str:
+    """Write the answer to a question in one line."""
+    if not isinstance(answer, dict):
+        return str(answer)
+    return ", ".join(f"{name}: {_number(value)}" for name, value in answer.items())
+
+
+def _number(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return quantities.three_digits(value) if abs(value) < 1e6 else f"{value:.3g}"
+
+
+def trained(found: GpuResults) -> list[CaseFigures]:
+    """Return the cases of training."""
+    return [case for case in found.cases if case.group not in CALLS]
+
+
+def calls(found: GpuResults) -> Iterator[str]:
+    """Yield the rates of products and copies, a line each."""
+    rows = call_rows(found)
+    if len(rows) > 1:
+        yield ""
+        yield from _aligned(rows)
+    for case in found.cases:
+        if case.group in CALLS:
+            yield from _failures(case)
+
+
+def call_rows(found: GpuResults) -> list[tuple[str, ...]]:
+    """Return rates of products and copies by contender."""
+    cases = [case for case in found.cases if case.group in CALLS and case.results]
+    names = list(dict.fromkeys(result.name for case in cases for result in case.results))
+    rows = [("operations or bytes a second", *names)]
+    for case in cases:
+        found_by = [case.result(name) for name in names]
+        rows.append((case.name, *(rate(case, result, found) if result else "-" for result in found_by)))
+    return rows
+
+
+def short(found: GpuResults) -> Iterator[str]:
+    """Yield a line for each network and each of its contenders that is mlpx: its time, and who is the best peer."""
+    rows = [("in short: throughput, by network", "mlpx on", "time", "best peer", "over it")]
+    for case in trained(found):
+        peer = case.best_peer
+        for result in case.results:
+            if result.name.split()[0] == OWN:
+                time = quantities.seconds(result.throughput.median / case.count)
+                over = result.throughput.median / peer.throughput.median if peer else None
+                name = peer.name if peer else ""
+                rows.append((case.name, result.name.partition(" ")[2], time, name, quantities.ratio(over)))
+    if len(rows) > 1:
+        yield ""
+        yield from _aligned(rows)
 
 
 def case_lines(case: CaseFigures, found: GpuResults) -> Iterator[str]:
@@ -32,16 +94,22 @@ def case_lines(case: CaseFigures, found: GpuResults) -> Iterator[str]:
     yield f"{case.name}: time a {case.per}"[:WIDTH]
     if case.results:
         yield from _aligned([HEADER, *(row(case, result, found) for result in case.results)])
+    yield from _failures(case)
+    yield from disagreements(case)
+
+
+def _failures(case: CaseFigures) -> Iterator[str]:
     for name, reason in case.failures.items():
         yield f"  {name}: {reason}"[:WIDTH]
-    yield from disagreements(case)
 
 
 def row(case: CaseFigures, result: Figures, found: GpuResults) -> tuple[str, ...]:
     """Return the figures of a contender; the last cell is its rate, and the share of the measured peak."""
     times = [quantities.seconds(spread.median / case.count) for spread in spreads(result)]
     spread = quantities.share(result.throughput.share)
-    return (f"  {result.name}", *times, spread, quantities.ratio(result.ratio), rate(case, result, found))
+    # a ratio to anybody else is none to mlpx
+    over = quantities.ratio(result.ratio) if case.results[0].name.split()[0] == OWN else ""
+    return (f"  {result.name}", *times, spread, over, rate(case, result, found))
 
 
 def spreads(result: Figures) -> tuple[Spread, Spread, Spread]:
@@ -74,12 +142,14 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield rows, the first column to the left and the others to the right."""
     widths = [max(len(cells[i]) for cells in rows) for i in range(len(rows[0]))]
     gap = "  " if sum(widths) + 2 * len(widths) - 2 <= WIDTH else " "
+    widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - len(gap) * (len(widths) - 1))
     for first, *others in rows:
-        cells = [first.ljust(widths[0]), *(cell.rjust(size) for cell, size in zip(others, widths[1:], strict=True))]
+        cells = [
+            first[: widths[0]].ljust(widths[0]),
+            *(cell.rjust(size) for cell, size in zip(others, widths[1:], strict=True)),
+        ]
         yield gap.join(cells).rstrip()
 
 
 def _wrapped(text: str) -> Iterator[str]:
-    from textwrap import wrap
-
     yield from wrap(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)

@@ -1,8 +1,9 @@
 """Latency, throughput and enqueue time of contenders that take turns.
 
-Every contender is built, takes its first step (whose loss is kept, so that all can be seen to do the same) and is warmed
-up. Then rounds begin, each with another contender first. A round of a contender is: single steps with a wait after each
-(latency), a few steps by the host's clock from an idle device (enqueue), and many steps in a row (throughput).
+Every contender is built, takes its first step (whose loss is kept, so that all can be seen to do the same) and is
+warmed up. Then rounds begin, each with another contender first. A round of a contender is: single steps with a wait
+after each (latency), a few steps by the host's clock from an idle device (enqueue), and many steps in a row
+(throughput).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median, quantiles
 
 from mlpx.bench.gpu.steps import Steps
@@ -233,12 +235,16 @@ def measure(
         if clock() + (reserve if contender.compiles else 0.0) >= deadline:
             failures[contender.name] = "not run: the time was used up"
             continue
-        _guarded(lambda who=contender: ready.append(Turns(who, clock)), contender.name, failures)
+        _guarded(partial(_make_ready, ready, contender, clock), contender.name, failures)
     _take_rounds(ready, seconds, deadline, failures, clock)
     measured = [turns for turns in ready if turns.contender.name not in failures and turns.throughput]
     first = contenders[0].name if contenders else ""
     reference = next((turns.throughput for turns in measured if turns.contender.name == first), [])
     return [turns.figures(reference) for turns in measured], failures
+
+
+def _make_ready(ready: list[Turns], contender: Contender, clock: Clock) -> None:
+    ready.append(Turns(contender, clock))
 
 
 def _guarded(act: Callable[[], object], name: str, failures: dict[str, str]) -> None:
@@ -250,9 +256,7 @@ def _guarded(act: Callable[[], object], name: str, failures: dict[str, str]) -> 
         failures[name] = f"failed: {type(error).__name__}: {lines[0][:200] if lines else ''}".rstrip(": ")
 
 
-def _take_rounds(
-    ready: list[Turns], seconds: float, deadline: float, failures: dict[str, str], clock: Clock
-) -> None:
+def _take_rounds(ready: list[Turns], seconds: float, deadline: float, failures: dict[str, str], clock: Clock) -> None:
     end = min(clock() + seconds, deadline)
     for round_ in range(MOST_ROUNDS):
         if round_ >= FEWEST_ROUNDS and clock() >= end:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -24,7 +25,7 @@ VERBOSE = 1
 
 
 def products_in_a_graph() -> Answer:
-    """Answer (a): are our products captured and replayed right, and with no node that allocates?"""
+    """Answer (a): whether our products are captured and replayed right, with no node that allocates."""
     stream = cupy.cuda.Stream(non_blocking=True)
     with stream:
         a, b, out = _square(256)
@@ -41,7 +42,7 @@ def products_in_a_graph() -> Answer:
 
 
 def nodes_and_launches() -> Answer:
-    """Answer (b): what does a node cost in a graph, an element-wise one and a small product, and what a launch?"""
+    """Answer (b): what a node costs in a graph, an element-wise one and a small product, and what a launch."""
     stream = cupy.cuda.Stream(non_blocking=True)
     found: Answer = {}
     with stream:
@@ -49,18 +50,17 @@ def nodes_and_launches() -> Answer:
         add = cupy.ElementwiseKernel("float32 x", "float32 y", "y = y + x", "add_to")
         multiply = handle(stream, tf32=False)
         multiply(a, b, out)
-        for name, call in (("element-wise", lambda: add(a, out)), ("product 256", lambda: multiply(a, b, out))):
+        for name, call in (("element-wise", partial(add, a, out)), ("product 256", partial(multiply, a, b, out))):
             call()
-            stream.synchronize()
             few, many = (captured(stream, call, count) for count in (20, 220))
             times = [_graph_time(graph, stream) for graph in (few, many)]
             found[f"µs a node, {name}"] = 1e6 * (times[1] - times[0]) / 200
-            found[f"µs of the host, launch of 220 nodes, {name}"] = 1e6 * _host_time(lambda g=many: g.launch(stream))  # type: ignore[misc]
+            found[f"µs of the host, launch of 220 nodes, {name}"] = 1e6 * _host_time(partial(many.launch, stream))
     return found
 
 
 def eager_calls() -> Answer:
-    """Answer (c): what do CuPy's own calls cost the host?"""
+    """Answer (c): what CuPy's own calls cost the host."""
     a, b, out = _square(64)
     add = cupy.ElementwiseKernel("float32 x", "float32 y", "y = y + x", "add_to")
     calls: dict[str, Callable[[], Any]] = {
@@ -72,21 +72,21 @@ def eager_calls() -> Answer:
 
 
 def sustained_rates() -> Answer:
-    """Answer (d): what rate do large products keep up for a second, in float32 and in TF32?"""
+    """Answer (d): the rate that large products keep up for a second, in float32 and in TF32."""
     stream = cupy.cuda.Stream(non_blocking=True)
     found: Answer = {}
     with stream:
         a, b, out = _square(8192)
         for name, tf32 in (("float32", False), ("tf32", True)):
             multiply = handle(stream, tf32=tf32)
-            each = _span(lambda: multiply(a, b, out), 3)  # noqa: B023
-            count = max(3, int(1.0 / each))
-            found[name] = 2.0 * 8192**3 / _span(lambda: multiply(a, b, out), count)  # noqa: B023
+            call = partial(multiply, a, b, out)
+            count = max(3, int(1.0 / _span(call, 3)))
+            found[name] = 2.0 * 8192**3 / _span(call, count)
     return found
 
 
 def generator_in_a_graph() -> Answer:
-    """Answer (f): is CuPy's generator captured, and does each replay draw new numbers?"""
+    """Answer (f): whether CuPy's generator is captured, and each replay draws new numbers."""
     stream = cupy.cuda.Stream(non_blocking=True)
     with stream:
         generator = cupy.random.default_rng(0)
@@ -102,7 +102,7 @@ def generator_in_a_graph() -> Answer:
 
 
 def bfloat16_kernel() -> Answer:
-    """Answer (g): does an element-wise kernel take bfloat16 arrays?"""
+    """Answer (g): whether an element-wise kernel takes bfloat16 arrays."""
     dtype = element_type("bfloat16")
     x = random((1024,), dtype, 0)
     double = cupy.ElementwiseKernel("T x", "T y", "y = x + x", "double_of")

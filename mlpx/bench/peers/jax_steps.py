@@ -120,7 +120,7 @@ class Scanned(Stepwise):
 
 def scan(state: State, X: Array, y: Array, order: Array) -> State:
     """Make a step for each row of `order`."""
-    new, _ = jax.lax.scan(lambda state, rows: (step(state, X, y, rows), None), state, order)
+    new: State = jax.lax.scan(lambda state, rows: (step(state, X, y, rows), None), state, order)[0]
     return new
 
 

@@ -57,14 +57,14 @@ class Eager(Steps):
         cuda = self.device.type == "cuda"
         self.optimizer = torch.optim.Adam(self.net.parameters(), 1e-3, fused=True, capturable=cuda)
 
-    @torch.no_grad()
     def restart(self) -> None:
         """Write the first parameters over the present ones, and zeros over the moments."""
-        for parameter, initial in zip(self.net.parameters(), self.initial, strict=True):
-            parameter.copy_(initial)
-        for moment in self.moments():
-            moment.zero_()
-        self.total.zero_()
+        with torch.no_grad():
+            for parameter, initial in zip(self.net.parameters(), self.initial, strict=True):
+                parameter.copy_(initial)
+            for moment in self.moments():
+                moment.zero_()
+            self.total.zero_()
         self.made = 0
 
     def moments(self) -> list[torch.Tensor]:
@@ -155,9 +155,7 @@ class Compiled(Eager):
         with torch.no_grad():
             self._compiled(self.state, self.m, self.v, self.t, self.total, rows)
 
-    def whole(
-        self, parameters: Any, m: Any, v: Any, t: torch.Tensor, total: torch.Tensor, rows: torch.Tensor
-    ) -> None:
+    def whole(self, parameters: Any, m: Any, v: Any, t: torch.Tensor, total: torch.Tensor, rows: torch.Tensor) -> None:
         """Write the new state over the old."""
         gradients, loss = grad_and_value(self._loss)(parameters, rows)
         t.add_(1.0)
@@ -223,7 +221,7 @@ class Graphed(Eager):
         self.graph.replay()
 
 
-class Stacked(nn.Module):
+class Stacked(nn.Module):  # type: ignore[misc]
     """Networks of one shape side by side: every layer is one batched product.
 
     Parameters
