@@ -61,7 +61,7 @@ def target(options: argparse.Namespace, start: GpuResults) -> Path | None:
     """Return the file to write; without a CUDA device, or in part, there is none unless it is named."""
     cuda = options.device.startswith(CUDA)
     if options.output is not None:
-        return check_output(options.output, cuda=cuda and not options.quick)
+        return check_output("--output", options.output, cuda=cuda and not options.quick)
     if not cuda or options.quick or options.case or options.contender:
         return None
     kind = "questions" if options.questions else "bench"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import cycle, islice
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,9 @@ class OwnSteps(Steps):
         with self.backend.context():
             self._state = self._run._state
             self._first = trees.mapped(self.backend.copy, self._state)
-            one = next(self._run._runs(self._run._steps))[0]
             orders = np.stack(list(islice(cycle(start.order), job.block)))
-            self._blocks = {count: repeated(one, count, orders[:count]) for count in {1, job.block}}
+            block = drawn(self._run, orders)
+            self._blocks = {count: trees.mapped(itemgetter(slice(count)), block) for count in {1, job.block}}
         self._weight = job.batch
         self.restart()
 
@@ -104,13 +105,17 @@ def held_run(net: mlpx.Network, X: Array, y: Array, batch_size: int) -> Any:
     return held.run
 
 
-def repeated(batches: Any, count: int, orders: Array) -> Any:
-    """Return batches with the rows of `orders`, and all else as in the given ones, again and again."""
-
-    def stretched(leaf: Array) -> Array:
-        return np.resize(np.asarray(leaf), (count, *leaf.shape[1:]))
-
-    return trees.mapped(stretched, batches)._replace(index=orders.astype(batches.index.dtype))
+def drawn(run: Any, orders: Array) -> Any:
+    """Return the batches of the first steps of a run, with the rows of `orders`."""
+    parts: list[Any] = []
+    steps = run._steps
+    while sum(map(trees.length, parts)) < len(orders):
+        runs = list(run._runs(steps))
+        parts += [batches for batches, _, _ in runs]
+        steps = runs[-1][2]
+    leaves = zip(*map(trees.leaves, parts), strict=True)
+    joined = trees.rebuilt(parts[0], (np.concatenate(each)[: len(orders)] for each in leaves))
+    return joined._replace(index=orders.astype(joined.index.dtype))
 
 
 def plan_facts(fold: Any) -> dict[str, object]:

@@ -154,12 +154,14 @@ def load_folder(folder: str | Path) -> list[GpuResults]:
     return [load(path) for path in sorted(Path(folder).glob("*-bench.json"))]
 
 
-def check_output(path: Path, *, cuda: bool) -> Path:
+def check_output(option: str, path: Path, *, cuda: bool) -> Path:
     """Return the file to write, which must not be among the committed results where no CUDA device was used."""
     committed = Path(results.FOLDER).parts
     parts = path.resolve().parts
     inside = any(parts[i : i + len(committed)] == committed for i in range(len(parts)))
     if inside and not cuda:
-        msg = f"`--output` must lie outside {results.FOLDER} where no CUDA device is used, got {path}; name another."
+        msg = (
+            f"`{option}` must lie outside {results.FOLDER} where no CUDA device is measured, got {path}; name another."
+        )
         raise ValueError(msg)
     return path

@@ -71,7 +71,7 @@ def write(stats: Mapping[str, Sequence[Any]], path: str | Path, device: str) -> 
     ValueError
         For a place among the committed results where there is no CUDA device.
     """
-    place = check_output(Path(path), cuda=bool(device))
+    place = check_output("--gpu-report", Path(path), cuda=bool(device))
     about = described("", 0.0, quick=False)
     if place.suffix != ".json":
         place = place / f"{about.machine.slug}-tests.json"
