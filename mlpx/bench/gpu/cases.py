@@ -13,15 +13,10 @@ from mlpx.bench.gpu.steps import Steps
 from mlpx.bench.gpu.timing import Contender
 from mlpx.bench.gpu.work import Job
 from mlpx.bench.networks import NETWORKS, TINY
+from mlpx.bench.peers import STEPS
 
-__all__ = ["LIBRARIES", "Case", "cases", "smaller"]
+__all__ = ["CUDA", "OWN", "PEERS", "Case", "cases", "smaller"]
 
-#: Where each library's steps are written.
-LIBRARIES = {
-    "torch": "mlpx.bench.peers.torch_steps",
-    "jax": "mlpx.bench.peers.jax_steps",
-    "cupy": "mlpx.bench.peers.cupy",
-}
 CUDA = "cuda"
 #: Backends of mlpx on a CUDA device, and without one.
 OWN = {True: ("cupy", "torch", "jax"), False: ("numpy", "torch", "jax")}
@@ -188,7 +183,7 @@ def _peers(job: Job, device: str, *, compilers: bool) -> Iterator[Contender]:
 
 
 def _peer_steps(peer: Peer, job: Job, device: str) -> Steps:
-    steps: Steps = getattr(import_module(LIBRARIES[peer.library]), peer.cls)(job, device)
+    steps: Steps = getattr(import_module(STEPS[peer.library]), peer.cls)(job, device)
     return steps
 
 
@@ -230,5 +225,5 @@ def _library_calls(function: str, work: object, device: str) -> Iterator[Contend
 
 
 def _call(library: str, function: str, work: object, device: str) -> Steps:
-    steps: Steps = getattr(import_module(LIBRARIES[library]), function)(work, device)
+    steps: Steps = getattr(import_module(STEPS[library]), function)(work, device)
     return steps

@@ -15,7 +15,7 @@ from mlpx._typing import Array
 from mlpx.backends import trees
 from mlpx.bench.gpu.steps import Steps, Stopwatch
 from mlpx.bench.gpu.work import PRECISIONS, Job, beginning
-from mlpx.bench.peers import device_stopwatch
+from mlpx.bench.peers import device_stopwatch, fix_precision
 from mlpx.bench.places import find_backend
 
 __all__ = ["OwnSteps"]
@@ -47,6 +47,7 @@ class OwnSteps(Steps):
         self.backend, self.block = find_backend(place), job.block
         self._watch = device_stopwatch(self.backend.name, self.backend.device_name)
         self.clock = "host" if self._watch is None else "events"
+        fix_precision(self.backend.name, job.precision)
         start = beginning(job)
         settings: dict[str, Any] = {"members": job.members, "backend": self.backend, **PRECISIONS[job.precision]}
         net = mlpx.MLP(list(job.sizes), **settings)

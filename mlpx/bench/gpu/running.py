@@ -12,10 +12,11 @@ from importlib import import_module, util
 from pathlib import Path
 from typing import Any
 
-from mlpx.bench.gpu.cases import LIBRARIES, OWN, Case
+from mlpx.bench.gpu.cases import OWN, Case
 from mlpx.bench.gpu.results import CaseFigures, GpuResults, save
 from mlpx.bench.gpu.timing import Clock, measure
 from mlpx.bench.machine import describe_machine
+from mlpx.bench.peers import STEPS
 from mlpx.bench.places import find_backend
 
 #: No case is begun with less time left.
@@ -73,7 +74,7 @@ def run(
 def release() -> None:
     """Let every library that is loaded give back the device's memory."""
     gc.collect()
-    for place in LIBRARIES.values():
+    for place in STEPS.values():
         if place in sys.modules:
             sys.modules[place].release()
 
@@ -94,7 +95,7 @@ def missing(device: str) -> str:
 def described(device: str, seconds: float, *, quick: bool) -> GpuResults:
     """Return the description of a run that has measured nothing yet."""
     software: dict[str, str] = {}
-    for library, place in LIBRARIES.items():
+    for library, place in STEPS.items():
         if util.find_spec(library) is not None:
             software |= _told(place)
     date = datetime.now(UTC).isoformat(timespec="seconds")

@@ -12,7 +12,7 @@ from functools import partial
 from importlib import import_module, util
 from typing import Any, NamedTuple
 
-__all__ = ["EVENTS", "PEERS", "STACKED", "Peer", "device_stopwatch"]
+__all__ = ["PEERS", "STACKED", "STEPS", "Peer", "device_stopwatch", "fix_precision"]
 
 
 class Peer(NamedTuple):
@@ -98,13 +98,25 @@ STACKED = Peer(
     "Stacked",
     "jit of the scan of an epoch, vmapped over members with orders of their own, state donated",
 )
-#: Where the events of a backend's library stand, by which a device measures spans itself.
-EVENTS = {"cupy": "mlpx.bench.peers.cupy", "torch": "mlpx.bench.peers.torch_steps"}
+#: Where the steps of each library on a device are written, with its events and its ways to fix the precision.
+STEPS = {
+    "cupy": "mlpx.bench.peers.cupy",
+    "torch": "mlpx.bench.peers.torch_steps",
+    "jax": "mlpx.bench.peers.jax_steps",
+}
 
 
 def device_stopwatch(backend: str, device: str) -> Callable[[], Any] | None:
     """Return what makes stopwatches of a backend's library; None where its device has no events."""
-    place = EVENTS.get(backend)
-    if place is None or not device.startswith("cuda"):
+    if backend not in STEPS or not device.startswith("cuda"):
         return None
-    return partial(import_module(place).Events, device)
+    events = getattr(import_module(STEPS[backend]), "Events", None)
+    return None if events is None else partial(events, device)
+
+
+def fix_precision(backend: str, precision: str) -> None:
+    """Let the float32 products of a backend's library run in TF32 or not, where that is the process's matter."""
+    if backend in STEPS:
+        fix = getattr(import_module(STEPS[backend]), "fix_precision", None)
+        if fix is not None:
+            fix(precision)

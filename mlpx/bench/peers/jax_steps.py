@@ -34,7 +34,7 @@ class Stepwise(Steps):
         if job.precision == "float16":
             msg = "float16 needs a scaled loss, which this contender has not"
             raise ValueError(msg)
-        jax.config.update("jax_default_matmul_precision", PRODUCTS.get(job.precision, "highest"))
+        fix_precision(job.precision)
         platform, _, number = device.partition(":")
         self.job, self.device = job, jax.devices(platform)[int(number or 0)]
         start = beginning(job)
@@ -122,6 +122,11 @@ def scan(state: State, X: Array, y: Array, order: Array) -> State:
     """Make a step for each row of `order`."""
     new: State = jax.lax.scan(lambda state, rows: (step(state, X, y, rows), None), state, order)[0]
     return new
+
+
+def fix_precision(precision: str) -> None:
+    """Let float32 products run in TF32, or not."""
+    jax.config.update("jax_default_matmul_precision", PRODUCTS.get(precision, "highest"))
 
 
 def release() -> None:

@@ -34,6 +34,8 @@ class Eager(Steps):
         Such as ``"cuda:0"`` or ``"cpu"``.
     """
 
+    capturable = False
+
     def __init__(self, job: Job, device: str) -> None:
         if job.precision == "float16":
             msg = "float16 needs a scaled loss, which this contender has not"
@@ -53,9 +55,8 @@ class Eager(Steps):
         self.restart()
 
     def prepare(self) -> None:
-        """Make the optimizer; what can be captured only on CUDA is so there."""
-        cuda = self.device.type == "cuda"
-        self.optimizer = torch.optim.Adam(self.net.parameters(), 1e-3, fused=True, capturable=cuda)
+        """Make the optimizer."""
+        self.optimizer = torch.optim.Adam(self.net.parameters(), 1e-3, fused=True, capturable=self.capturable)
 
     def restart(self) -> None:
         """Write the first parameters over the present ones, and zeros over the moments."""
@@ -139,12 +140,7 @@ class Compiled(Eager):
         self.t = torch.zeros(1, dtype=torch.float64, device=self.device)
         for lasting in (self.X, self.y, self.total, *self.state.values(), *self.moments()):
             torch._dynamo.mark_static_address(lasting)
-        self._compiled = self.compile()
-
-    def compile(self) -> Any:
-        """Return the compiled step."""
-        torch.compiler.reset()
-        return torch.compile(self.whole, dynamic=False, fullgraph=True, mode=self.mode)
+        self._compiled = torch.compile(self.whole, dynamic=False, fullgraph=True, mode=self.mode)
 
     def moments(self) -> list[torch.Tensor]:
         """Return what the optimizer keeps."""
@@ -183,6 +179,8 @@ class Graphed(Eager):
 
     The rows of a step are copied into a buffer that the graph reads; then the graph is replayed.
     """
+
+    capturable = True
 
     def prepare(self) -> None:
         """Warm up on a stream of its own, then capture."""
