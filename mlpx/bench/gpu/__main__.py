@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, write and show."""
+    begin = time.perf_counter()
     parser = make_parser()
     options = parser.parse_args(arguments)
     for name, value in ENVIRONMENT.items():
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-    found = measured(options, start, output)
+    found = measured(options, start, output, begin)
     for line in lines(found):
         sys.stdout.write(f"{line}\n")
     if output is not None:
@@ -68,10 +70,10 @@ def target(options: argparse.Namespace, start: GpuResults) -> Path | None:
     return Path(FOLDER) / f"{start.machine.slug}-{kind}.json"
 
 
-def measured(options: argparse.Namespace, start: GpuResults, output: Path | None) -> GpuResults:
+def measured(options: argparse.Namespace, start: GpuResults, output: Path | None, begin: float) -> GpuResults:
     """Return what was asked for: the cases and then the questions, or the questions alone."""
     asked = [] if options.questions else chosen(options)
-    found = run(asked, start, output, report=announce)
+    found = run(asked, start, output, report=announce, begin=begin)
     if options.questions or (not options.case and not options.contender and found.spent < found.seconds):
         announce("questions")
         found = replace(found, questions=questions.answers(options.device))

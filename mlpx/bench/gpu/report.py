@@ -10,7 +10,7 @@ from mlpx.bench.gpu.results import OWN, CaseFigures, GpuResults
 from mlpx.bench.gpu.timing import Figures, Spread
 
 WIDTH = 80
-HEADER = ("", "latency", "throughput", "enqueue", "±", "/ mlpx", "")
+HEADER = ("", "latency", "throughput", "enqueue", "±", "/ mlpx", "FLOP/s")
 #: Groups of single calls, which are told by their rates.
 CALLS = ("products", "copies")
 #: First losses that differ by more, relatively, are not those of the same step.

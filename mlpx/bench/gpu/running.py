@@ -34,6 +34,7 @@ def run(
     *,
     report: Report = lambda _: None,
     clock: Clock = time.perf_counter,
+    begin: float | None = None,
 ) -> GpuResults:
     """Measure cases until the time is used up.
 
@@ -49,8 +50,10 @@ def run(
         Told what is measured next.
     clock : callable
         Gives seconds.
+    begin : float, optional
+        The clock's time from which the seconds count; by default now.
     """
-    begin, found = clock(), start
+    begin, found = clock() if begin is None else begin, start
     deadline = begin + start.seconds
     for case in cases:
         left = deadline - clock()

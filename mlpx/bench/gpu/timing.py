@@ -266,7 +266,8 @@ def _guarded(act: Callable[[], object], name: str, failures: dict[str, str]) -> 
 def _take_rounds(ready: list[Turns], seconds: float, deadline: float, failures: dict[str, str], clock: Clock) -> None:
     end = min(clock() + seconds, deadline)
     for round_ in range(MOST_ROUNDS):
-        if round_ >= FEWEST_ROUNDS and clock() >= end:
+        now = clock()
+        if (round_ >= FEWEST_ROUNDS and now >= end) or (round_ and now >= deadline):
             break
         for i in range(len(ready)):
             turns = ready[(i + round_) % len(ready)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module, metadata
 from typing import Any
@@ -100,20 +102,17 @@ def release() -> None:
 
 
 def describe() -> dict[str, str]:
-    """Return versions and the device, as CuPy tells them."""
-    runtime = cupy.cuda.runtime
-    found = {"cupy": cupy.__version__}
+    """Return versions and the device, as CuPy tells them; what cannot be told is left out."""
+    runtime, found = cupy.cuda.runtime, {"cupy": cupy.__version__}
+    asked: dict[str, Callable[[], object]] = {"ml_dtypes": lambda: metadata.version("ml_dtypes")}
     if cupy.is_available():
-        name = runtime.getDeviceProperties(0)["name"].decode()
-        blas = cupy.cuda.cublas.getVersion(cupy.cuda.device.get_cublas_handle())
-        found |= {"device": name, "CUDA driver": str(runtime.driverGetVersion()), "cuBLAS": str(blas)}
-        found |= {"CUDA runtime": str(runtime.runtimeGetVersion())}
-    return {**found, **{name: metadata.version(name) for name in ("ml_dtypes",) if _installed(name)}}
-
-
-def _installed(name: str) -> bool:
-    try:
-        metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+        asked |= {
+            "device": lambda: runtime.getDeviceProperties(0)["name"].decode(),
+            "CUDA driver": runtime.driverGetVersion,
+            "CUDA runtime": runtime.runtimeGetVersion,
+            "cuBLAS": lambda: cupy.cuda.cublas.getVersion(cupy.cuda.device.get_cublas_handle()),
+        }
+    for name, ask in asked.items():
+        with contextlib.suppress(Exception):
+            found[name] = str(ask())
+    return found
