@@ -43,7 +43,10 @@ class Eager(Steps):
         fix_precision(job.precision)
         start, self.job = beginning(job), job
         self.device = torch.device(device)
-        self.clock = "events" if self.device.type == "cuda" else "host"
+        cuda = self.device.type == "cuda"
+        self.clock = "events" if cuda else "host"
+        if cuda:
+            torch.cuda.set_device(self.device)  # streams and captures are the current device's
         self.X = torch.tensor(start.X, device=device, dtype=getattr(torch, job.half or job.master))
         self.y = torch.tensor(start.y, device=device)
         self.order = list(torch.tensor(start.order, device=device).unbind(0))
