@@ -1,0 +1,1 @@
+"""CUDA's side of the seam."""
