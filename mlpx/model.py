@@ -410,7 +410,8 @@ class Network:
         Parameters
         ----------
         X : array of shape (N, M_0), with a stack also (S, N, M_0)
-            Features: any array library, nested lists, pandas, polars.
+            Features: any array library, nested lists, pandas, polars. A `numpy.memmap`, or what is too large for the
+            device, stays where it is: its rows are brought to the device run by run. The same holds of validation rows.
         y : array
             Targets of shape (N, K), or (N,) where there is one output; for softmax class indices (N,) or labels such as
             strings; for one sigmoid 0 and 1 or two labels. With a stack and a three-dimensional `X` also one more axis
@@ -573,7 +574,7 @@ class Network:
         Parameters
         ----------
         X : array of shape (N, M_0), with a stack also (S, N, M_0)
-            Features.
+            Features; a `numpy.memmap` is read in pieces.
 
         Returns
         -------

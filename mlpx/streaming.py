@@ -113,7 +113,8 @@ class Feed:
         """Return how many steps' rows a slot holds; None where nothing is staged."""
         if not isinstance(data.x, HostRows):
             return None
-        return max(1, self._transfers.nbytes // (_Layout.of(data, index).row_bytes(index) * index.shape[-1]))
+        step = _Layout.of(data, index).row_bytes(index) * int(index.shape[-1])
+        return max(1, self._transfers.nbytes // step)
 
     def __call__(self, data: Data, runs: Iterator[tuple[Batch, Any, Any]]) -> Iterator[tuple[Data, Batch, Any, Any]]:
         """Yield each run with its data; the rows of the next one are on their way meanwhile."""
@@ -157,4 +158,3 @@ class Feed:
         if origin is not None and y.ndim > origin.ndim:
             origin = self._ops.xp.broadcast_to(origin, (y.shape[0], *origin.shape))
         return Data(x, y, origin, truth[0] if truth else None)
-

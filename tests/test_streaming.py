@@ -3,6 +3,7 @@
 import threading
 import time
 import tracemalloc
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,9 @@ def test_what_is_a_mapped_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("short_slots")
-def test_arrays_stay_on_the_host_where_the_device_is_too_small(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arrays_stay_on_the_host_where_the_device_is_too_small(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     X, y, net, fit = case_of("validation")
     own, _ = fitted(X, y, net, fit, backend)
     asked = []
@@ -172,24 +175,26 @@ def test_errors_are_those_of_arrays_in_memory(own: bool, bad: float | None, tmp_
         X = X[..., :-1]
     else:
         X[..., 200, 3] = X[..., 250, 0] = bad
-    messages = []
-    for given_X in (X, on_file(tmp_path / "x", X)):
-        for how in ("fit", "predict", "validation"):
-            net = mlpx.MLP([M, 4, K], members=2 if own else None)
-            before = net.vector.copy()
-            with pytest.raises(ValueError, match="`X`" if how != "validation" else "validation") as caught:
-                if how == "predict":
-                    net.predict(given_X)
-                elif how == "fit":
-                    net.fit(given_X, y, progress=False)
-                else:
-                    net.fit(data()[0], y, validation=(given_X, y), progress=False)
-            messages.append(str(caught.value))
-            np.testing.assert_array_equal(net.vector, before)
-    assert messages[:3] == messages[3:]
+    net, small = mlpx.MLP([M, 4, K], members=2 if own else None), data()[0]
+    before = net.vector.copy()
+
+    def message(given: Any, how: str) -> str:
+        calls = {
+            "fit": lambda: net.fit(given, y, progress=False),
+            "predict": lambda: net.predict(given),
+            "validation": lambda: net.fit(small, y, validation=(given, y), progress=False),
+        }
+        with pytest.raises(ValueError, match=r"`X`|`validation") as caught:
+            calls[how]()
+        return str(caught.value)
+
+    mapped = on_file(tmp_path / "x", X)
+    for how in ("fit", "predict", "validation"):
+        assert message(mapped, how) == message(X, how)
+    np.testing.assert_array_equal(net.vector, before)
 
 
-@pytest.mark.parametrize("case", ["not finite", "shape", "domain", "complex features"])
+@pytest.mark.parametrize("case", ["not finite", "shape", "domain", "complex", "complex features"])
 def test_targets_on_file_are_checked(case: str, tmp_path: Path) -> None:
     X, Y = data("values")
     Y = Y.astype(np.complex64 if case == "complex" else np.float32)
@@ -199,11 +204,11 @@ def test_targets_on_file_are_checked(case: str, tmp_path: Path) -> None:
         Y = Y[:, :2]
     if case == "complex features":
         X = X.astype(np.complex64)
+    net = mlpx.MLP([M, K], output="exp" if case == "domain" else "linear")
     messages = []
-    for put in (lambda a, name: a, lambda a, name: on_file(tmp_path / name, a)):
-        output = "exp" if case == "domain" else "linear"
+    for both in ((X, Y), (on_file(tmp_path / "x", X), on_file(tmp_path / "y", Y))):
         with pytest.raises((ValueError, TypeError)) as caught:
-            mlpx.MLP([M, K], output=output).fit(put(X, "x"), put(Y, "y"), progress=False)
+            net.fit(*both, progress=False)
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
 
@@ -348,6 +353,10 @@ def trained(device: Late, runs: list[Any], epochs: int = 2, slots: int = 2) -> l
     """Return what the steps of some runs read, when they are done."""
     source = HostRows(np.arange(1000.0), np.float64)
     stager, seen = Stager(device, [((8,), np.float64)], slots), []
+
+    def read(x: Any, n: int) -> None:
+        seen.append(x[:n].copy())
+
     for _ in range(epochs):
         with stager:
             stager.stage([Gathered(source, runs[0], 0)])
@@ -355,7 +364,7 @@ def trained(device: Late, runs: list[Any], epochs: int = 2, slots: int = 2) -> l
                 if i + 1 < len(runs):
                     stager.stage([Gathered(source, runs[i + 1], 0)])
                 (x,) = stager.arrays()
-                device.put("work", lambda: True, lambda x=x, n=len(run): seen.append(x[:n].copy()))
+                device.put("work", lambda: True, partial(read, x, len(run)))
                 stager.release()
                 time.sleep(0)
     device.finish()
@@ -383,7 +392,8 @@ def test_steps_read_their_own_rows_whatever_is_late(schedule: list[str], slots: 
     [("wait of work", WORK_FIRST), ("wait of copies", COPIES_FIRST), ("synchronize", LAZY)],
 )
 def test_the_late_device_finds_each_wait_that_is_missing(forgotten: str, schedule: str) -> None:
-    right = [np.array_equal(rows, run) for rows, run in zip(trained(Late([schedule], forgotten), RUNS), RUNS * 2)]
+    seen = trained(Late([schedule], forgotten), RUNS)
+    right = [np.array_equal(rows, run) for rows, run in zip(seen, RUNS * 2, strict=True)]
     assert not all(right)
 
 
@@ -442,9 +452,7 @@ def test_a_card_stages_in_the_same_memory_again_and_again(
         make = getattr(kind, name)
         monkeypatch.setattr(kind, name, lambda *a, make=make, found=found: found.append(make(*a)) or found[-1])
     arrays = Stager.arrays
-    monkeypatch.setattr(
-        Stager, "arrays", lambda self: [given_out.add(a.data.ptr) or a for a in arrays(self)]
-    )
+    monkeypatch.setattr(Stager, "arrays", lambda self: [given_out.add(a.data.ptr) or a for a in arrays(self)])
     mlpx.MLP([M, 8, K], backend=card).fit(on_file(tmp_path / "x", X), y, epochs=5, batch_size=16, progress=False)
     assert len(made["host_buffer"]) == len(made["device_buffer"]) == 4  # features and targets of two slots
     assert given_out == {a.data.ptr for a in made["device_buffer"]}

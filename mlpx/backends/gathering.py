@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -72,7 +73,7 @@ class HostRows:
     @property
     def row_bytes(self) -> int:
         """Bytes of a gathered row."""
-        return int(np.prod(self.row, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        return math.prod(self.row) * int(np.dtype(self.dtype).itemsize)
 
     def part(self, member: int | None) -> Array:
         """Return the array of a member, where each has one of its own, or that of all."""
@@ -119,7 +120,7 @@ class HostRows:
 
 def gather(array: Array, index: Array, out: Array, convert: Callable[[Array], Array] | None = None) -> Array:
     """Write the rows `index` of `array` into `out`, in its type, block by block; return `out`."""
-    row = max(array.itemsize, out.itemsize) * int(np.prod(array.shape[1:], dtype=np.int64))
+    row = max(array.itemsize, out.itemsize) * math.prod(array.shape[1:])
     size = max(1, _BLOCK // max(1, row))
     # NumPy takes from anything else by copying it as a whole
     plain = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
