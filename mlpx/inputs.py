@@ -6,6 +6,7 @@ After this the algorithm meets nothing but arrays of its own backend: features `
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -77,7 +78,8 @@ def features(
     if 0 in shape:
         msg = f"`{name}` must hold at least one sample, got the shape {shape}."
         raise ValueError(msg)
-    if may_stay and (_stays(raw, ops, dtype) or (getattr(beside, "size", 0) > raw.size and _stays(beside, ops, dtype))):
+    many = isinstance(beside, np.ndarray) and beside.size > math.prod(shape)
+    if may_stay and (_stays(raw, ops, dtype) or (many and _stays(beside, ops, dtype))):
         return _host_rows(to_numpy(raw), _host_dtype(ops, dtype), len(shape) == 3, name)
     return _finite(_numbers(raw, ops, dtype, name), ops, name)
 

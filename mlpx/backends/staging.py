@@ -24,7 +24,7 @@ import numpy as np
 from mlpx._typing import Array
 from mlpx.backends.gathering import HostRows, gather
 
-__all__ = ["Gathered", "Line", "SharedTransfers", "Stager", "Transfers"]
+__all__ = ["Gathered", "SharedTransfers", "Stager", "Transfers"]
 
 Line = Literal["copies", "work"]
 """What runs in order on a device: its copies, and the work of the thread that trains."""

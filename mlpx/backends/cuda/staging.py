@@ -53,9 +53,9 @@ class CudaTransfers(Transfers):
         return device
 
     def event(self) -> Any:
-        """Return an event without a clock; one that was never recorded has happened."""
+        """Return an event without a clock, for which the host waits asleep; one never recorded has happened."""
         with self.ops.context():
-            return cupy.cuda.Event(disable_timing=True)
+            return cupy.cuda.Event(block=True, disable_timing=True)
 
     def record(self, event: Any, line: Line) -> None:
         """Record an event on a stream."""
