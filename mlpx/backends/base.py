@@ -27,6 +27,8 @@ class Backend:
     ----------
     name : str
         The name by which it is chosen.
+    draws_in_step : bool
+        Whether the device draws random numbers in the step, so that the host only names them.
     xp : namespace
         The library's functions as the Array API standard names them.
     device : object
@@ -38,6 +40,7 @@ class Backend:
     """
 
     name: ClassVar[str]
+    draws_in_step: ClassVar[bool] = False
     xp: Namespace
     device: Device
     device_name: str
@@ -139,6 +142,20 @@ class Backend:
 
     # The products of a layer.
 
+    def product(self, a: Array, b: Array) -> Array:
+        """Return the matrix product, in which the three products of a layer are written.
+
+        Parameters
+        ----------
+        a, b : array of shape (..., N, K) and (..., K, M)
+            Factors; views of any strides.
+
+        Returns
+        -------
+        array of shape (..., N, M)
+        """
+        return self.xp.matmul(a, b)
+
     def net_input(self, x: Array, weights: Array, bias: Array | None) -> Array:
         """Return the net input ``Z = X W + b``.
 
@@ -155,7 +172,7 @@ class Backend:
         -------
         array of shape (..., N, M_out)
         """
-        z = self.xp.matmul(x, weights)
+        z = self.product(x, weights)
         return z if bias is None else z + bias[..., None, :]
 
     def error_term(self, delta: Array, weights: Array) -> Array:
@@ -172,7 +189,7 @@ class Backend:
         -------
         array of shape (..., N, M_in)
         """
-        return self.xp.matmul(delta, self.xp.matrix_transpose(weights))
+        return self.product(delta, self.xp.matrix_transpose(weights))
 
     def weight_gradient(self, x: Array, delta: Array, *, bias: bool, out: Array | None = None) -> Array:
         """Return ``Xᵀ delta``, the sum of the outer products of all rows, with ``1ᵀ delta`` as its last row if `bias`.
@@ -193,7 +210,7 @@ class Backend:
         array of shape (..., M_in + 1, M_out), without `bias` (..., M_in, M_out)
         """
         xp = self.xp
-        products = xp.matmul(xp.matrix_transpose(x), delta)
+        products = self.product(xp.matrix_transpose(x), delta)
         return self.concat([products, xp.sum(delta, axis=-2, keepdims=True)], axis=-2) if bias else products
 
     # Everything between the products.
@@ -232,18 +249,58 @@ class Backend:
         first = xp.arange(members, dtype=index.dtype, device=self.device)[:, None] * rows
         return self.take_rows(xp.reshape(x, (members * rows, *x.shape[2:])), first + index)
 
-    def dropout_mask(
+    def dropout_draws(
         self,
         keys: Sequence[Key],
         layer: int,
-        steps: Sequence[int],
+        steps: Sequence[int] | Array,
         shape: tuple[int, ...],
         thresholds: Sequence[int],
         scales: Sequence[float],
         dtype: DType,
     ) -> Array:
-        """Return dropout's factors, shape ``(S, N, M)``; the rule stands in `mlpx.backends.host`."""
-        return self.asarray(host.dropout_mask(keys, layer, steps, shape, thresholds, scales), dtype=dtype)
+        """Return what a step makes the factors of dropout from; the rule stands in `mlpx.backends.host`.
+
+        Parameters
+        ----------
+        keys, thresholds, scales : sequence
+            One of each a member.
+        layer : int
+            Position of the dropout layer in the network.
+        steps : array of shape (..., S)
+            The step of each member, with the axis of steps in front where it is for many.
+        shape : tuple of int
+            Rows and units of one member, ``(N, M)``.
+        dtype : dtype
+            The network's type.
+
+        Returns
+        -------
+        array of shape (..., S, ...)
+            The factors themselves, ``(..., S, N, M)``. A backend that draws in the step gives what
+            `mlpx.backends.host.dropout_words` gives, on the host or on its device.
+        """
+        exact = host.xp.float32 if self.xp.finfo(dtype).bits == 32 else host.xp.float64
+        return self.asarray(host.dropout_mask(keys, layer, steps, shape, thresholds, scales, exact), dtype=dtype)
+
+    def dropout_factors(self, draw: Array, shape: tuple[int, ...], dtype: DType) -> Array:
+        """Return the factors of dropout in a step: 0 where an element is dropped, else the scale.
+
+        Parameters
+        ----------
+        draw : array of shape (..., S, ...)
+            The step's entry of what `dropout_draws` gave, for a single network without the axis of members; factors
+            are taken as they are.
+        shape : tuple of int
+            Rows and units of one member, ``(N, M)``.
+        dtype : dtype
+            Type of the factors.
+
+        Returns
+        -------
+        array of shape (..., N, M)
+        """
+        return draw
 
     def loss_and_delta(self, output: Any, z: Array, y: Array, weight: Array | None) -> tuple[Array, Array, Array]:
         """Return the averaged loss, its error term and the outputs; see `mlpx.output.Output.loss_and_delta`."""

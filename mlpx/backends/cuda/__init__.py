@@ -1,1 +1,1 @@
-"""CUDA's side of the seam."""
+"""CUDA: recorded steps as fused kernels and matrix products, captured in one graph."""
