@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from test_cuda_programs import WIDTHS, data, fit
 
 import mlpx
-from test_cuda_programs import WIDTHS, data, fit
 
 pytestmark = pytest.mark.gpu
 cupy = pytest.importorskip("cupy")
