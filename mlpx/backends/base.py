@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 from mlpx._typing import Array, Device, DType, Formula, Namespace
 from mlpx.backends import host, trees
 from mlpx.backends.host import Key
+from mlpx.backends.staging import Transfers
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -88,6 +89,14 @@ class Backend:
     def read_only(self, x: Array) -> Array:
         """Return a view that cannot be written through, where the library has such views."""
         return x
+
+    def fits(self, nbytes: int) -> bool:
+        """Say whether so many bytes of a data set can be moved here with room left to train on them."""
+        return True
+
+    def transfers(self) -> Transfers:
+        """Return how rows that stay on the host get here; see `mlpx.backends.staging`."""
+        return Transfers(self)
 
     # How code runs here.
 

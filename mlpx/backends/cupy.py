@@ -20,7 +20,11 @@ from mlpx.backends.cuda.captured import Captured
 from mlpx.backends.cuda.device import CudaDevice
 from mlpx.backends.cuda.products import NotMapped, Products
 from mlpx.backends.host import Key
+from mlpx.backends.staging import Transfers
 from mlpx.exceptions import BackendUnavailableError
+
+_SHARE = 0.75
+"""Of the free memory: how much a data set may take while it is taken in."""
 
 
 class CuPyBackend(Backend):
@@ -61,6 +65,18 @@ class CuPyBackend(Backend):
     def array_device(self, x: Array) -> str:
         """Return the device of an array in words."""
         return f"cuda:{x.device.id}"
+
+    def fits(self, nbytes: int) -> bool:
+        """Say whether so many bytes are at most three quarters of what is free on the card, or kept for reuse."""
+        with self.context():
+            free, _ = cupy.cuda.runtime.memGetInfo()
+            return bool(nbytes <= _SHARE * (free + cupy.get_default_memory_pool().free_bytes()))
+
+    def transfers(self) -> Transfers:
+        """Return page-locked buffers and a stream of copies."""
+        from mlpx.backends.cuda.staging import CudaTransfers
+
+        return CudaTransfers(self)
 
     def context(self) -> AbstractContextManager[Any]:
         """Return this device as the current one."""

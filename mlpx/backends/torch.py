@@ -13,6 +13,7 @@ from mlpx._typing import Array, DType
 from mlpx.backends import trees
 from mlpx.backends.base import Backend
 from mlpx.backends.replay import Replayed
+from mlpx.backends.staging import SharedTransfers, Transfers
 from mlpx.backends.torch_calls import TorchCalls
 
 
@@ -60,6 +61,10 @@ class TorchBackend(Backend):
         """Return a context in which PyTorch records nothing."""
         recording_off: AbstractContextManager[Any] = torch.no_grad()
         return recording_off
+
+    def transfers(self) -> Transfers:
+        """Return how rows that stay on the host get here: in memory that the tensors share, or copied to CUDA."""
+        return SharedTransfers(self)
 
     def copy(self, x: Array, out: Array | None = None) -> Array:
         """Return a copy, in `out` where it fits."""
