@@ -62,7 +62,8 @@ class Memory:
     kept : set of Variable
         What the nodes make that is read from memory.
     donors : dict
-        For each new part of the state that is written over the old one: that.
+        For each new part of the state that is written over the old one: that. Likewise for what is written over an
+        input that nobody needs any more, whose place in the card's cache it takes.
     copies : list of (Variable, Variable)
         New and old parts of the state, where the new one must be copied at the end of the step.
     """
@@ -73,7 +74,9 @@ class Memory:
         self._constant_of: dict[int, Variable] = {}
         self._slots: dict[Variable, Slot] = {}
         self.kept = self._find_kept()
-        self.donors = self._find_donors()
+        self.donors: dict[Variable, Variable] = {}
+        self._find_donors()
+        self._find_overwritten()
         self.copies = [
             (new, old)
             for new, old in zip(recording.outputs, recording.inputs[1], strict=True)
@@ -116,9 +119,11 @@ class Memory:
         return Slot(v, 0, v.value)
 
     def owner(self, v: Any) -> Variable:
-        """Return the variable that has the memory in which another one lies, before donations."""
+        """Return the variable that has the memory in which another one lies."""
         root: Variable = v.root
-        return self.owner(self._plan.inside[root][0]) if root in self._plan.inside else root
+        if root in self._plan.inside:
+            return self.owner(self._plan.inside[root][0])
+        return self.owner(self.donors[root]) if root in self.donors else root
 
     def _find_kept(self) -> set[Variable]:
         """Return what nodes make and others, or the state, need."""
@@ -127,20 +132,30 @@ class Memory:
             kept |= {v.root for v in node.inputs if isinstance(v, Variable)}
         return kept
 
-    def _find_donors(self) -> dict[Variable, Variable]:
-        """Return which new parts of the state may be written over which old ones."""
-        found: dict[Variable, Variable] = {}
+    def _find_donors(self) -> None:
+        """Choose the new parts of the state that are written over the old ones."""
         for new, old in zip(self._recording.outputs, self._recording.inputs[1], strict=True):
             writer = self._writer(new)
-            same = new.value.shape == old.value.shape and new.value.dtype == old.value.dtype
-            if (
-                writer is not None
-                and same
-                and self._recording.outputs.count(new) == 1
-                and self._is_free(old, writer, new)
-            ):
-                found[new] = old
-        return found
+            alone = self._recording.outputs.count(new) == 1
+            if writer is not None and alone and _alike(new, old) and self._is_free(old, writer, new):
+                self.donors[new] = old
+
+    def _find_overwritten(self) -> None:
+        """Choose what is written over an input of its kernel."""
+        nodes = self._plan.nodes
+        made = {v for node in nodes for v in node.outputs}
+        given = {v.root for v in self._recording.outputs} | set(self._plan.inside)
+        for i, node in enumerate(nodes):
+            if not isinstance(node, Kernel):
+                continue
+            for new in node.outputs:
+                if new not in self.kept - given or node.roles[new] is not Role.FULL:
+                    continue
+                free = made - given - set(self.donors.values())
+                inputs = [v for v in node.inputs if isinstance(v, Variable) and v in free and _alike(new, v)]
+                old = next((v for v in inputs if self._is_free(v, i, new)), None)
+                if old is not None:
+                    self.donors[new] = old
 
     def _writer(self, new: Variable) -> int | None:
         if new.base is not None or new in self._plan.inside:
@@ -149,7 +164,7 @@ class Memory:
         return next((i for i, n in enumerate(nodes) if isinstance(n, Kernel) and n.roles.get(new) is Role.FULL), None)
 
     def _is_free(self, old: Variable, writer: int, new: Variable) -> bool:
-        """Say whether nothing reads an old part of the state after its place was written."""
+        """Say whether nothing reads an array after its place was written."""
         nodes = self._plan.nodes
         if any(v.root is old for v in self._recording.outputs):
             return False
@@ -192,16 +207,20 @@ class Memory:
         first: dict[Variable, int] = {}
         last: dict[Variable, int] = {}
         nodes = self._plan.nodes
+        given = {v for part in self._recording.inputs for v in part}
         for i, node in enumerate(nodes):
             for output in node.outputs:
-                v = self.owner(output)
-                if output in self.kept and v not in self.donors:
-                    first.setdefault(v, i)
+                if output in self.kept and self.owner(output) not in given:
+                    first.setdefault(self.owner(output), i)
             for v in (*node.outputs, *(v for v in node.inputs if isinstance(v, Variable))):
                 last[self.owner(v)] = i
         end = {self.owner(v): len(nodes) for v in self._recording.outputs}
         last |= end
         return first, last
+
+
+def _alike(a: Variable, b: Variable) -> bool:
+    return bool(a.value.shape == b.value.shape and a.value.dtype == b.value.dtype)
 
 
 def address(x: Array) -> int:
