@@ -172,6 +172,16 @@ class _Body:
                 needed |= {v.root for v in op.inputs if isinstance(v, Variable)}
         return [op for op in full if op.output in needed]
 
+    def _loops(self, each: int, start: Sequence[str], made: Sequence[str]) -> list[str]:
+        """Return the lines that make some elements: one loop that loads what they need, and one that makes them."""
+        loads = self.writer.loads or {}
+        loop = ["#pragma unroll", f"for (int k = 0; k < {each}; k++) {{"]
+        lines = [f"{kind} {name}[{each}];" for name, kind in loads.values()]
+        if loads:
+            loading = [f"{name}[k] = {value};" for value, (name, _) in loads.items()]
+            lines += [*loop, *_indented([*start, *loading]), "}"]
+        return [*lines, *loop, *_indented([*start, *made]), "}"]
+
     def _start(self, op: Operation) -> str:
         """Return the line from which a reduction starts."""
         kind = _reduced_type(op)
@@ -209,19 +219,18 @@ class _Body:
 class _Elements(_Body):
     def lines(self) -> list[str]:
         columns, each = self.kernel.columns, elements_each(self.kernel)
+        self.writer.loads = {} if each > 1 else None
         made = [self.writer.made(op) for op in self.kernel.operations]
         for op in self.kernel.operations:
             made += self.writer.kept(op, "" if self.kernel.roles[op.output] is Role.FULL else "if (c == 0) ")
+        start = [
+            f"const Index i = start + k * {BLOCK};",
+            f"if (i >= rows * {columns}) break;",
+            f"const Index r = i / {columns}, c = i % {columns};",
+        ]
         return [
-            f"const Index first = Index(blockIdx.x) * {BLOCK * each} + threadIdx.x;",
-            "#pragma unroll",
-            f"for (int k = 0; k < {each}; k++) {{",
-            f"  const Index i = first + k * {BLOCK};",
-            f"  if (i < rows * {columns}) {{",
-            f"    const Index r = i / {columns}, c = i % {columns};",
-            *_indented(made, 2),
-            "  }",
-            "}",
+            f"const Index start = Index(blockIdx.x) * {BLOCK * each} + threadIdx.x;",
+            *self._loops(each, start, made),
         ]
 
 
@@ -303,18 +312,22 @@ class _Columns(_Body):
     """The last axis of `rows` is summed over; those before it are members."""
 
     def lines(self) -> list[str]:
-        columns, each, sums = self.kernel.columns, self.kernel.rows[-1], self._are(Role.COLUMN)
+        columns, count, sums = self.kernel.columns, self.kernel.rows[-1], self._are(Role.COLUMN)
+        self.writer.loads = {}
+        made = [*self._walked(sums, self._stored(Role.FULL)), *(self._added(op) for op in sums)]
+        start = [
+            "const Index row = first + k * Index(gridDim.y) * 8;",
+            f"if (row >= {count}) break;",
+            f"const Index r = member * {count} + row;",
+        ]
         return [
             "const Index c = Index(blockIdx.x) * 32 + threadIdx.x % 32;",
             "const int lane = threadIdx.x / 32;",
-            f"const Index member = blockIdx.z, first = member * {each};",
+            "const Index member = blockIdx.z;",
             *[f"{type_name(_reduced_type(op))} a{self._name(op)} = 0;" for op in sums],
             f"if (c < {columns}) {{",
-            "  #pragma unroll 4",
-            f"  for (Index k = Index(blockIdx.y) * 8 + lane; k < {each}; k += Index(gridDim.y) * 8) {{",
-            "    const Index r = first + k;",
-            *_indented(self._walked(sums, self._stored(Role.FULL)), 2),
-            *_indented([self._added(op) for op in sums], 2),
+            f"  for (Index first = Index(blockIdx.y) * 8 + lane; first < {count}; first += Index(gridDim.y) * 32) {{",
+            *_indented(self._loops(4, start, made), 2),
             "  }",
             "}",
             *[line for op in sums for line in self._handed_over(op)],

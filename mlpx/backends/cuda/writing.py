@@ -60,12 +60,16 @@ class Writer:
         What the lines so far need.
     names : dict
         What each output is called.
+    loads : dict or None
+        Where several elements are made at once: what is loaded for all of them before the first is made, with its name
+        and type. The compiler would not do so itself where the results go over what is loaded.
     """
 
     def __init__(self, kernel: Kernel, memory: Memory, steps: set[Variable]) -> None:
         self.kernel, self.memory = kernel, memory
         self.arguments: list[Argument] = []
         self.names = {op.output: f"v{i}" for i, op in enumerate(kernel.operations)}
+        self.loads: dict[str, tuple[str, str]] | None = None
         self._steps = steps
         self._pointers: dict[tuple[Variable, int], str] = {}
         self._strides: dict[Variable, str] = {}
@@ -147,8 +151,15 @@ class Writer:
             return self.names[value.root], value.value.dtype
         slot = self.memory.slot(value)
         strides = strides_over(slot.array, i, op, self.kernel.roles[op.output], self.kernel)
-        place = f"{self.pointer(slot)}[{self._index(strides)}]"
-        return loaded(slot.array.dtype, place), slot.array.dtype
+        return self._loaded(slot, self._index(strides)), slot.array.dtype
+
+    def _loaded(self, slot: Slot, index: str) -> str:
+        """Return a number from memory, which may have been loaded before."""
+        value = loaded(slot.array.dtype, f"{self.pointer(slot)}[{index}]")
+        if self.loads is None or index == "0":
+            return value
+        name = f"x{len(self.loads)}", type_name(computed(slot.array.dtype))
+        return f"{self.loads.setdefault(value, name)[0]}[k]"
 
     def _value(self, op: Operation) -> str:
         """Return an element-wise operation as an expression."""
@@ -175,7 +186,7 @@ class Writer:
         strides = _strides_of_output(rest, op, self.kernel)
         first = slot.array.strides[0] // slot.array.itemsize
         place = " + ".join([f"Index({number}) * {first}", *([i] if (i := self._index(strides)) != "0" else [])])
-        return loaded(slot.array.dtype, f"{self.pointer(slot)}[{place}]")
+        return self._loaded(slot, place)
 
     def _dropped(self, op: Operation) -> str:
         """Return a factor of dropout, from the bits of its lanes."""
