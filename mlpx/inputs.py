@@ -95,6 +95,8 @@ def _columns(x: Any, array: Array) -> Array:
 
 def _native(array: Array) -> Array:
     """Return numbers in a type that every library has: native byte order, neither half nor extended precision."""
+    if "float16" in array.dtype.name:  # bfloat16, as other packages give it to NumPy, among them
+        return array.astype(np.float32)
     if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
         return array.astype(np.float64)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
@@ -107,7 +109,7 @@ def _numbers(raw: Any, ops: Backend, dtype: DType, name: str) -> Array:
         msg = f"`{name}` must hold real numbers, got {what} (dtype {raw.dtype}). Convert it, for example to float."
         raise TypeError(msg)
     array = _taken_in(raw, ops, name)
-    if ops.xp.isdtype(array.dtype, "complex floating"):
+    if "complex" in str(array.dtype):
         msg = f"`{name}` must hold real numbers, got complex numbers (dtype {array.dtype})."
         raise TypeError(msg)
     return ops.xp.astype(array, dtype, copy=False)

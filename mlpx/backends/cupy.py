@@ -37,6 +37,8 @@ class CuPyBackend(Backend):
     @staticmethod
     def to_numpy(x: Array) -> Array:
         """Return an array as a NumPy array."""
+        if x.dtype.name == "bfloat16":
+            x = x.astype(cupy.float32)  # NumPy has no such type
         return cupy.asnumpy(x)
 
     def asarray(self, x: Any, dtype: DType | None = None) -> Array:
@@ -44,6 +46,17 @@ class CuPyBackend(Backend):
         with self.device:
             array = cupy.asarray(x, dtype=dtype)
             return array if array.device == self.device else array.copy()
+
+    def dtype(self, name: str) -> DType:
+        """Return CuPy's object for a type; bfloat16 is that of the library ml_dtypes."""
+        if name != "bfloat16":
+            return super().dtype(name)
+        try:
+            from ml_dtypes import bfloat16
+        except ImportError as error:
+            msg = "`dtype` 'bfloat16' on the backend 'cupy' needs the library ml_dtypes: pip install ml_dtypes"
+            raise BackendUnavailableError(msg) from error
+        return cupy.dtype(bfloat16)
 
     def array_device(self, x: Array) -> str:
         """Return the device of an array in words."""

@@ -1,7 +1,7 @@
 """PyTorch, on the processor or on CUDA, without its automatic differentiation."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import array_api_compat
@@ -59,7 +59,22 @@ class TorchBackend(Backend):
     def context(self) -> AbstractContextManager[Any]:
         """Return a context in which PyTorch records nothing."""
         recording_off: AbstractContextManager[Any] = torch.no_grad()
-        return recording_off
+        return self._with_products(recording_off) if self.device.type == "cuda" else recording_off
+
+    @contextmanager
+    def _with_products(self, recording_off: AbstractContextManager[Any]) -> Iterator[None]:
+        """Let products of float32 be computed as `precision` says, whatever the process has set for its own."""
+        matmul, name = torch.backends.cuda.matmul, "fp32_precision"
+        values: dict[Any, Any] = {None: "ieee", "tf32": "tf32"}
+        if not hasattr(matmul, name):  # PyTorch before 2.9
+            name, values = "allow_tf32", {None: False, "tf32": True}
+        before = getattr(matmul, name)
+        setattr(matmul, name, values[self.precision])
+        try:
+            with recording_off:
+                yield
+        finally:
+            setattr(matmul, name, before)
 
     def copy(self, x: Array, out: Array | None = None) -> Array:
         """Return a copy, in `out` where it fits."""
