@@ -455,7 +455,7 @@ class Run:
         best = self._keep_best and bool(self._best_epoch[member] > 0)
         kept = "The weights of the best epoch are kept." if best else "The weights from before this epoch are kept."
         half = self.net.dtype_name == "float16"
-        scaled = f" in float16, even with a loss scale of {LEAST_SCALE:.1g}" if half and where.scaled else ""
+        scaled = " in float16, even with the least loss scale" if where.scaled else ""
         remedy = ', or take dtype="bfloat16"' if half else ""
         return (
             f"Training{whose}{others} diverged in epoch {self.epoch + 1}, step {where.step}: the {where.quantity} of "

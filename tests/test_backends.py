@@ -168,6 +168,7 @@ COEFFICIENTS = (0.9, 0.999, 0.01, 1e-8)
 CALLS = {
     "net_input": [(args, {}) for args in stacks((N, M), (M, K), (K,))] + [((host(N, M), host(M, K), None), {})],
     "concat": [(((host(S, 2, M), host(S, 1, M)), -2), {}), (((host(3), host(4), host(1)), -1), {})],
+    "sum_of_rows": [(args, {}) for args in stacks((N, K))],
     "error_term": [(args, {}) for args in stacks((N, K), (M, K))],
     "weight_gradient": [(args, {"bias": bias}) for args in stacks((N, M), (N, K)) for bias in (True, False)],
     "evaluate": [((mlpx.activations.get(name), host(N, M)), {}) for name in ("tanh", "gelu", "softmax", "mish")],
@@ -183,7 +184,7 @@ CALLS = {
     "update": [((ADAM, host(9), host(9), (host(9), host(9) ** 2), COEFFICIENTS, np.ones(9)), {})],
 }
 NOT_COMPUTING = {"__init__", "owns", "to_numpy", "asarray", "from_foreign", "array_device", "read_only", "context"}
-NOT_COMPUTING |= {"compile", "fold", "copy", "synchronize"}
+NOT_COMPUTING |= {"compile", "fold", "copy", "synchronize", "dtype", "is_half"}
 
 
 def overrides(cls: type) -> list[str]:
