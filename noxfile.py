@@ -16,6 +16,8 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13"]
 # One interpreter carries PyTorch, whose wheel is large; this release is the one that the numbers were checked with.
 TORCH = {"3.11": ["torch==2.13.0"]}
+# The same one compiles CUDA kernels, for the same reason.
+CUDA_COMPILE = {"3.11"}
 
 
 def group(name: str) -> list[str]:
@@ -47,7 +49,7 @@ def tests(session: nox.Session) -> None:
     if torch := TORCH.get(str(session.python)):
         session.install(*torch)
     install_wheel(session, "cli", "sklearn", "jax")
-    session.install(*group("test"))
+    session.install(*group("test"), *(group("cuda-compile") if session.python in CUDA_COMPILE else []))
     # one process a core, each with one thread of its own
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     session.run("pytest", "-n", "auto", *session.posargs, env={**single, **jax_settings(session)})

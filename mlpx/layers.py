@@ -58,7 +58,7 @@ class Layer(Description):
         shape: tuple[int, int],
         dtype: DType,
     ) -> Array | None:
-        """Return the random array that `forward` needs in training, or None.
+        """Return what `forward` needs of random numbers in training, or None.
 
         Parameters
         ----------
@@ -75,8 +75,8 @@ class Layer(Description):
 
         Returns
         -------
-        array of shape (S, ...) or None
-            One entry a member in front, also for a single network.
+        array of shape (..., S, ...) or None
+            One entry a member, also for a single network; in front the axis of steps, where `who` has one.
         """
         return None
 
@@ -322,19 +322,19 @@ class Dropout(Layer):
         shape: tuple[int, int],
         dtype: DType,
     ) -> Array | None:
-        """Return 0 for each dropped element and the scale for each kept one, shape ``(S, N, M)``."""
+        """Return what the backend makes 0 for each dropped element and the scale for each kept one from."""
         rates = [member_of(self.rate, member) for member in who.members]  # type: ignore[arg-type]
         thresholds = [round(65536 * rate) for rate in rates]
         scales = [self.scale or 65536 / (65536 - threshold) for threshold in thresholds]
         if not any(thresholds) and self.scale is None:
             return None
-        return ops.dropout_mask(who.keys, position, who.steps, shape, thresholds, scales, dtype)
+        return ops.dropout_draws(who.keys, position, who.steps, shape, thresholds, scales, dtype)
 
     def forward(
         self, ops: Backend, params: Parameters, x: Array, *, training: bool, draw: Array | None
     ) -> tuple[Array, DropoutSaved]:
         """Return ``x * mask`` in training, else `x`."""
-        mask = draw if training else None
+        mask = ops.dropout_factors(draw, x.shape[-2:], x.dtype) if training and draw is not None else None
         return (x if mask is None else ops.evaluate(_product, x, mask)), DropoutSaved(mask)
 
     def backward(

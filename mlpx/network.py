@@ -181,9 +181,10 @@ class Architecture:
     # The algorithm.
 
     def draw(self, ops: Backend, who: StepKeys, rows: int, dtype: DType, *, stack: bool) -> tuple[Array | None, ...]:
-        """Return the random arrays of one training step, one for each layer or None."""
+        """Return the random arrays of a training step, or of a run of them, one for each layer or None."""
         drawn = [layer.draw(ops, who, i, (rows, self.widths[i]), dtype) for i, layer in enumerate(self.layers)]
-        return tuple(d if d is None or stack else d[0, ...] for d in drawn)
+        first = (0, ...) if host.xp.asarray(who.steps).ndim == 1 else (slice(None), 0, ...)
+        return tuple(d if d is None or stack else d[first] for d in drawn)
 
     def forward(
         self,

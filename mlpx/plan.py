@@ -76,7 +76,7 @@ class Batch(NamedTuple):
     numbers : array of shape (C,) or (C, S, 1)
         Lambda of the penalty, the bound on the gradient's norm, and the coefficients of the optimizer.
     draws : tuple
-        The random arrays of each layer.
+        What each layer draws: random arrays, or what the backend makes them from in the step.
     active : boolean array of shape (S, 1), optional
         Members whose batch has any weight; by default all.
     """

@@ -263,7 +263,8 @@ class Run:
     def _run_length(self, batch_size: int) -> int:
         """Return how many steps are handed to the device at once: work of some tenths of a second on two cores."""
         net, members = self.net, self._alive.shape[0]
-        drawn = sum(net.architecture.widths) * batch_size * members if net.architecture.random else 0
+        on_host = net.architecture.random and not net.backend.draws_in_step
+        drawn = sum(net.architecture.widths) * batch_size * members if on_host else 0
         work = 6 * net.architecture.size * batch_size * members
         most = _MOST_DRAWN // drawn if drawn else _MOST_STEPS
         return max(1, min(_MOST_STEPS, int(_WORK // work), most))
@@ -285,18 +286,10 @@ class Run:
         if not net.architecture.random:
             return (None,) * len(net.architecture.layers)
         members = self._alive.tolist()
-        keys = [net.keys[member] for member in members]
-        by_step = [
-            net.architecture.draw(
-                ops,
-                StepKeys(members, keys, [net.steps_seen[m] + int(row[m]) for m in members]),
-                batch_size,
-                net.dtype,
-                stack=self._stack,
-            )
-            for row in steps
-        ]
-        return tuple(None if drawn[0] is None else ops.xp.stack(drawn) for drawn in zip(*by_step, strict=True))
+        counted = hxp.take(steps + hxp.asarray(net.steps_seen), self._alive, axis=1)
+        who = StepKeys(members, [net.keys[member] for member in members], counted)
+        drawn: tuple[Array | None, ...] = net.architecture.draw(ops, who, batch_size, net.dtype, stack=self._stack)
+        return drawn
 
     def _numbers(self, steps: Array, counted: Array) -> Array:
         """Return the numbers of many steps for the members that are left, shape (n, C) or, by member, (n, C, S, 1).

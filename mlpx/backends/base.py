@@ -26,6 +26,8 @@ class Backend:
     ----------
     name : str
         The name by which it is chosen.
+    draws_in_step : bool
+        Whether the device draws random numbers in the step, so that the host only names them.
     xp : namespace
         The library's functions as the Array API standard names them.
     device : object
@@ -39,6 +41,7 @@ class Backend:
     """
 
     name: ClassVar[str]
+    draws_in_step: ClassVar[bool] = False
     precision: str | None = None
     xp: Namespace
     device: Device
@@ -255,18 +258,58 @@ class Backend:
         first = xp.arange(members, dtype=index.dtype, device=self.device)[:, None] * rows
         return self.take_rows(xp.reshape(x, (members * rows, *x.shape[2:])), first + index)
 
-    def dropout_mask(
+    def dropout_draws(
         self,
         keys: Sequence[Key],
         layer: int,
-        steps: Sequence[int],
+        steps: Sequence[int] | Array,
         shape: tuple[int, ...],
         thresholds: Sequence[int],
         scales: Sequence[float],
         dtype: DType,
     ) -> Array:
-        """Return dropout's factors, shape ``(S, N, M)``; the rule stands in `mlpx.backends.host`."""
-        return self.asarray(host.dropout_mask(keys, layer, steps, shape, thresholds, scales), dtype=dtype)
+        """Return what a step makes the factors of dropout from; the rule stands in `mlpx.backends.host`.
+
+        Parameters
+        ----------
+        keys, thresholds, scales : sequence
+            One of each a member.
+        layer : int
+            Position of the dropout layer in the network.
+        steps : array of shape (..., S)
+            The step of each member, with the axis of steps in front where it is for many.
+        shape : tuple of int
+            Rows and units of one member, ``(N, M)``.
+        dtype : dtype
+            The network's type.
+
+        Returns
+        -------
+        array of shape (..., S, ...)
+            The factors themselves, ``(..., S, N, M)``. A backend that draws in the step gives what
+            `mlpx.backends.host.dropout_words` gives, on the host or on its device.
+        """
+        exact = host.xp.float32 if self.xp.finfo(dtype).bits == 32 else host.xp.float64
+        return self.asarray(host.dropout_mask(keys, layer, steps, shape, thresholds, scales, exact), dtype=dtype)
+
+    def dropout_factors(self, draw: Array, shape: tuple[int, ...], dtype: DType) -> Array:
+        """Return the factors of dropout in a step: 0 where an element is dropped, else the scale.
+
+        Parameters
+        ----------
+        draw : array of shape (..., S, ...)
+            The step's entry of what `dropout_draws` gave, for a single network without the axis of members; factors
+            are taken as they are.
+        shape : tuple of int
+            Rows and units of one member, ``(N, M)``.
+        dtype : dtype
+            Type of the factors.
+
+        Returns
+        -------
+        array of shape (..., N, M)
+        """
+        return draw
 
     def loss_and_delta(self, output: Any, z: Array, y: Array, weight: Array | None) -> tuple[Array, Array, Array]:
         """Return the averaged loss, its error term and the outputs; see `mlpx.output.Output.loss_and_delta`."""

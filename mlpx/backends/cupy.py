@@ -1,14 +1,23 @@
 """CuPy: NVIDIA GPUs through CUDA."""
 
+import math
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 import array_api_compat
 import array_api_compat.cupy as xp
 import cupy
+import numpy as np
 
 from mlpx._typing import Array, DType
+from mlpx.backends import host
 from mlpx.backends.base import Backend
+from mlpx.backends.cuda import philox
+from mlpx.backends.cuda.captured import Captured
+from mlpx.backends.cuda.device import CudaDevice
+from mlpx.backends.host import Key
 from mlpx.exceptions import BackendUnavailableError
 
 
@@ -19,6 +28,7 @@ class CuPyBackend(Backend):
     """
 
     name = "cupy"
+    draws_in_step = True
 
     def __init__(self, device: str | None = None) -> None:
         if not cupy.is_available():
@@ -67,9 +77,47 @@ class CuPyBackend(Backend):
         current: AbstractContextManager[Any] = cupy.cuda.Device(self.device.id)
         return current
 
+    def fold(self, step: Any) -> Callable[..., Any]:
+        """Return the steps as launches of a captured graph."""
+        return Captured(step, self._launcher)
+
+    @cached_property
+    def _launcher(self) -> CudaDevice:
+        with self.device:
+            return CudaDevice()
+
     def synchronize(self, *arrays: Array) -> None:
         """Wait until the device has done all that was asked of it."""
         self.device.synchronize()
+
+    def dropout_draws(
+        self,
+        keys: Sequence[Key],
+        layer: int,
+        steps: Sequence[int] | Array,
+        shape: tuple[int, ...],
+        thresholds: Sequence[int],
+        scales: Sequence[float],
+        dtype: DType,
+    ) -> Array:
+        """Return the words that name what is drawn, still on the host, shape ``(..., S, 6)``."""
+        return host.dropout_words(keys, layer, steps, thresholds, scales)
+
+    def dropout_factors(self, draw: Array, shape: tuple[int, ...], dtype: DType) -> Array:
+        """Return the factors, drawn here from words; factors are taken as they are."""
+        if draw.dtype != np.uint64:
+            return draw
+        words = self.asarray(draw)
+        members, groups = math.prod(words.shape[:-1]), -(-math.prod(shape) // 16)
+        bits = cupy.empty((*words.shape[:-1], groups), dtype=cupy.uint16)
+        sizes = np.int64(groups), np.int64(members)
+        no_step = np.uintp(0), np.int64(0), np.int32(0)
+        _dropout_bits((philox.grid(groups, members),), (philox.THREADS,), (words, bits, *sizes, *no_step))
+        return host.dropout_factors(bits, words, shape, dtype, xp)
+
+
+_dropout_bits = cupy.RawKernel(philox.BITS, "dropout_bits")
+"""Compiled when it is first called."""
 
 
 def _find_device(name: str | None) -> Any:

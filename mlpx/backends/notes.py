@@ -60,7 +60,8 @@ class Call:
     """What an operation does: the name of an element-wise function, or of one of those below with its parameters.
 
     ``matmul``; ``cast``; ``where``; ``one_hot``: rows of the identity, and of zeros for what is no class; ``take``
-    (axis); ``argmax`` and the reductions ``sum``, ``max``, ``min``, ``all`` (axis, keepdims).
+    (axis); ``argmax`` and the reductions ``sum``, ``max``, ``min``, ``all`` (axis, keepdims); ``dropout_bits`` of words
+    and ``dropout`` (rows, units) of bits and words, as in `mlpx.backends.host`, where the device draws.
     """
 
     name: str
@@ -125,7 +126,7 @@ class Kind:
     dtype: np.dtype[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recording:
     """The notes of a step.
 

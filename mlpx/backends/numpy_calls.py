@@ -11,7 +11,7 @@ import numpy as np
 
 from mlpx._typing import Array
 from mlpx.backends.layout import Calls
-from mlpx.backends.notes import Call, Filled, Kind
+from mlpx.backends.notes import Call, Filled, Kind, NotRecordable
 
 __all__ = ["NumPyCalls", "aligned"]
 
@@ -65,7 +65,9 @@ class NumPyCalls(Calls):
         """Return an operation as calls ready to be made."""
         if call.name in _BINDINGS:
             return _BINDINGS[call.name](*inputs, out, *call.parameters)
-        function = getattr(np, call.name)
+        function = getattr(np, call.name, None)
+        if not isinstance(function, np.ufunc):
+            raise NotRecordable(call.name)
         if function in (np.maximum, np.minimum):  # which deprecate a third position
             return [partial(function, *inputs, out=out)]
         return [partial(function, *inputs, out)]

@@ -16,7 +16,7 @@ from typing import Any
 import array_api_compat.numpy as standard
 import numpy as np
 
-from mlpx._typing import Array
+from mlpx._typing import Array, DType
 from mlpx.backends import trees
 from mlpx.backends.base import Backend
 from mlpx.backends.notes import Call, Concat, Filled, NotRecordable, Operation, Recording, Variable, Way
@@ -98,7 +98,7 @@ class Recorder:
         if narrow is not None and narrow.dtype == dtype:
             return narrow
         result = self.call(Call("cast"), x, rowwise=True, value=_blank(x.shape, dtype))
-        if x.dtype == np.float16:  # the way back is exact
+        if "float16" in x.dtype.name:  # the way back is exact
             self._widened[result.variable] = x
         return result
 
@@ -365,6 +365,15 @@ class RecordingBackend(Backend):
         self.device = "cpu"
         self.device_name = "cpu"
         self.version = np.__version__
+
+    def dropout_factors(self, draw: Array, shape: tuple[int, ...], dtype: DType) -> Array:
+        """Note how factors are made from words: the bits of all elements, then the factors."""
+        if draw.dtype != np.uint64:
+            return draw
+        stack, recorder = draw.shape[:-1], draw.recorder
+        groups = -(-math.prod(shape) // 16)
+        bits = recorder.call(Call("dropout_bits"), draw, value=_blank((*stack, groups), np.uint16))
+        return recorder.call(Call("dropout", tuple(shape)), bits, draw, value=_blank((*stack, *shape), dtype))
 
 
 @lru_cache(maxsize=128)

@@ -1,0 +1,1 @@
+"""CUDA: recorded steps as fused kernels and matrix products, captured in one graph."""
