@@ -5,6 +5,7 @@ was read on the host while capturing stays as it was, memory that was allocated 
 """
 
 import ctypes
+import functools
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -12,6 +13,7 @@ from typing import Any
 
 import cuda_host
 import numpy as np
+import nvrtc
 
 from mlpx.backends import host
 from mlpx.backends.cuda.captured import Captured
@@ -49,6 +51,7 @@ class HostDevice:
         return x.ctypes.data
 
     def kernel(self, text: str, name: str) -> tuple[cuda_host.Module, str]:
+        compiles_for_cards(text)
         return cuda_host.compile(text), name
 
     def launch(self, kernel: Any, grid: tuple[int, ...], block: int, arguments: Sequence[Any]) -> None:
@@ -88,6 +91,13 @@ class HostDevice:
             call()
         else:
             self._captured.append(call)
+
+
+@functools.lru_cache(maxsize=64)
+def compiles_for_cards(text: str) -> None:
+    """Let NVRTC, where it is installed, compile a module for the oldest and the newest card that we name."""
+    for arch in ("sm_80", "sm_90") if nvrtc.available() else ():
+        assert nvrtc.compile(text, arch, ("-std=c++17",))
 
 
 class HostGraph:
