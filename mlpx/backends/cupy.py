@@ -84,7 +84,7 @@ class CuPyBackend(Backend):
     @cached_property
     def _launcher(self) -> CudaDevice:
         with self.device:
-            return CudaDevice()
+            return CudaDevice(tf32=self.precision == "tf32")
 
     def synchronize(self, *arrays: Array) -> None:
         """Wait until the device has done all that was asked of it."""
