@@ -28,6 +28,14 @@ BACKENDS = [
 ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests that need a CUDA device where CuPy finds none; that it can be imported is not enough."""
+    cupy = INFOS["cupy"]
+    for item in items:
+        if item.get_closest_marker("gpu") and not cupy.available:
+            item.add_marker(pytest.mark.skip(reason=f"cupy: {cupy.reason}"))
+
+
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Each installed backend in turn, outside its context: public methods must enter that themselves."""

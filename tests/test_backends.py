@@ -168,6 +168,12 @@ ROWS, INDEX = host(S, N, M), RNG.integers(0, N, size=(S, 4))
 ADAM = mlpx.Adam()
 COEFFICIENTS = (0.9, 0.999, 0.01, 1e-8)
 CALLS = {
+    "product": [
+        *((args, {}) for args in stacks((N, M), (M, K))),
+        ((host(M, N).T, host(K, M).T), {}),
+        ((host(N, M + 2)[:, 1:-1], host(S, M, K + 3)[..., :K]), {}),
+        ((host(N, 2 * M)[:, ::2], host(M, K)), {}),
+    ],
     "net_input": [(args, {}) for args in stacks((N, M), (M, K), (K,))] + [((host(N, M), host(M, K), None), {})],
     "concat": [(((host(S, 2, M), host(S, 1, M)), -2), {}), (((host(3), host(4), host(1)), -1), {})],
     "sum_of_rows": [(args, {}) for args in stacks((N, K))],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import cuda_host
+import nvrtc
 
 pytestmark = pytest.mark.skipif(not cuda_host.available(), reason="needs a C++ compiler on Linux")
 
@@ -289,3 +290,9 @@ def test_addresses_are_taken_as_integers():
 def test_a_mistake_in_the_source_is_told():
     with pytest.raises(RuntimeError, match="undeclared_name"):
         cuda_host.compile('extern "C" __global__ void wrong(float* x) { x[0] = undeclared_name; }')
+
+
+@pytest.mark.skipif(not nvrtc.available(), reason="needs nvidia-cuda-nvrtc and nvidia-cuda-runtime")
+@pytest.mark.parametrize("source", [SAXPY, BLOCK_SUM.replace("BARRIER", "__syncthreads();"), WARPS, NUMBERS])
+def test_what_runs_here_is_cuda(source):
+    assert nvrtc.compile(source, "sm_80")

@@ -152,6 +152,20 @@ class Backend:
 
     # The products of a layer.
 
+    def product(self, a: Array, b: Array) -> Array:
+        """Return the matrix product, in which the three products of a layer are written.
+
+        Parameters
+        ----------
+        a, b : array of shape (..., N, K) and (..., K, M)
+            Factors; views of any strides.
+
+        Returns
+        -------
+        array of shape (..., N, M)
+        """
+        return self.xp.matmul(a, b)
+
     def net_input(self, x: Array, weights: Array, bias: Array | None) -> Array:
         """Return the net input ``Z = X W + b``.
 
@@ -168,7 +182,7 @@ class Backend:
         -------
         array of shape (..., N, M_out)
         """
-        z = self.xp.matmul(x, weights)
+        z = self.product(x, weights)
         return z if bias is None else z + bias[..., None, :]
 
     def error_term(self, delta: Array, weights: Array) -> Array:
@@ -185,7 +199,7 @@ class Backend:
         -------
         array of shape (..., N, M_in)
         """
-        return self.xp.matmul(delta, self.xp.matrix_transpose(weights))
+        return self.product(delta, self.xp.matrix_transpose(weights))
 
     def weight_gradient(self, x: Array, delta: Array, *, bias: bool, out: Array | None = None) -> Array:
         """Return ``Xᵀ delta``, the sum of the outer products of all rows, with ``1ᵀ delta`` as its last row if `bias`.
@@ -206,7 +220,7 @@ class Backend:
         array of shape (..., M_in + 1, M_out), without `bias` (..., M_in, M_out)
         """
         xp = self.xp
-        products = xp.matmul(xp.matrix_transpose(x), delta)
+        products = self.product(xp.matrix_transpose(x), delta)
         return self.concat([products, self.sum_of_rows(delta)], axis=-2) if bias else products
 
     def sum_of_rows(self, delta: Array) -> Array:
@@ -214,7 +228,7 @@ class Backend:
         if not self.is_half(delta):
             return self.xp.sum(delta, axis=-2, keepdims=True)
         ones = self.xp.ones((1, delta.shape[-2]), dtype=delta.dtype, device=self.device)
-        return self.xp.matmul(ones, delta)
+        return self.product(ones, delta)
 
     # Everything between the products.
 

@@ -1,6 +1,7 @@
 """CuPy: NVIDIA GPUs through CUDA."""
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -17,6 +18,7 @@ from mlpx.backends.base import Backend
 from mlpx.backends.cuda import philox
 from mlpx.backends.cuda.captured import Captured
 from mlpx.backends.cuda.device import CudaDevice
+from mlpx.backends.cuda.products import NotMapped, Products
 from mlpx.backends.host import Key
 from mlpx.exceptions import BackendUnavailableError
 
@@ -38,6 +40,7 @@ class CuPyBackend(Backend):
         self.xp = xp
         self.device_name = f"cuda:{self.device.id}"
         self.version = cupy.__version__
+        self._handles = threading.local()
 
     @staticmethod
     def owns(x: Any) -> bool:
@@ -89,6 +92,23 @@ class CuPyBackend(Backend):
     def synchronize(self, *arrays: Array) -> None:
         """Wait until the device has done all that was asked of it."""
         self.device.synchronize()
+
+    def product(self, a: Array, b: Array) -> Array:
+        """Return the matrix product through a handle of our own, which takes views and halves as they are."""
+        shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+        out = cupy.empty(shape, dtype=a.dtype)
+        products = self._products(cupy.cuda.get_current_stream())
+        try:
+            return products(a, b, out)
+        except NotMapped:
+            return products(cupy.ascontiguousarray(a), cupy.ascontiguousarray(b), out)
+
+    def _products(self, stream: Any) -> Products:
+        """Return the products on a stream; a handle serves one thread."""
+        handles: dict[int, Products] = self._handles.__dict__
+        if stream.ptr not in handles:
+            handles[stream.ptr] = Products(stream)
+        return handles[stream.ptr]
 
     def dropout_draws(
         self,

@@ -55,12 +55,11 @@ class NumPyBackend(Backend):
         np.copyto(out, x)
         return out
 
-    def net_input(self, x: Array, weights: Array, bias: Array | None) -> Array:
-        """Return ``Z = X W + b``; the product of float16 numbers in float32, since there is no BLAS for them."""
-        if not self.is_half(x):
-            return super().net_input(x, weights, bias)
-        z = (x.astype(np.float32) @ weights.astype(np.float32)).astype(x.dtype)
-        return z if bias is None else z + bias[..., None, :]
+    def product(self, a: Array, b: Array) -> Array:
+        """Return the matrix product; of float16 numbers in float32, since there is no BLAS for them."""
+        if a.dtype != np.float16:
+            return super().product(a, b)
+        return (a.astype(np.float32) @ b.astype(np.float32)).astype(a.dtype)
 
     def fold(self, step: Any) -> Callable[..., Any]:
         """Return the step recorded once for the shapes of its arguments, and replayed into fixed buffers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -20,7 +21,7 @@ class CudaDevice:
     """The present CUDA device.
 
     Everything is launched on one stream of its own, since neither graphs nor the products' handle can use the default
-    one; `running` puts that in order with the stream of the caller.
+    one; `running` puts that in order with the stream of the caller, and lets one thread in at a time.
 
     Parameters
     ----------
@@ -32,15 +33,18 @@ class CudaDevice:
         self.stream = cupy.cuda.Stream(non_blocking=True)
         self._products = Products(self.stream, tf32=tf32)
         self._pinned = [_Pinned(), _Pinned()]
+        self._lock = threading.RLock()
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Return a context in which this device's stream is the current one, after and before what the caller does."""
         outer = cupy.cuda.get_current_stream()
-        self.stream.wait_event(outer.record())
-        with self.stream:
-            yield
-        outer.wait_event(self.stream.record())
+        with self._lock, self.stream:
+            self.stream.wait_event(outer.record())
+            try:
+                yield
+            finally:
+                outer.wait_event(self.stream.record())
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return an array of zeros."""

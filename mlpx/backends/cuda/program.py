@@ -22,7 +22,7 @@ from mlpx.backends.cuda import philox
 from mlpx.backends.cuda.fusion import Bits, Kernel, Node, Plan, Product, fused
 from mlpx.backends.cuda.memory import Memory, Slot
 from mlpx.backends.cuda.products import NotMapped, mapped
-from mlpx.backends.cuda.source import BLOCK, Argument, Scheme, Source, module_text, written
+from mlpx.backends.cuda.source import BLOCK, Argument, Scheme, Source, elements_each, module_text, written
 from mlpx.backends.notes import NotRecordable, Recording, Variable
 
 __all__ = ["Device", "Graph", "Program", "compiled", "shared_out"]
@@ -315,7 +315,7 @@ def shared_out(kernel: Kernel, source: Source) -> Share:
     """Return the shape of a launch, which depends on nothing but shapes."""
     rows, columns = prod(kernel.rows), kernel.columns
     if source.scheme is Scheme.ELEMENTS:
-        return Share((-(-rows * columns // BLOCK),), BLOCK)
+        return Share((-(-rows * columns // (BLOCK * elements_each(kernel))),), BLOCK)
     if source.scheme is Scheme.ROWS:
         return Share((-(-rows // max(1, BLOCK // source.lanes)),), max(BLOCK, source.lanes))
     if source.scheme is Scheme.SPLIT:

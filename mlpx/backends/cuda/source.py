@@ -166,6 +166,11 @@ def _lanes(kernel: Kernel) -> int:
     return BLOCK if rows >= 128 or columns <= 1024 else 1024
 
 
+def elements_each(kernel: Kernel) -> int:
+    """Return how many elements a thread makes: several where there are enough, so that more loads are under way."""
+    return 4 if prod(kernel.rows) * kernel.columns >= 2**20 else 1
+
+
 def written(kernel: Kernel, memory: Memory, steps: set[Variable]) -> Source:
     """Return the source of a kernel.
 
@@ -197,6 +202,7 @@ class _Writer:
         scheme = scheme_of(kernel)
         lanes = _lanes(kernel) if scheme is Scheme.ROWS else BLOCK
         self._pointers: dict[tuple[Variable, int], str] = {}
+        self._written = {self.memory.slot(op.output).root for op in kernel.operations if op.output in self.memory.kept}
         self._strides: dict[Variable, str] = {}
         self.lanes = lanes
         for i, op in enumerate(kernel.operations):
@@ -208,7 +214,7 @@ class _Writer:
         declared += ["const long long* counter", "int ahead"] if self._strides else []
         declared += ["long long rows"]
         large = max([prod(kernel.rows) * kernel.columns, *(a.slot.root.value.size for a in self.arguments if a.slot)])
-        index = "int" if large < 2**31 else "long long"
+        index = "int" if large < 2**30 else "long long"
         step = "  const long long step = *counter + ahead;\n" if self._strides else ""
         threads = f"__launch_bounds__({max(lanes, BLOCK)})"
         text = f"({', '.join(declared)}) {{\n  typedef {index} Index;\n{step}{body}}}\n"
@@ -226,7 +232,11 @@ class _Writer:
         if argument.stride:
             return f"long long {argument.name}"
         assert argument.slot is not None
-        return f"{type_name(argument.slot.array.dtype)}* {argument.name}"
+        root = argument.slot.root
+        written = root in self._written
+        alone = not written or sum(key[0] is root for key in self._pointers) == 1
+        const, restrict = "" if written else "const ", " __restrict__" if alone else ""
+        return f"{const}{type_name(argument.slot.array.dtype)}*{restrict} {argument.name}"
 
     # Places.
 
@@ -356,15 +366,21 @@ class _Writer:
         return self.kernel.roles[op.output] is role
 
     def _elements(self) -> str:
+        columns, each = self.kernel.columns, elements_each(self.kernel)
+        made = [self._made(op) for op in self.kernel.operations]
+        for op in self.kernel.operations:
+            made += self._kept(op, "" if self._is(op, Role.FULL) else "if (c == 0) ")
         lines = [
-            f"const Index i = Index(blockIdx.x) * {BLOCK} + threadIdx.x;",
-            f"if (i >= rows * {self.kernel.columns}) return;",
-            f"const Index r = i / {self.kernel.columns}, c = i % {self.kernel.columns};",
+            f"const Index first = Index(blockIdx.x) * {BLOCK * each} + threadIdx.x;",
+            "#pragma unroll",
+            f"for (int k = 0; k < {each}; k++) {{",
+            f"  const Index i = first + k * {BLOCK};",
+            f"  if (i < rows * {columns}) {{",
+            f"    const Index r = i / {columns}, c = i % {columns};",
+            *[f"    {line}" for line in made],
+            "  }",
+            "}",
         ]
-        for op in self.kernel.operations:
-            lines += [self._made(op)]
-        for op in self.kernel.operations:
-            lines += self._kept(op, "" if self._is(op, Role.FULL) else "if (c == 0) ")
         return _text(lines)
 
     def _rows(self) -> str:
@@ -492,6 +508,7 @@ class _Writer:
             f"const Index member = blockIdx.z, first = member * {each};",
             *[f"{type_name(_reduced_type(op))} a{self.names[op.output]} = 0;" for op in sums],
             f"if (c < {kernel.columns}) {{",
+            "  #pragma unroll 4",
             f"  for (Index k = Index(blockIdx.y) * 8 + lane; k < {each}; k += Index(gridDim.y) * 8) {{",
             "    const Index r = first + k;",
         ]
