@@ -107,7 +107,7 @@ class CuPyBackend(Backend):
         """Return the products on a stream; a handle serves one thread."""
         handles: dict[int, Products] = self._handles.__dict__
         if stream.ptr not in handles:
-            handles[stream.ptr] = Products(stream)
+            handles[stream.ptr] = Products(stream, tf32=self.precision == "tf32")
         return handles[stream.ptr]
 
     def dropout_draws(
