@@ -65,8 +65,14 @@ def bare(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def tests_gpu(session: nox.Session) -> None:
-    """Run the tests that need a CUDA device, in the present environment."""
-    session.run("python", "-m", "pytest", "-m", "gpu", *session.posargs)
+    """Run the tests that need a CUDA device, in the present environment, and write their report."""
+    session.run("python", "-m", "pytest", "-m", "gpu", "--gpu-report", "benchmarks/results/gpu", *session.posargs)
+
+
+@nox.session(python=False)
+def bench_gpu(session: nox.Session) -> None:
+    """Measure on a CUDA device beside other libraries, in the present environment, and write the results."""
+    session.run("python", "-m", "mlpx.bench.gpu", *session.posargs)
 
 
 @nox.session

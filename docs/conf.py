@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import mlpx
+from mlpx.bench.gpu.page import write_gpu
 from mlpx.bench.page import write_page
 from mlpx.bench.results import load_folder
 
@@ -69,6 +70,7 @@ def fill_measurements(app, docname, source):
         folder = Path(app.srcdir) / "_measurements"
         text = write_page(load_folder(RESULTS), folder, "_measurements")
         source[0] = source[0].replace("<!-- results -->", text)
+        source[0] = source[0].replace("<!-- GPU results -->", write_gpu(Path(RESULTS) / "gpu"))
 
 
 def always_read_measurements(app, env, added, changed, removed):

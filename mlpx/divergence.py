@@ -33,10 +33,9 @@ class Place(NamedTuple):
 
 def find(
     step: TrainingStep,
-    data: Data,
     masks: tuple[Array, Array],
     state: State,
-    batches: Iterable[Batch],
+    batches: Iterable[tuple[Data, Batch]],
     member: int | None,
 ) -> Place:
     """Repeat the steps of an epoch and return the first place that was not finite.
@@ -45,17 +44,17 @@ def find(
     ----------
     step : TrainingStep
         The step.
-    data, masks
-        Its data and masks.
+    masks
+        Its masks.
     state : State
         The state before the epoch.
-    batches : iterable of Batch
-        Those of the epoch, one a step.
+    batches : iterable of (Data, Batch)
+        Those of the epoch, one a step, with their data.
     member : int, optional
         Position in the stack of the member in question.
     """
     number = 0
-    for number, batch in enumerate(batches, 1):
+    for number, (data, batch) in enumerate(batches, 1):
         new = step(data, masks, state, batch)
         bad = _inspect(step, data, masks, state, batch, member, backward=_must_fit(step, new, member))
         if bad is not None:

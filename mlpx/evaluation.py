@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 from mlpx._typing import Array
 from mlpx.backends import Backend
+from mlpx.backends.gathering import HostRows
 from mlpx.backends.host import xp as hxp
 from mlpx.data import Rows, Slices, slices
 from mlpx.metrics import Metric
 from mlpx.output import Output
-from mlpx.plan import Data, Evaluation, compiled, rows
+from mlpx.plan import Data, Evaluation, compiled
+from mlpx.streaming import fetch
 
 __all__ = ["Sample", "score", "summarize"]
 
@@ -26,7 +28,7 @@ class Sample(NamedTuple):
     Attributes
     ----------
     data : Data
-        Features and targets on the device.
+        Features and targets on the device, or as `HostRows`.
     rows : Rows
         Which rows, of all members or of each.
     weight : array of shape (N,) or (S, N), optional
@@ -43,7 +45,11 @@ class Sample(NamedTuple):
     ) -> Sample:
         """Return the sample of features and targets that were taken in."""
         row = rows.typical(weight)
-        origin = None if ops.xp.isdtype(y.dtype, "integral") else y[..., row : row + 1, :]
+        if isinstance(y, HostRows):
+            one = ops.asarray(y.take(hxp.asarray([row])))
+            origin = None if hxp.isdtype(y.dtype, "integral") else one
+        else:
+            origin = None if ops.xp.isdtype(y.dtype, "integral") else y[..., row : row + 1, :]
         return cls(Data(x, y, origin, truth), rows, weight)
 
     def select(self, ops: Backend, members: Array) -> Sample:
@@ -51,7 +57,9 @@ class Sample(NamedTuple):
         index = ops.asarray(members)
         own_x, own_y = self.data.by_member
 
-        def part(array: Array | None, own: bool) -> Array | None:
+        def part(array: Any, own: bool) -> Any:
+            if isinstance(array, HostRows):
+                return array.select(members)
             return ops.xp.take(array, index, axis=0) if own and array is not None else array
 
         x, y, origin, truth = self.data
@@ -87,13 +95,14 @@ def score(
     outputs, truths = [], []
     members = parameters.shape[0] if parameters.ndim == 2 else 1
     for piece in _pieces(sample, min(_CHUNK, max(256, _CHUNK_OF_ALL // members))):
-        x, y, _ = rows(ops, sample.data, ops.asarray(piece.index))
+        x, y = fetch(ops, sample.data, piece.index)
         size = piece.index.shape[-1]
         share = hxp.full(size, 1 / size) if piece.weight is None else piece.weight
         sums, y_hat = evaluate(parameters, x, y, ops.asarray(share), ops.asarray(piece.total), sample.data.origin)
         terms, weight = terms + sums, weight + piece.total
-        outputs.append(y_hat)
-        truths.append(y)
+        if len(additive) < len(metrics):
+            outputs.append(y_hat)
+            truths.append(y)
     means = hxp.reshape(ops.to_numpy(terms), (-1, terms.shape[-1])) / hxp.reshape(hxp.asarray(weight), (-1, 1))
     result = summarize(means, additive, architecture.output)
     for metric in metrics:

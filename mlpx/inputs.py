@@ -6,7 +6,8 @@ After this the algorithm meets nothing but arrays of its own backend: features `
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from mlpx._checks import check_number
 from mlpx._typing import Array, DType
 from mlpx.backends import Backend, library_of, make_backend, to_numpy
+from mlpx.backends.gathering import HostRows, is_mapped
 from mlpx.output import Output
 
 __all__ = ["Targets", "class_weights", "features", "like", "sample_weights", "smooth", "targets"]
@@ -26,8 +28,18 @@ class Targets(NamedTuple):
     classes: tuple[Any, ...] | None
 
 
-def features(X: Any, ops: Backend, dtype: DType, width: int, members: int | None, name: str = "X") -> Array:
-    """Return features as an array of the backend, checked.
+def features(
+    X: Any,
+    ops: Backend,
+    dtype: DType,
+    width: int,
+    members: int | None,
+    name: str = "X",
+    *,
+    may_stay: bool = False,
+    beside: Any = None,
+) -> Any:
+    """Return features as an array of the backend, checked; or as `HostRows`, where they stay on the host.
 
     Parameters
     ----------
@@ -43,6 +55,10 @@ def features(X: Any, ops: Backend, dtype: DType, width: int, members: int | None
         S.
     name : str
         What errors call it.
+    may_stay : bool
+        Whether they may stay on the host: those in a mapped file do, and those for which the device is too small.
+    beside : array, optional
+        Targets; where there are more of them than of features, they decide as well.
 
     Raises
     ------
@@ -62,7 +78,41 @@ def features(X: Any, ops: Backend, dtype: DType, width: int, members: int | None
     if 0 in shape:
         msg = f"`{name}` must hold at least one sample, got the shape {shape}."
         raise ValueError(msg)
+    many = isinstance(beside, np.ndarray) and beside.size > math.prod(shape)
+    if may_stay and (_stays(raw, ops, dtype) or (many and _stays(beside, ops, dtype))):
+        return _host_rows(to_numpy(raw), ops.host_dtype(dtype), len(shape) == 3, name)
     return _finite(_numbers(raw, ops, dtype, name), ops, name)
+
+
+def _stays(raw: Any, ops: Backend, dtype: DType) -> bool:
+    """Say whether an array stays on the host."""
+    if not isinstance(raw, np.ndarray):
+        return False
+    wanted = ops.host_dtype(dtype)
+    # in its own type, in the network's, and what says of each number whether it is finite
+    needed = raw.nbytes + raw.size * (1 + (0 if raw.dtype == wanted else wanted.itemsize))
+    return is_mapped(raw) or not ops.fits(needed)
+
+
+def _host_rows(raw: Array, dtype: np.dtype[Any], own: bool, name: str, check: Callable[..., None] | None = None) -> Any:
+    """Return rows that stay on the host, checked piece by piece."""
+    _check_real(raw, name)
+    rows = HostRows(raw, dtype, own)
+    bad, first = 0, ""
+    if raw.dtype.kind == "f" or dtype == np.float16:  # which whole numbers may be too large for
+        for place, piece in rows.chunks():
+            good = np.isfinite(piece)
+            if not good.all():
+                where = np.argwhere(~good)
+                *members, start = place
+                first = first or ", ".join(map(str, (*members, start + where[0, 0], *where[0, 1:])))
+                bad += len(where)
+    if bad:
+        raise ValueError(_not_finite(name, bad, first, dtype))
+    if check is not None:
+        for _, piece in rows.chunks():
+            check(piece)
+    return rows
 
 
 def _array(x: Any, name: str) -> Any:
@@ -79,7 +129,8 @@ def _array(x: Any, name: str) -> Any:
     if library_of(x) not in (None, library_of(np.empty(0))):
         return x
     try:
-        return _native(_columns(x, np.asarray(x)))
+        array = _columns(x, np.asarray(x))
+        return array if is_mapped(array) else _native(array)
     except (ValueError, TypeError) as error:
         msg = f"`{name}` must be an array of numbers; it cannot be made one ({error})."
         raise ValueError(msg) from error
@@ -104,10 +155,8 @@ def _native(array: Array) -> Array:
 
 def _numbers(raw: Any, ops: Backend, dtype: DType, name: str) -> Array:
     """Return an array of the backend in the network's type; refuse what is not real."""
-    if isinstance(raw, np.ndarray) and raw.dtype.kind not in "biuf":
-        what = {"O": "objects", "c": "complex numbers", "U": "text", "S": "text"}.get(raw.dtype.kind, "no numbers")
-        msg = f"`{name}` must hold real numbers, got {what} (dtype {raw.dtype}). Convert it, for example to float."
-        raise TypeError(msg)
+    if isinstance(raw, np.ndarray):
+        _check_real(raw, name)
     array = _taken_in(raw, ops, name)
     if "complex" in str(array.dtype):
         msg = f"`{name}` must hold real numbers, got complex numbers (dtype {array.dtype})."
@@ -115,10 +164,18 @@ def _numbers(raw: Any, ops: Backend, dtype: DType, name: str) -> Array:
     return ops.xp.astype(array, dtype, copy=False)
 
 
+def _check_real(raw: Array, name: str) -> None:
+    if raw.dtype.kind not in "biuf":
+        what = {"O": "objects", "c": "complex numbers", "U": "text", "S": "text"}.get(raw.dtype.kind, "no numbers")
+        msg = f"`{name}` must hold real numbers, got {what} (dtype {raw.dtype}). Convert it, for example to float."
+        raise TypeError(msg)
+
+
 def _taken_in(raw: Any, ops: Backend, name: str) -> Array:
     """Return an array of the backend."""
     try:
         own = type(ops).owns(raw) or isinstance(raw, np.ndarray)
+        raw = _native(raw) if isinstance(raw, np.ndarray) else raw
         return ops.asarray(raw) if own else ops.from_foreign(raw)
     except TypeError as error:
         msg = f"`{name}` of dtype {raw.dtype} cannot be taken in by {ops.name}; convert it to float32 ({error})."
@@ -129,13 +186,15 @@ def _finite(array: Array, ops: Backend, name: str) -> Array:
     good = ops.xp.isfinite(array)
     if not bool(ops.xp.all(good)):
         bad = np.argwhere(~to_numpy(good))
-        place = ", ".join(map(str, bad[0]))
-        msg = (
-            f"`{name}` must be finite, but {len(bad)} of its numbers are NaN, infinite or too large for {array.dtype}; "
-            f"the first at [{place}]. Impute or drop them."
-        )
-        raise ValueError(msg)
+        raise ValueError(_not_finite(name, len(bad), ", ".join(map(str, bad[0])), array.dtype))
     return array
+
+
+def _not_finite(name: str, count: int, first: str, dtype: Any) -> str:
+    return (
+        f"`{name}` must be finite, but {count} of its numbers are NaN, infinite or too large for {dtype}; "
+        f"the first at [{first}]. Impute or drop them."
+    )
 
 
 def targets(
@@ -151,6 +210,8 @@ def targets(
     name: str = "y",
 ) -> Targets:
     """Return targets as an array of the backend, checked; labels become class indices.
+
+    Where the features stayed on the host, the targets do too: they are `HostRows` then.
 
     Parameters
     ----------
@@ -174,6 +235,8 @@ def targets(
         What errors call it.
     """
     raw = _array(y, name)
+    if isinstance(features, HostRows):
+        ops, dtype = make_backend("numpy"), ops.host_dtype(dtype)
     if raw.ndim == 2 and raw.shape[1] == 1 and features.ndim == 2 and output.task in ("classes", "binary"):
         raw = raw[:, 0]  # a column of a table
     if output.task in ("classes", "binary") and _are_labels(raw, output, classes, by_member=features.ndim == 3):
@@ -184,11 +247,16 @@ def targets(
         array = ops.asarray(_encode(labels, classes, name))
         if output.loss.name != "cross_entropy":
             array = _one_hot(array, output, ops, dtype)
-        return Targets(array, classes)
+        return Targets(_beside(array, features, labels.ndim == 2), classes)
     if _are_indices(raw, output):
         _check_rows(tuple(raw.shape), features, 1, members, name)
-        return Targets(_indices(raw, ops, output, name), None)
+        return Targets(_beside(_indices(raw, ops, output, name), features, raw.ndim == 2), None)
     return Targets(_values(raw, ops, dtype, output, features, members, name), None)
+
+
+def _beside(y: Array, features: Any, own: bool) -> Any:
+    """Return targets as what their features are."""
+    return HostRows(y, y.dtype, own) if isinstance(features, HostRows) else y
 
 
 def _kind(raw: Any) -> str:
@@ -282,7 +350,7 @@ def _indices(raw: Any, ops: Backend, output: Output, name: str) -> Array:
 def _values(
     raw: Any, ops: Backend, dtype: DType, output: Output, features: Array, members: int | None, name: str
 ) -> Array:
-    array = _numbers(raw, ops, dtype, name)
+    array = to_numpy(raw) if isinstance(features, HostRows) else _numbers(raw, ops, dtype, name)
     n, units = features.shape[-2], output.units
     one_a_row = array.ndim == 1 or (array.ndim == 2 and features.ndim == 3 and tuple(array.shape) == (members, n))
     if units == 1 and one_a_row:
@@ -296,8 +364,10 @@ def _values(
             hint = " Class indices must be one-dimensional."
         msg = f"`{name}` must have the shape ({n}, {units}){also}, got {tuple(raw.shape)}.{hint}"
         raise ValueError(msg)
-    array = _finite(array, ops, name)
     try:
+        if isinstance(features, HostRows):
+            return _host_rows(array, dtype, array.ndim == 3, name, lambda y: output.loss.check_targets(y, ops.xp))
+        array = _finite(array, ops, name)
         output.loss.check_targets(array, ops.xp)
     except ValueError as error:
         raise ValueError(str(error).replace("`y`", f"`{name}`")) from None
@@ -317,9 +387,21 @@ def smooth(y: Array, smoothing: float, ops: Backend, dtype: DType, output: Outpu
     if output.task == "values":
         msg = f"`label_smoothing` needs a softmax or sigmoid output, got {output.activation.name!r}."
         raise ValueError(msg)
+    if isinstance(y, HostRows):
+        return _smooth_on_the_host(y, smoothing, output, ops.host_dtype(dtype))
     if ops.xp.isdtype(y.dtype, "integral"):
         y = _one_hot(y, output, ops, dtype)
     return (1 - smoothing) * y + smoothing / (output.units if output.task == "classes" else 2), y
+
+
+def _smooth_on_the_host(y: HostRows, smoothing: float, output: Output, dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    """Do the same to rows that stay on the host, when they are gathered."""
+    ops = make_backend("numpy")
+
+    def of(which: int) -> HostRows:
+        return y.converted(lambda rows: smooth(rows, smoothing, ops, dtype, output)[which], dtype, (output.units,))
+
+    return of(0), of(1)
 
 
 def sample_weights(weight: Any, n: int, members: int | None, name: str = "sample_weight") -> Array | None:
@@ -373,9 +455,10 @@ def class_weights(
     if output.task not in ("classes", "binary"):
         msg = f"`class_weight` needs a softmax output or one sigmoid, got {output.activation.name!r}."
         raise ValueError(msg)
-    index = to_numpy(y)
-    if index.dtype.kind == "f":
-        index = index[..., 0] if output.units == 1 else np.argmax(index, axis=-1)
+    if isinstance(y, HostRows):
+        index = y.by_row(lambda rows: _class_index(rows, output))
+    else:
+        index = _class_index(to_numpy(y), output)
     count = max(output.units, 2)
     if isinstance(class_weight, str) and class_weight == "balanced":
         own_rows = list(rows) * (len(index) if index.ndim == 2 and len(rows) == 1 else 1)
@@ -386,6 +469,14 @@ def class_weights(
     weights = np.stack([table[(index if index.ndim == 1 else index[s]).astype(np.int64)]
                         for s, table in _pairs(tables, index)])  # fmt: skip
     return weights[0] if len(weights) == 1 and index.ndim == 1 else weights
+
+
+def _class_index(y: Array, output: Output) -> Array:
+    """Return the class of each row."""
+    if y.dtype.kind != "f":
+        return y
+    found: Array = y[..., 0] if output.units == 1 else np.argmax(y, axis=-1)
+    return found
 
 
 def _pairs(tables: Array, index: Array) -> list[tuple[int, Array]]:

@@ -31,6 +31,7 @@ from mlpx.network import Architecture, Gradients, Trace
 from mlpx.optimizers import Optimizer
 from mlpx.plan import Prediction, compiled
 from mlpx.precision import MASTER, check_precision
+from mlpx.streaming import consecutive
 from mlpx.training import Run, Settings
 
 __all__ = ["MLP", "Network"]
@@ -389,8 +390,8 @@ class Network:
             msg = f"`activation` {name!r} has no derivative, so the network cannot be trained; use 'logistic' instead."
             raise ValueError(msg)
 
-    def _features(self, X: Any, name: str = "X") -> Array:
-        return inputs.features(X, self.backend, self.dtype, self.architecture.widths[0], self.members, name)
+    def _features(self, X: Any, name: str = "X", **staying: Any) -> Any:
+        return inputs.features(X, self.backend, self.dtype, self.architecture.widths[0], self.members, name, **staying)
 
     # Learning.
 
@@ -423,7 +424,8 @@ class Network:
         Parameters
         ----------
         X : array of shape (N, M_0), with a stack also (S, N, M_0)
-            Features: any array library, nested lists, pandas, polars.
+            Features: any array library, nested lists, pandas, polars. A `numpy.memmap`, or what is too large for the
+            device, stays where it is: its rows are brought to the device run by run. The same holds of validation rows.
         y : array
             Targets of shape (N, K), or (N,) where there is one output; for softmax class indices (N,) or labels such as
             strings; for one sigmoid 0 and 1 or two labels. With a stack and a three-dimensional `X` also one more axis
@@ -531,7 +533,7 @@ class Network:
     ) -> tuple[Sample, Sample | None, tuple[Any, ...] | None]:
         """Check and take in the data: training sample, validation sample, labels."""
         ops, output = self.backend, self.architecture.output
-        x = self._features(X)
+        x = self._features(X, may_stay=True, beside=y)
         found = inputs.targets(y, ops, self.master_dtype, output, x, self.members, self.classes, learn=True)
         n = x.shape[-2]
         weight = inputs.sample_weights(sample_weight, n, self.members)
@@ -571,7 +573,7 @@ class Network:
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
             msg = f"`validation` must be a fraction, (X, y) or (X, y, sample_weight), got {type(data).__name__}."
             raise TypeError(msg)
-        x = self._features(data[0], "validation[0]")
+        x = self._features(data[0], "validation[0]", may_stay=True, beside=data[1])
         ops, output = self.backend, self.architecture.output
         y = inputs.targets(data[1], ops, self.master_dtype, output, x, self.members, classes, name="validation[1]").y
         weight = data[2] if len(data) == 3 else None
@@ -586,7 +588,7 @@ class Network:
         Parameters
         ----------
         X : array of shape (N, M_0), with a stack also (S, N, M_0)
-            Features.
+            Features; a `numpy.memmap` is read in pieces.
 
         Returns
         -------
@@ -601,7 +603,7 @@ class Network:
         """
         self._check_prepared(X)
         with self.backend.context():
-            return inputs.like(self._outputs(self._features(X)), self.backend, X)
+            return inputs.like(self._outputs(self._features(X, may_stay=True)), self.backend, X)
 
     def _check_prepared(self, X: Any) -> None:
         """Warn of a table where the network was trained on inputs made from its columns."""
@@ -612,13 +614,10 @@ class Network:
             )
             warnings.warn(msg, UserWarning, stacklevel=3)
 
-    def _outputs(self, x: Array) -> Array:
+    def _outputs(self, x: Any) -> Array:
         run = compiled(Prediction(self.backend, self.architecture))
-        n = x.shape[-2]
-        if n <= _CHUNK:
-            return run(self.vector, x)
-        parts = [run(self.vector, x[..., start : min(start + _CHUNK, n), :]) for start in range(0, n, _CHUNK)]
-        return self.backend.xp.concat(parts, axis=-2)
+        parts = [run(self.vector, part) for part in consecutive(self.backend, x, _CHUNK)]
+        return parts[0] if len(parts) == 1 else self.backend.xp.concat(parts, axis=-2)
 
     def predict_labels(self, X: Any) -> Array:
         """Return the decided class of each sample: the largest softmax output, or whether a sigmoid is above 0.5.
@@ -649,7 +648,7 @@ class Network:
         ops, output = self.backend, self.architecture.output
         self._check_prepared(X)
         with ops.context():
-            decided = output.decide(self._outputs(self._features(X)), ops.xp)
+            decided = output.decide(self._outputs(self._features(X, may_stay=True)), ops.xp)
             if output.task == "binary":
                 decided = decided[..., 0]
             if self.classes is None:
@@ -694,7 +693,7 @@ class Network:
             metrics = "r2" if output.task == "values" else "accuracy"
         chosen = _metrics.get(metrics, output)
         with self.backend.context():
-            x = self._features(X)
+            x = self._features(X, may_stay=True, beside=y)
             found = inputs.targets(y, self.backend, self.master_dtype, output, x, self.members, self.classes)
             weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
             rows = choose_rows(x.shape[-2], None, self.members)

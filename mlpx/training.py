@@ -30,6 +30,7 @@ from mlpx.plan import Batch, Finite, State, TrainingStep, compiled
 from mlpx.precision import LEAST_SCALE, Scaling
 from mlpx.progress import Progress
 from mlpx.schedules import Point
+from mlpx.streaming import Feed
 
 __all__ = ["Run", "Settings"]
 
@@ -121,6 +122,7 @@ class Run:
         self._scaling = hxp.zeros((2, self._members))
         self._before = self._state
         self._fold = ops.fold(self._step)
+        self._feed = Feed(ops)
         self._schedule = settings.optimizer.schedule
         self._schedule_state = self._schedule.start(hxp)
         self._rate = hxp.asarray(hxp.nan)
@@ -202,10 +204,9 @@ class Run:
         ops = self.net.backend
         self._state = self._state._replace(terms=ops.asarray(hxp.zeros(self._state.terms.shape)))
         weight: Any = 0.0
-        fixed = (self._train.data, self._masks)
         members = self._alive.shape[0] if self._stack else None
-        for batches, total, steps in self._runs(self._steps):
-            self._state = self._fold(fixed, self._state, batches, members)
+        for data, batches, total, steps in self._feed(self._train.data, self._runs(self._steps)):
+            self._state = self._fold((data, self._masks), self._state, batches, members)
             self._steps = steps
             weight = weight + total
             bar.advance(batches.index.shape[0] * batches.index.shape[-1])
@@ -229,7 +230,7 @@ class Run:
             counted = scatter(active, self._alive, self._members, fill=False)
             after = steps + hxp.cumulative_sum(hxp.astype(counted, hxp.int64), axis=0)
             numbers = self._numbers(after - counted, counted)
-            n, size = active.shape[0], self._run_length(pieces.index.shape[-1])
+            n, size = active.shape[0], self._run_length(pieces.index)
             for start in range(0, n, size):
                 part = slice(start, min(start + size, n))
                 batches = self._batches(
@@ -260,14 +261,15 @@ class Run:
             elif hxp.any(some):
                 yield pieces.select(some), active[some]
 
-    def _run_length(self, batch_size: int) -> int:
+    def _run_length(self, index: Array) -> int:
         """Return how many steps are handed to the device at once: work of some tenths of a second on two cores."""
-        net, members = self.net, self._alive.shape[0]
+        net, members, batch_size = self.net, self._alive.shape[0], index.shape[-1]
         on_host = net.architecture.random and not net.backend.draws_in_step
         drawn = sum(net.architecture.widths) * batch_size * members if on_host else 0
         work = 6 * net.architecture.size * batch_size * members
         most = _MOST_DRAWN // drawn if drawn else _MOST_STEPS
-        return max(1, min(_MOST_STEPS, int(_WORK // work), most))
+        staged = self._feed.most_steps(self._train.data, index) or _MOST_STEPS
+        return max(1, min(_MOST_STEPS, int(_WORK // work), most, staged))
 
     def _batches(self, pieces: Slices, numbers: Array, steps: Array, active: Array) -> Batch:
         """Return the batches of a run; `steps` are the step counters before each of its steps."""
@@ -422,11 +424,12 @@ class Run:
         if hxp.all(finite):
             return means
         position = int(hxp.nonzero(~finite)[0][0])
-        runs = (trees.mapped(self.net.backend.asarray, run) for run, *_ in self._runs(steps_before))
-        batches = (trees.entry(run, i) for run in runs for i in range(trees.length(run)))
-        where = divergence.find(
-            self._step, self._train.data, self._masks, before, batches, position if self._stack else None
+        runs = (
+            (data, trees.mapped(self.net.backend.asarray, run))
+            for data, run, *_ in self._feed(self._train.data, self._runs(steps_before))
         )
+        batches = ((data, trees.entry(run, i)) for data, run in runs for i in range(trees.length(run)))
+        where = divergence.find(self._step, self._masks, before, batches, position if self._stack else None)
         message = self._describe(where, int(self._alive[position]), int(hxp.sum(~finite)))
         self._diverged += int(hxp.sum(~finite))
         self._leave(finite, self._final(before.parameters))

@@ -1,11 +1,15 @@
 """Every numerical test runs on every installed backend, through one fixture."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 import mlpx
 from mlpx.backends import Backend
+
+# JAX would take three quarters of a device's memory, which others need too
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 try:
     import array_api_strict
@@ -47,3 +51,28 @@ def ops(backend: Backend) -> Iterator[Backend]:
     """Each installed backend within its context, for tests that call formulas and primitives directly."""
     with backend.context():
         yield backend
+
+
+# The tests that need a CUDA device.
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a report of the tests on a CUDA device be asked for."""
+    parser.addoption("--gpu-report", metavar="PATH", help="a JSON file or a folder for what the tests on a GPU found")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Iterator[None]:
+    """Write the report, and say after everything else how many tests did not run for want of a device."""
+    from mlpx.bench.gpu import tested
+
+    yield
+    stats, device = terminalreporter.stats, INFOS["cupy"].device or ""
+    if path := config.getoption("--gpu-report"):
+        try:
+            terminalreporter.write_line(f"wrote {tested.write(stats, path, device)}")
+        except ValueError as error:
+            terminalreporter.write_line(f"no report of tests on a GPU: {error}")
+    skipped = len(tested.marked(stats.get("skipped", ())))
+    if skipped and not device:
+        terminalreporter.write_line(f"{skipped} tests need a CUDA device and did not run")

@@ -1,7 +1,7 @@
 """A device for CUDA programs that is the host: kernels are compiled by its C++ compiler, products run on raw memory.
 
-What is captured is kept as plain launches with the values that they had, so a replay shows what a CUDA graph would: what
-was read on the host while capturing stays as it was, memory that was allocated meanwhile is an error.
+What is captured is kept as plain launches with the values that they had, so a replay shows what a CUDA graph would:
+what was read on the host while capturing stays as it was, memory that was allocated meanwhile is an error.
 """
 
 import ctypes
@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-import cuda_host
 import numpy as np
-import nvrtc
 
+import cuda_host
+import nvrtc
 from mlpx.backends import host
 from mlpx.backends.cuda.captured import Captured
 from mlpx.backends.cuda.products import mapped
@@ -109,6 +109,9 @@ class HostGraph:
     def launch(self) -> None:
         for call in self.calls:
             call()
+
+    def text(self) -> str:
+        return f"{len(self.calls)} calls"
 
 
 def column_major_product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:

@@ -207,7 +207,9 @@ def test_nothing_is_allocated_after_the_first_run():
     backend = HostBackend()
     X, y = data(64, WIDTHS)
     counts = []
-    callback = type("Count", (mlpx.callbacks.Callback,), {"epoch": lambda self, run: counts.append(backend.host_device.allocated)})
+    callback = type(
+        "Count", (mlpx.callbacks.Callback,), {"epoch": lambda self, run: counts.append(backend.host_device.allocated)}
+    )
     fit(backend, X, y, WIDTHS, {"epochs": 4, "callbacks": [callback()]})
     assert counts[0] > 0
     assert len(set(counts)) == 1

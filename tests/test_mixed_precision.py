@@ -411,6 +411,23 @@ def test_the_recorded_step_of_float32_casts_nothing(monkeypatch):
     assert {str(op.output.value.dtype) for op in casts} == {"float64"}
 
 
+@pytest.mark.parametrize("members", [None, S])
+@pytest.mark.parametrize(("output", "y"), [("softmax", CLASSES), ("linear", VALUES)])
+def test_rows_that_stay_on_the_host_are_learnt_in_half_precision(backend, half, output, y, members, tmp_path):
+    if half == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    mapped = np.memmap(tmp_path / "x", dtype=np.float32, mode="w+", shape=X.shape)
+    mapped[...] = X
+
+    def outcome(x):
+        net = mlpx.MLP([M, 8, K], output=output, dtype=half, backend=backend, members=members)
+        net.fit(x, y, epochs=2, batch_size=5, validation=0.2, progress=False)
+        return host(net.vector), net.predict(x), net.evaluate(x, y)["loss"]
+
+    for found, wanted in zip(outcome(mapped), outcome(X.astype(np.float32)), strict=True):
+        assert_allclose(found, wanted, rtol=1e-6, atol=1e-7)
+
+
 # Files, copies, places.
 
 

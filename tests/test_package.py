@@ -29,7 +29,7 @@ EDGES = {
     "mlpx.persistence": {"numpy"},  # safetensors reads and writes NumPy arrays
     "mlpx.tables": {"numpy"},  # tables are host data before there is a network
     "mlpx.bench": {"numpy"},  # draws its data on the host, and times NumPy's own products
-    "mlpx.bench.peers": {"torch", "jax"},  # measures these libraries
+    "mlpx.bench.peers": {"torch", "jax", "cupy"},  # measures these libraries
     "mlpx.cli": {"numpy"},  # and what the command line reads and prints
 }
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 from mlpx._typing import Array, Device, DType, Formula, Namespace
 from mlpx.backends import host, trees
 from mlpx.backends.host import Key
+from mlpx.backends.staging import Transfers
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,6 +96,13 @@ class Backend:
             raise ValueError(msg)
         return found
 
+    def host_dtype(self, dtype: DType) -> Any:
+        """Return NumPy's type for one of this library's; bfloat16 is that of the library ml_dtypes."""
+        if "bfloat16" in str(dtype):
+            return host.bfloat16()
+        with self.context():
+            return self.to_numpy(self.xp.empty(0, dtype=dtype, device=self.device)).dtype
+
     def array_device(self, x: Array) -> str:
         """Return the device of one of this library's arrays, in words that the constructor takes."""
         return self.device_name
@@ -102,6 +110,14 @@ class Backend:
     def read_only(self, x: Array) -> Array:
         """Return a view that cannot be written through, where the library has such views."""
         return x
+
+    def fits(self, nbytes: int) -> bool:
+        """Say whether so many bytes of a data set can be moved here with room left to train on them."""
+        return True
+
+    def transfers(self) -> Transfers:
+        """Return how rows that stay on the host get here; see `mlpx.backends.staging`."""
+        return Transfers(self)
 
     # How code runs here.
 

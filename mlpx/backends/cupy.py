@@ -20,7 +20,11 @@ from mlpx.backends.cuda.captured import Captured
 from mlpx.backends.cuda.device import CudaDevice
 from mlpx.backends.cuda.products import NotMapped, Products
 from mlpx.backends.host import Key
+from mlpx.backends.staging import Transfers
 from mlpx.exceptions import BackendUnavailableError
+
+_SHARE = 0.75
+"""Of the free memory: how much a data set may take while it is taken in."""
 
 
 class CuPyBackend(Backend):
@@ -62,18 +66,23 @@ class CuPyBackend(Backend):
 
     def dtype(self, name: str) -> DType:
         """Return CuPy's object for a type; bfloat16 is that of the library ml_dtypes."""
-        if name != "bfloat16":
-            return super().dtype(name)
-        try:
-            from ml_dtypes import bfloat16
-        except ImportError as error:
-            msg = "`dtype` 'bfloat16' on the backend 'cupy' needs the library ml_dtypes: pip install ml_dtypes"
-            raise BackendUnavailableError(msg) from error
-        return cupy.dtype(bfloat16)
+        return host.bfloat16() if name == "bfloat16" else super().dtype(name)
 
     def array_device(self, x: Array) -> str:
         """Return the device of an array in words."""
         return f"cuda:{x.device.id}"
+
+    def fits(self, nbytes: int) -> bool:
+        """Say whether so many bytes are at most three quarters of what is free on the card, or kept for reuse."""
+        with self.context():
+            free, _ = cupy.cuda.runtime.memGetInfo()
+            return bool(nbytes <= _SHARE * (free + cupy.get_default_memory_pool().free_bytes()))
+
+    def transfers(self) -> Transfers:
+        """Return page-locked buffers and a stream of copies."""
+        from mlpx.backends.cuda.staging import CudaTransfers
+
+        return CudaTransfers(self)
 
     def context(self) -> AbstractContextManager[Any]:
         """Return this device as the current one."""
@@ -105,7 +114,7 @@ class CuPyBackend(Backend):
 
     def _products(self, stream: Any) -> Products:
         """Return the products on a stream; a handle serves one thread."""
-        handles: dict[int, Products] = self._handles.__dict__
+        handles: dict[Any, Products] = self._handles.__dict__
         if stream.ptr not in handles:
             handles[stream.ptr] = Products(stream, tf32=self.precision == "tf32")
         return handles[stream.ptr]

@@ -12,6 +12,7 @@ from mlpx._typing import Array, DType
 from mlpx.backends.base import Backend
 from mlpx.backends.numpy_calls import NumPyCalls, aligned
 from mlpx.backends.replay import Replayed
+from mlpx.backends.staging import SharedTransfers, Transfers
 from mlpx.backends.threads import Workers
 
 
@@ -47,6 +48,10 @@ class NumPyBackend(Backend):
     def context(self) -> AbstractContextManager[Any]:
         """Return a context without floating-point warnings: what is not finite is reported by `DivergenceError`."""
         return np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
+
+    def transfers(self) -> Transfers:
+        """Return how rows that stay on the host get here: they are read where they are gathered."""
+        return SharedTransfers(self)
 
     def copy(self, x: Array, out: Array | None = None) -> Array:
         """Return a copy, in `out` or where a cache line begins."""

@@ -13,6 +13,7 @@ from mlpx._typing import Array, DType
 from mlpx.backends import trees
 from mlpx.backends.base import Backend
 from mlpx.backends.replay import Replayed
+from mlpx.backends.staging import SharedTransfers, Transfers
 from mlpx.backends.torch_calls import TorchCalls
 
 
@@ -48,6 +49,8 @@ class TorchBackend(Backend):
         """Return `x` as a detached tensor on this device."""
         if isinstance(x, np.ndarray) and (not x.flags.writeable or any(s < 0 for s in x.strides)):
             x = x.copy()  # PyTorch has neither read-only tensors nor negative strides
+        if isinstance(x, np.ndarray) and x.dtype.name == "bfloat16":  # as ml_dtypes has it
+            x = torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
         if isinstance(x, torch.Tensor):
             x = x.detach()
         return xp.asarray(x, dtype=dtype, device=self.device).contiguous()
@@ -75,6 +78,10 @@ class TorchBackend(Backend):
                 yield
         finally:
             setattr(matmul, name, before)
+
+    def transfers(self) -> Transfers:
+        """Return how rows that stay on the host get here: in memory that the tensors share, or copied to CUDA."""
+        return SharedTransfers(self)
 
     def copy(self, x: Array, out: Array | None = None) -> Array:
         """Return a copy, in `out` where it fits."""

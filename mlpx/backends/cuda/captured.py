@@ -76,7 +76,8 @@ class Captured:
         held, n = self._lying_in_rows(fixed), trees.length(batches)
         kinds = trees.mapped(_kind, (fixed, state, trees.mapped(lambda leaf: leaf[0], batches)))
         key = kinds, tuple(self._device.address(leaf) for leaf in held)
-        if key not in self.programs or (self.programs[key] is not None and self.programs[key].capacity < n):
+        known = self.programs.get(key)
+        if key not in self.programs or (known is not None and known.capacity < n):
             while len(self.programs) >= _MOST_PROGRAMS:
                 del self.programs[next(iter(self.programs))]
             self.programs[key] = self._made(kinds, held, own, n)

@@ -105,21 +105,18 @@ class CudaDevice:
 
 
 class CudaGraph:
-    """A captured graph.
-
-    Attributes
-    ----------
-    graph : cupy.cuda.Graph
-        CuPy's own object, which can print the nodes.
-    """
+    """A captured graph, launched on one stream."""
 
     def __init__(self, graph: Any, stream: Any) -> None:
-        self.graph = graph
-        self._stream = stream
+        self._graph, self._stream = graph, stream
 
     def launch(self) -> None:
         """Launch it."""
-        self.graph.launch(self._stream)
+        self._graph.launch(self._stream)
+
+    def text(self) -> str:
+        """Return its nodes as CUDA prints them, in the language of Graphviz."""
+        return str(self._graph.debug_dot_str())
 
 
 class _Pinned:

@@ -17,7 +17,10 @@ import numpy as np
 from mlpx._typing import Array
 from mlpx.backends.notes import Call, Concat, Operation, Recording, Variable
 
-__all__ = ["LONG", "Bits", "Kernel", "Node", "Plan", "Product", "Role", "fused", "is_reduction", "strides_over"]
+__all__ = [
+    "LONG", "Bits", "Kernel", "Node", "Plan", "Product", "Role", "axis_of", "contiguous", "fused", "is_column_sum",
+    "is_reduction", "offset_of", "strides_over",
+]  # fmt: skip
 
 LONG = 8192
 """Columns up to which one block takes a whole row, so that what it reduces can be read for each element again."""
@@ -252,20 +255,22 @@ def _fits(op: Operation, i: int, part: Variable) -> bool:
 
 def offset_of(variable: Variable) -> int:
     """Return how many elements after the start of its memory a view begins."""
-    start = variable.root.value.__array_interface__["data"][0]
-    return int(variable.value.__array_interface__["data"][0] - start) // variable.value.itemsize
+    start: int = variable.root.value.__array_interface__["data"][0]
+    place: int = variable.value.__array_interface__["data"][0]
+    return (place - start) // int(variable.value.itemsize)
 
 
 def _space(op: Operation) -> tuple[tuple[int, ...], int]:
     """Return rows and columns of the kernel that an operation would have for itself."""
     if is_reduction(op):
-        shape, axis = op.inputs[0].value.shape, _axis(op)
+        shape, axis = op.inputs[0].value.shape, axis_of(op)
         return (*shape[:axis], *shape[axis + 1 :]), shape[axis]
     shape = op.inputs[1].value.shape if is_column_sum(op) else op.output.value.shape
     return (shape[:-1], shape[-1]) if shape else ((), 1)
 
 
-def _axis(op: Operation) -> int:
+def axis_of(op: Operation) -> int:
+    """Return the axis that a reduction reduces."""
     assert isinstance(op.call, Call)
     axis: int = op.call.parameters[0]
     return axis
@@ -323,7 +328,7 @@ def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
 def strides_over(value: Array, i: int, op: Operation, role: Role, kernel: Kernel) -> tuple[int, ...]:
     """Return the strides, in elements, of an operation's i-th input over the rows and columns of its kernel."""
     if is_reduction(op):
-        value = np.moveaxis(value, _axis(op), -1)
+        value = np.moveaxis(value, axis_of(op), -1)
     elif not is_column_sum(op):
         shape = op.output.value.shape
         if _name(op) == "take":

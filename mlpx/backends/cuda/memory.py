@@ -15,7 +15,7 @@ import numpy as np
 
 from mlpx._typing import Array
 from mlpx.backends.cuda.fusion import Kernel, Plan, Role, contiguous, offset_of, strides_over
-from mlpx.backends.notes import Filled, NotRecordable, Recording, Variable
+from mlpx.backends.notes import NotRecordable, Recording, Variable
 
 __all__ = ["Memory", "Slot", "address"]
 
@@ -133,7 +133,12 @@ class Memory:
         for new, old in zip(self._recording.outputs, self._recording.inputs[1], strict=True):
             writer = self._writer(new)
             same = new.value.shape == old.value.shape and new.value.dtype == old.value.dtype
-            if writer is not None and same and self._recording.outputs.count(new) == 1 and self._is_free(old, writer, new):
+            if (
+                writer is not None
+                and same
+                and self._recording.outputs.count(new) == 1
+                and self._is_free(old, writer, new)
+            ):
                 found[new] = old
         return found
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,10 +22,12 @@ from mlpx.backends.cuda import philox
 from mlpx.backends.cuda.fusion import Bits, Kernel, Node, Plan, Product, fused
 from mlpx.backends.cuda.memory import Memory, Slot
 from mlpx.backends.cuda.products import NotMapped, mapped
-from mlpx.backends.cuda.source import BLOCK, Argument, Scheme, Source, elements_each, module_text, written
+from mlpx.backends.cuda.sharing import shared_out
+from mlpx.backends.cuda.source import Source, module_text, written
+from mlpx.backends.cuda.writing import Argument
 from mlpx.backends.notes import NotRecordable, Recording, Variable
 
-__all__ = ["Device", "Graph", "Program", "compiled", "shared_out"]
+__all__ = ["Device", "Graph", "Program", "compiled"]
 
 Launch = Callable[[int], None]
 """Makes a launch, given the number of the step in its graph."""
@@ -33,11 +35,7 @@ Launch = Callable[[int], None]
 UNROLLED = 16
 """Steps in one graph."""
 
-_BLOCKS = 528
-"""Blocks that sums are spread over: four for each multiprocessor of the largest cards."""
-
 _ALIGNMENT = 256
-_MOST_BLOCKS = 65_535
 
 
 class Graph(Protocol):
@@ -45,6 +43,9 @@ class Graph(Protocol):
 
     def launch(self) -> None:
         """Make them all."""
+
+    def text(self) -> str:
+        """Return what they are, in words."""
 
 
 class Device(Protocol):
@@ -102,7 +103,7 @@ class Compiled:
 
     plan: Plan
     memory: Memory
-    sources: dict[Node, Source]
+    sources: dict[Kernel, Source]
     text: str
 
 
@@ -159,7 +160,7 @@ class Program:
     Attributes
     ----------
     capacity : int
-    launches : int
+    nodes : int
         Kernels, products and copies of a step.
     allocated : int
         Bytes of the block.
@@ -192,9 +193,13 @@ class Program:
         self.graphs: dict[int, Graph] = {}
 
     @property
-    def launches(self) -> int:
+    def nodes(self) -> int:
         """Kernels, products and copies of a step."""
         return len(self._launches)
+
+    def debug(self) -> str:
+        """Return the nodes of the largest graph that was captured, as CUDA prints them."""
+        return self.graphs[max(self.graphs)].text() if self.graphs else ""
 
     def _make_room(self, batch: Sequence[Variable]) -> None:
         """Lay the batches of a run out in one piece, so that one copy brings them."""
@@ -235,12 +240,12 @@ class Program:
     def _bound_kernel(self, node: Kernel) -> Launch:
         device, source = self._device, self._made.sources[node]
         kernel = device.kernel(self._made.text, source.name)
-        share = shared_out(node, source)
+        share = shared_out(node)
         arguments = [self._argument(argument) for argument in source.arguments]
         arguments += [self._own((share.room,), dtype) for dtype in source.partials]
         arguments += [self._own((share.tickets,), np.int32)] if share.tickets else []
         rows = np.int64(prod(node.rows))
-        if not any(argument.stride for argument in source.arguments):
+        if not source.by_step:
             return lambda _: device.launch(kernel, share.grid, share.block, (*arguments, rows))
         counter = np.uint64(device.address(self._counter))
         return lambda ahead: device.launch(
@@ -248,10 +253,9 @@ class Program:
         )
 
     def _argument(self, argument: Argument) -> Any:
-        slot = argument.slot
         if argument.stride:
-            return np.int64(slot.root.value.size)
-        return np.uint64(self._device.address(self._place(slot)))
+            return np.int64(argument.slot.root.value.size)
+        return np.uint64(self._device.address(self._place(argument.slot)))
 
     def _own(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return the address of an array that one kernel has for itself; what it needs zeroed it leaves so."""
@@ -265,7 +269,7 @@ class Program:
         groups = bits.array.shape[-1]
         members = bits.array.size // groups
         grid = (philox.grid(groups, members),)
-        arguments = [np.uint64(device.address(self._place(slot))) for slot in (words, bits)]
+        arguments: list[Any] = [np.uint64(device.address(self._place(slot))) for slot in (words, bits)]
         arguments += [np.int64(groups), np.int64(members), np.uint64(device.address(self._counter))]
         stride = np.int64(words.root.value.size)
         return lambda ahead: device.launch(kernel, grid, philox.THREADS, (*arguments, stride, np.int32(ahead)))
@@ -300,36 +304,6 @@ class Program:
                 launch(ahead)
         counter = np.uint64(self._device.address(self._counter))
         self._device.launch(self._count, (1,), 1, (counter, np.int64(size)))
-
-
-class Share(NamedTuple):
-    """How a kernel's work is shared out: blocks, threads of each, sums that blocks hand over, and counters of these."""
-
-    grid: tuple[int, ...]
-    block: int
-    room: int = 0
-    tickets: int = 0
-
-
-def shared_out(kernel: Kernel, source: Source) -> Share:
-    """Return the shape of a launch, which depends on nothing but shapes."""
-    rows, columns = prod(kernel.rows), kernel.columns
-    if source.scheme is Scheme.ELEMENTS:
-        return Share((-(-rows * columns // (BLOCK * elements_each(kernel))),), BLOCK)
-    if source.scheme is Scheme.ROWS:
-        return Share((-(-rows // max(1, BLOCK // source.lanes)),), max(BLOCK, source.lanes))
-    if source.scheme is Scheme.SPLIT:
-        parts = min(-(-columns // (8 * BLOCK)), max(1, _BLOCKS // rows))
-        share = Share((parts, rows), BLOCK, rows * parts, rows)
-    else:
-        members, each = rows // kernel.rows[-1], kernel.rows[-1]
-        tiles = -(-columns // 32)
-        parts = max(1, min(-(-each // 64), _BLOCKS // (tiles * members)))
-        share = Share((tiles, parts, members), BLOCK, members * parts * columns, members * tiles)
-    if max(share.grid[1:]) > _MOST_BLOCKS:
-        msg = f"more than {_MOST_BLOCKS} members with sums that blocks share"
-        raise NotRecordable(msg)
-    return share
 
 
 def _in_rows(shape: tuple[int, ...], dtype: Any) -> Array:

@@ -7,10 +7,12 @@ numbers, batches of the same size in a new random order each epoch, and tells th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module, util
 from typing import Any, NamedTuple
 
-__all__ = ["PEERS", "STACKED", "Peer"]
+__all__ = ["PEERS", "STACKED", "STEPS", "Peer", "device_stopwatch", "fix_precision"]
 
 
 class Peer(NamedTuple):
@@ -96,3 +98,25 @@ STACKED = Peer(
     "Stacked",
     "jit of the scan of an epoch, vmapped over members with orders of their own, state donated",
 )
+#: Where the steps of each library on a device are written, with its events and its ways to fix the precision.
+STEPS = {
+    "cupy": "mlpx.bench.peers.cupy",
+    "torch": "mlpx.bench.peers.torch_steps",
+    "jax": "mlpx.bench.peers.jax_steps",
+}
+
+
+def device_stopwatch(backend: str, device: str) -> Callable[[], Any] | None:
+    """Return what makes stopwatches of a backend's library; None where its device has no events."""
+    if backend not in STEPS or not device.startswith("cuda"):
+        return None
+    events = getattr(import_module(STEPS[backend]), "Events", None)
+    return None if events is None else partial(events, device)
+
+
+def fix_precision(backend: str, precision: str) -> None:
+    """Let the float32 products of a backend's library run in TF32 or not, where that is the process's matter."""
+    if backend in STEPS:
+        fix = getattr(import_module(STEPS[backend]), "fix_precision", None)
+        if fix is not None:
+            fix(precision)

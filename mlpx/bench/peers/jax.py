@@ -166,9 +166,10 @@ def step(state: State, X: Array, y: Array, rows: Array) -> State:
 
 
 def cross_entropy(parameters: Any, x: Array, y: Array) -> Array:
-    """Return the mean cross-entropy of a batch."""
-    *hidden, (W, b) = parameters
+    """Return the mean cross-entropy of a batch, with products and activations of the type of `x`."""
+    *hidden, (W, b) = jax.tree.map(lambda p: p.astype(x.dtype), parameters)
     for V, c in hidden:
         x = jax.nn.relu(x @ V + c)
-    log_p = jax.nn.log_softmax(x @ W + b)
+    z = x @ W + b
+    log_p = jax.nn.log_softmax(z.astype(parameters[-1][0].dtype))
     return -jnp.mean(jnp.sum(jax.nn.one_hot(y, log_p.shape[-1], dtype=log_p.dtype) * log_p, axis=-1))

@@ -1,0 +1,160 @@
+"""Feeding a run of steps: from data on the device, or from rows that stay on the host and are staged run by run.
+
+With rows on the host each run is given just the rows of its batches, in their order, and its batches name them by
+their position there. The steps see the same numbers either way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from mlpx._typing import Array
+from mlpx.backends import Backend
+from mlpx.backends.gathering import HostRows
+from mlpx.backends.host import xp as hxp
+from mlpx.backends.staging import Gathered, Stager, Transfers
+from mlpx.plan import Batch, Data, rows
+
+__all__ = ["Feed", "consecutive", "fetch"]
+
+
+def fetch(ops: Backend, data: Data, index: Array) -> tuple[Array, Array]:
+    """Return features and targets of some rows, on the device; `index` is the host's, of shape (B,) or (S, B)."""
+    if isinstance(data.x, HostRows):
+        return ops.asarray(data.x.take(index)), ops.asarray(data.y.take(index))
+    x, y, _ = rows(ops, data, ops.asarray(index))
+    return x, y
+
+
+def consecutive(ops: Backend, x: Any, size: int) -> Iterator[Array]:
+    """Yield features of shape (..., N, M) on the device, in pieces of at most so many rows."""
+    n = x.shape[-2]
+    for start in range(0, n, size):
+        stop = min(start + size, n)
+        if isinstance(x, HostRows):
+            yield ops.asarray(x.take(hxp.arange(start, stop)))
+        else:
+            yield x if n <= size else x[..., start:stop, :]
+
+
+class _Layout(NamedTuple):
+    """How the rows of a run lie in the buffers: one block, or a block a member.
+
+    Attributes
+    ----------
+    fields : tuple of HostRows
+        Features, targets, and targets for metrics where there are any.
+    blocks : tuple of int or None
+        Of each field: how many members have a block of their own; None: all members share the rows.
+    """
+
+    fields: tuple[HostRows, ...]
+    blocks: tuple[int | None, ...]
+
+    @classmethod
+    def of(cls, data: Data, index: Array) -> _Layout:
+        """Return the layout for batches of shape (n, B) or (n, S, B); what one field has blocks for, all have."""
+        fields = tuple(field for field in (data.x, data.y, data.truth) if field is not None)
+        apart = index.ndim == 3 and any(field.own for field in fields)
+        members = index.shape[1] if apart else None
+        return cls(fields, tuple(field.shape[0] if field.own else members for field in fields))
+
+    def row_bytes(self, index: Array) -> int:
+        """Return the bytes that one row a member needs in all fields."""
+        lists = 1 if index.ndim == 2 else index.shape[1]
+        return sum(f.row_bytes * (lists if count is None else count) for f, count in zip(*self, strict=True))
+
+    def shapes(self, length: int) -> list[tuple[tuple[int, ...], Any]]:
+        """Return shape and type of the buffers for blocks of some length."""
+        leading = [(length,) if count is None else (count, length) for count in self.blocks]
+        return [((*lead, *field.row), field.dtype) for lead, field in zip(leading, self.fields, strict=True)]
+
+    def gathered(self, index: Array) -> list[Gathered]:
+        """Return what is gathered for a run."""
+        found = []
+        for i, (field, count) in enumerate(zip(*self, strict=True)):
+            if count is None:
+                found.append(Gathered(field, hxp.reshape(index, (-1,)), i))
+                continue
+            own = [index if index.ndim == 2 else index[:, s, :] for s in range(count)]
+            found += [Gathered(field, hxp.reshape(part, (-1,)), i, s) for s, part in enumerate(own)]
+        return found
+
+    def positions(self, index: Array) -> Array:
+        """Return where the rows of the batches lie in their block; those of all members are alike."""
+        n, *members, size = index.shape
+        shape = (n, *members, size) if self.blocks[0] is None else (n, size)
+        return hxp.reshape(hxp.arange(math.prod(shape)), shape)
+
+
+class Feed:
+    """Hands runs of steps their data.
+
+    Parameters
+    ----------
+    ops : Backend
+        Where they run.
+    """
+
+    def __init__(self, ops: Backend) -> None:
+        self._ops = ops
+        self._stager: Stager | None = None
+        self._kind: Any = None
+        self._length = 0
+
+    @cached_property
+    def _transfers(self) -> Transfers:
+        return self._ops.transfers()
+
+    def most_steps(self, data: Data, index: Array) -> int | None:
+        """Return how many steps' rows a slot holds; None where nothing is staged."""
+        if not isinstance(data.x, HostRows):
+            return None
+        step = _Layout.of(data, index).row_bytes(index) * int(index.shape[-1])
+        return max(1, self._transfers.nbytes // step)
+
+    def __call__(self, data: Data, runs: Iterator[tuple[Batch, Any, Any]]) -> Iterator[tuple[Data, Batch, Any, Any]]:
+        """Yield each run with its data; the rows of the next one are on their way meanwhile."""
+        if not isinstance(data.x, HostRows):
+            for run in runs:
+                yield data, *run
+            return
+        first = next(runs, None)
+        if first is None:
+            return
+        layout = _Layout.of(data, first[0].index)
+        with self._stager_for(layout, layout.positions(first[0].index).size) as stager:
+            present: tuple[Batch, Any, Any] | None = first
+            stager.stage(layout.gathered(first[0].index))
+            while present is not None:
+                coming = next(runs, None)
+                if coming is not None:
+                    stager.stage(layout.gathered(coming[0].index))
+                batches, *rest = present
+                yield (
+                    self._data(data, stager.arrays()),
+                    batches._replace(index=layout.positions(batches.index)),
+                    *rest,
+                )
+                stager.release()
+                present = coming
+
+    def _stager_for(self, layout: _Layout, length: int) -> Stager:
+        """Return a stager whose blocks are long enough: the first run of an epoch is its longest."""
+        kind = layout.shapes(0)
+        if self._stager is None or kind != self._kind or length > self._length:
+            self._stager = None  # its buffers go first
+            self._stager = Stager(self._transfers, layout.shapes(length))
+            self._kind, self._length = kind, length
+        return self._stager
+
+    def _data(self, data: Data, arrays: Sequence[Array]) -> Data:
+        """Return the staged arrays as data."""
+        x, y, *truth = arrays
+        origin = data.origin
+        if origin is not None and y.ndim > origin.ndim:
+            origin = self._ops.xp.broadcast_to(origin, (y.shape[0], *origin.shape))
+        return Data(x, y, origin, truth[0] if truth else None)
