@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from mlpx._typing import Array
 from mlpx.plan import Batch, Data, State, TrainingStep, rows
+from mlpx.precision import LEAST_SCALE
 
 __all__ = ["Place", "find"]
 
@@ -20,11 +21,14 @@ class Place(NamedTuple):
         Step within the epoch, from 1.
     layer, quantity : str
         In words.
+    scaled : bool
+        Whether it is one that the loss scale of float16 multiplies.
     """
 
     step: int
     layer: str
     quantity: str
+    scaled: bool = False
 
 
 def find(
@@ -51,10 +55,11 @@ def find(
     """
     number = 0
     for number, (data, batch) in enumerate(batches, 1):
-        bad = _inspect(step, data, masks, state, batch, member)
+        new = step(data, masks, state, batch)
+        bad = _inspect(step, data, masks, state, batch, member, backward=_must_fit(step, new, member))
         if bad is not None:
             return Place(number, *bad)
-        state = step(data, masks, state, batch)
+        state = new
         for segment in step.architecture.segments:
             if not _finite(step, state.parameters[..., segment.start : segment.stop], member):
                 return Place(number, _name(step, segment.layer), "parameter")
@@ -70,23 +75,33 @@ def _inspect(
     state: State,
     batch: Batch,
     member: int | None,
-) -> tuple[str, str] | None:
+    *,
+    backward: bool,
+) -> tuple[str, str, bool] | None:
     ops, net = step.backend, step.architecture
     x, y, _ = rows(ops, data, batch.index)
     _, saved = net.forward(ops, state.parameters, x, training=True, draws=batch.draws)
     for i in net.dense:
         for quantity, value in (("net input", saved[i].z), ("activation", saved[i].y)):
             if not _finite(step, value, member):
-                return _name(step, i), quantity
-    loss, y_hat, _, by_layer = step.gradient(x, y, masks[0], state.parameters, batch)
+                return _name(step, i), quantity, False
+    loss, y_hat, _, by_layer = step.gradient(x, y, masks[0], state, batch)
     for quantity, value in (("activation", y_hat), ("loss", loss)):
         if not _finite(step, value, member):
-            return "the output", quantity
-    for i in reversed(net.dense):
+            return "the output", quantity, False
+    for i in reversed(net.dense) if backward else ():
         for quantity, value in (("error term", by_layer[i].delta), ("gradient", by_layer[i].theta)):
             if not _finite(step, value, member):
-                return _name(step, i), quantity
+                return _name(step, i), quantity, bool(state.scaling)
     return None
+
+
+def _must_fit(step: TrainingStep, new: State, member: int | None) -> bool:
+    """Say whether a gradient that is not finite is a fault: a loss scale that can still be lowered mends it."""
+    if not new.scaling:
+        return True
+    scale = step.backend.to_numpy(new.scaling.scale)
+    return bool(scale[0 if member is None else member, ...].min() < LEAST_SCALE)
 
 
 def _finite(step: TrainingStep, value: Any, member: int | None) -> bool:

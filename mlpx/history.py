@@ -30,6 +30,10 @@ class History(Mapping[str, list[Any]]):
         ``"divergence"`` or ``"error"``.
     seconds : float
         Wall-clock time.
+    loss_scale : float or list of float, optional
+        In float16 the loss scale at the end; else None.
+    skipped_steps : int or list of int, optional
+        In float16 how many steps were skipped, since their gradient was not finite; else None.
 
     Examples
     --------
@@ -46,6 +50,8 @@ class History(Mapping[str, list[Any]]):
         self.best_score: float | list[float] = float("nan")
         self.stopped = "epochs"
         self.seconds = 0.0
+        self.loss_scale: float | list[float] | None = None
+        self.skipped_steps: int | list[int] | None = None
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add the numbers of an epoch."""

@@ -80,7 +80,7 @@ def features(
         raise ValueError(msg)
     many = isinstance(beside, np.ndarray) and beside.size > math.prod(shape)
     if may_stay and (_stays(raw, ops, dtype) or (many and _stays(beside, ops, dtype))):
-        return _host_rows(to_numpy(raw), _host_dtype(ops, dtype), len(shape) == 3, name)
+        return _host_rows(to_numpy(raw), ops.host_dtype(dtype), len(shape) == 3, name)
     return _finite(_numbers(raw, ops, dtype, name), ops, name)
 
 
@@ -88,17 +88,10 @@ def _stays(raw: Any, ops: Backend, dtype: DType) -> bool:
     """Say whether an array stays on the host."""
     if not isinstance(raw, np.ndarray):
         return False
-    wanted = _host_dtype(ops, dtype)
+    wanted = ops.host_dtype(dtype)
     # in its own type, in the network's, and what says of each number whether it is finite
     needed = raw.nbytes + raw.size * (1 + (0 if raw.dtype == wanted else wanted.itemsize))
     return is_mapped(raw) or not ops.fits(needed)
-
-
-def _host_dtype(ops: Backend, dtype: DType) -> np.dtype[Any]:
-    """Return NumPy's type for one of the backend's."""
-    with ops.context():
-        found: np.dtype[Any] = to_numpy(ops.xp.empty(0, dtype=dtype, device=ops.device)).dtype
-    return found
 
 
 def _host_rows(raw: Array, dtype: np.dtype[Any], own: bool, name: str, check: Callable[..., None] | None = None) -> Any:
@@ -106,7 +99,7 @@ def _host_rows(raw: Array, dtype: np.dtype[Any], own: bool, name: str, check: Ca
     _check_real(raw, name)
     rows = HostRows(raw, dtype, own)
     bad, first = 0, ""
-    if raw.dtype.kind == "f" or np.finfo(dtype).max < 2.0**64:
+    if raw.dtype.kind == "f" or dtype == np.float16:  # which whole numbers may be too large for
         for place, piece in rows.chunks():
             good = np.isfinite(piece)
             if not good.all():
@@ -153,6 +146,8 @@ def _columns(x: Any, array: Array) -> Array:
 
 def _native(array: Array) -> Array:
     """Return numbers in a type that every library has: native byte order, neither half nor extended precision."""
+    if "float16" in array.dtype.name:  # bfloat16, as other packages give it to NumPy, among them
+        return array.astype(np.float32)
     if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
         return array.astype(np.float64)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
@@ -163,7 +158,7 @@ def _numbers(raw: Any, ops: Backend, dtype: DType, name: str) -> Array:
     if isinstance(raw, np.ndarray):
         _check_real(raw, name)
     array = _taken_in(raw, ops, name)
-    if ops.xp.isdtype(array.dtype, "complex floating"):
+    if "complex" in str(array.dtype):
         msg = f"`{name}` must hold real numbers, got complex numbers (dtype {array.dtype})."
         raise TypeError(msg)
     return ops.xp.astype(array, dtype, copy=False)
@@ -241,7 +236,7 @@ def targets(
     """
     raw = _array(y, name)
     if isinstance(features, HostRows):
-        ops, dtype = make_backend("numpy"), features.dtype
+        ops, dtype = make_backend("numpy"), ops.host_dtype(dtype)
     if raw.ndim == 2 and raw.shape[1] == 1 and features.ndim == 2 and output.task in ("classes", "binary"):
         raw = raw[:, 0]  # a column of a table
     if output.task in ("classes", "binary") and _are_labels(raw, output, classes, by_member=features.ndim == 3):
@@ -393,7 +388,7 @@ def smooth(y: Array, smoothing: float, ops: Backend, dtype: DType, output: Outpu
         msg = f"`label_smoothing` needs a softmax or sigmoid output, got {output.activation.name!r}."
         raise ValueError(msg)
     if isinstance(y, HostRows):
-        return _smooth_on_the_host(y, smoothing, output, _host_dtype(ops, dtype))
+        return _smooth_on_the_host(y, smoothing, output, ops.host_dtype(dtype))
     if ops.xp.isdtype(y.dtype, "integral"):
         y = _one_hot(y, output, ops, dtype)
     return (1 - smoothing) * y + smoothing / (output.units if output.task == "classes" else 2), y

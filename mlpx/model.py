@@ -30,6 +30,7 @@ from mlpx.metrics import Metric
 from mlpx.network import Architecture, Gradients, Trace
 from mlpx.optimizers import Optimizer
 from mlpx.plan import Prediction, compiled
+from mlpx.precision import MASTER, check_precision
 from mlpx.streaming import consecutive
 from mlpx.training import Run, Settings
 
@@ -51,8 +52,9 @@ class Network:
     l2 : float or sequence of float
         Lambda of the penalty ``lambda/2 * sum of squared weights`` that is added to the mean loss; biases are free.
         With a stack also one number a member.
-    dtype : {"float32", "float64"}
-        What the network computes in.
+    dtype : {"float32", "float64", "float16", "bfloat16"}
+        What the network computes in. In float16 and bfloat16 the layers do, forward and backward; parameters, output,
+        loss and update are float32.
     seed : int or sequence of int
         An int gives member i of a stack draws of its own; a list gives member i exactly the draws of a single network
         with that seed and the same layers.
@@ -62,13 +64,13 @@ class Network:
         See `mlpx.get_backend`.
     device : str, optional
         Such as ``"cuda:1"``.
-    precision : None
-        Reserved for reduced precision of products on CUDA; only None is accepted.
+    precision : "tf32" or None
+        Whether products of float32 numbers may be computed in TensorFloat-32, on CUDA.
 
     Attributes
     ----------
     dtype_name : str
-        ``"float32"`` or ``"float64"``.
+        The `dtype` that was asked for.
     classes : tuple or None
         The labels that `fit` saw, where they were no class indices.
     vector : array of shape (P,), with a stack (S, P)
@@ -95,7 +97,7 @@ class Network:
         members: int | None = None,
         backend: str | Backend | None = None,
         device: str | None = None,
-        precision: None = None,
+        precision: str | None = None,
     ) -> None:
         self.architecture = Architecture.from_layers(layers, loss)
         self.members = None if members is None else check_count("members", members)
@@ -103,12 +105,11 @@ class Network:
         check_members("l2", self.l2, self.members)
         for layer in self.architecture.layers:
             layer.check_stack(self.members)
-        self.dtype_name = check_choice("dtype", dtype, ("float32", "float64"))
-        if precision is not None:
-            msg = f"`precision` must be None: products are computed in the network's dtype; got {precision!r}."
-            raise ValueError(msg)
+        self.dtype_name = check_choice("dtype", dtype, MASTER)
         self.keys = _keys(seed, self.members)
-        self.backend = get_backend(backend, device)
+        self.backend = get_backend(backend, device, precision)
+        self.backend.dtype(self.dtype_name)  # refuses one that is not there
+        check_precision(self.backend, self.dtype_name)
         self.preprocessing: dict[str, Any] | None = None
         self.reset()
 
@@ -122,14 +123,24 @@ class Network:
 
     def _set_vector(self, vector: Array) -> None:
         with self.backend.context():
-            self.vector = self.backend.asarray(vector, dtype=self.dtype)
+            self.vector = self.backend.asarray(vector, dtype=self.master_dtype)
 
     # What it is.
 
     @property
     def dtype(self) -> DType:
         """The type that the network computes in, the backend's own object."""
-        return getattr(self.backend.xp, self.dtype_name)
+        return self.backend.dtype(self.dtype_name)
+
+    @property
+    def master_dtype(self) -> DType:
+        """The type of parameters, outputs and loss, the backend's own object."""
+        return self.backend.dtype(self.master_dtype_name)
+
+    @property
+    def master_dtype_name(self) -> str:
+        """The type of parameters, outputs and loss: float32 where the layers compute in half precision."""
+        return MASTER[self.dtype_name]
 
     @property
     def sizes(self) -> list[int]:
@@ -187,7 +198,8 @@ class Network:
             else:
                 widths.append(layer.name)
         stack = f"{self.members} members, " if self.members is not None else ""
-        what = f"{' - '.join(widths)}; loss {self.loss.name}; {stack}{self.n_parameters} parameters {self.dtype_name}"
+        dtype = self.dtype_name if self.backend.precision is None else f"{self.dtype_name} ({self.backend.precision})"
+        what = f"{' - '.join(widths)}; loss {self.loss.name}; {stack}{self.n_parameters} parameters {dtype}"
         return f"<{type(self).__name__} {what} on {self.backend.name}, {self.backend.device_name}>"
 
     def __copy__(self) -> Network:
@@ -227,11 +239,11 @@ class Network:
                 msg = f"`{name}` must hold one array for each of the {len(dense)} dense layers, got {came}."
                 raise ValueError(msg)
         stack = () if self.members is None else (self.members,)
-        vector, blocks = to_numpy(self.vector), {}
+        vector, blocks, dtype = to_numpy(self.vector), {}, self.master_dtype_name
         for i, (layer, w, b) in enumerate(zip(dense, weights, biases, strict=True)):
-            rows = [_parameter(w, (*stack, layer.fan_in, layer.fan_out), self.dtype_name, f"weights[{i}]")]
+            rows = [_parameter(w, (*stack, layer.fan_in, layer.fan_out), dtype, f"weights[{i}]")]
             if layer.bias:
-                rows.append(_parameter(b, (*stack, layer.fan_out), self.dtype_name, f"biases[{i}]")[..., None, :])
+                rows.append(_parameter(b, (*stack, layer.fan_out), dtype, f"biases[{i}]")[..., None, :])
             elif b is not None:
                 msg = f"`biases[{i}]` must be None, since that layer has no bias."
                 raise ValueError(msg)
@@ -297,7 +309,7 @@ class Network:
         -------
         Trace
             Arrays of the network's backend: ``a[0]`` is X; ``z[i]`` and ``a[i + 1]`` belong to ``weights[i]``;
-            ``layers[i]`` is what any layer saved.
+            ``layers[i]`` is what any layer saved. In half precision all but the outputs are of that type.
 
         Examples
         --------
@@ -312,9 +324,9 @@ class Network:
             who = StepKeys(range(len(self.keys)), self.keys, self.steps_seen)
             stack = self.members is not None
             draws = net.draw(ops, who, x.shape[-2], self.dtype, stack=stack) if training else None
-            _, saved = net.forward(ops, self.vector, x, training=training, draws=draws)
+            z, saved = net.forward(ops, self.vector, x, training=training, draws=draws)
             dense = [saved[i] for i in net.dense]
-            outputs = ops.evaluate(net.output, dense[-1].z)
+            outputs = ops.evaluate(net.output, z)
             return Trace(saved, [x, *(s.y for s in dense[:-1]), outputs], [s.z for s in dense])
 
     def backward(self, trace: Trace, y: Any, sample_weight: Any = None) -> Gradients:
@@ -332,7 +344,8 @@ class Network:
         Returns
         -------
         Gradients
-            Arrays of the network's backend.
+            Arrays of the network's backend. In half precision the error terms are of that type, without a loss scale:
+            in float16 small ones are lost, which training avoids.
 
         Examples
         --------
@@ -347,19 +360,20 @@ class Network:
         _check_trace(trace, net, ops)
         with ops.context():
             x = trace.a[0]
-            wanted = inputs.targets(y, ops, self.dtype, net.output, x, self.members, self.classes)
+            wanted = inputs.targets(y, ops, self.master_dtype, net.output, x, self.members, self.classes)
             weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
             if weight is not None:
-                weight = ops.asarray(weight / hxp.sum(weight, axis=-1, keepdims=True), dtype=self.dtype)
-            z = trace.z[-1]
+                weight = ops.asarray(weight / hxp.sum(weight, axis=-1, keepdims=True), dtype=self.master_dtype)
+            z = ops.xp.astype(trace.z[-1], self.master_dtype, copy=False)
             if weight is not None:  # what overflows in a row of weight zero must not reach the sums
                 z = ops.xp.where(weight[..., None] > 0, z, ops.xp.zeros_like(z))
             data_loss, delta, _ = ops.loss_and_delta(net.output, z, wanted.y, weight)
             by_layer = net.backward(ops, self.vector, trace.layers, delta)
-            decay = ops.asarray(net.masks()[0], dtype=self.dtype)
+            decay = ops.asarray(net.masks()[0], dtype=self.master_dtype)
             l2 = self._l2_on_device()
             loss = data_loss + net.penalty(ops, self.vector, l2, decay)
-            vector = net.join(ops, by_layer) + l2 * decay * self.vector
+            gradient = ops.xp.astype(net.join(ops, by_layer), self.master_dtype, copy=False)
+            vector = gradient + l2 * decay * self.vector
             blocks = [self._dense(i).split(net.split(ops, vector)[i]["theta"]) for i in net.dense]
             return Gradients(
                 loss, data_loss, [by_layer[i].delta for i in net.dense], [w for w, _ in blocks], [b for _, b in blocks]
@@ -368,7 +382,7 @@ class Network:
     def _l2_on_device(self) -> Any:
         if not isinstance(self.l2, tuple):
             return self.l2
-        return self.backend.asarray(hxp.asarray(self.l2)[:, None], dtype=self.dtype)
+        return self.backend.asarray(hxp.asarray(self.l2)[:, None], dtype=self.master_dtype)
 
     def _require_derivatives(self) -> None:
         name = self.architecture.untrainable
@@ -494,7 +508,7 @@ class Network:
             progress=check_flag("progress", progress),
         )
         settings.optimizer.check_stack(self.members)
-        settings.optimizer.check_dtype(hxp.finfo(getattr(hxp, self.dtype_name)).smallest_normal)
+        settings.optimizer.check_dtype(hxp.finfo(getattr(hxp, self.master_dtype_name)).smallest_normal)
         if settings.clip_norm is not None:
             check_members("clip_norm", settings.clip_norm, self.members)
         smoothing = check_number("label_smoothing", label_smoothing, least=0, below=1)
@@ -520,7 +534,7 @@ class Network:
         """Check and take in the data: training sample, validation sample, labels."""
         ops, output = self.backend, self.architecture.output
         x = self._features(X, may_stay=True, beside=y)
-        found = inputs.targets(y, ops, self.dtype, output, x, self.members, self.classes, learn=True)
+        found = inputs.targets(y, ops, self.master_dtype, output, x, self.members, self.classes, learn=True)
         n = x.shape[-2]
         weight = inputs.sample_weights(sample_weight, n, self.members)
         rows = choose_rows(n, subsets, self.members)
@@ -547,7 +561,7 @@ class Network:
             weight = by_class if weight is None else by_class * weight
         train_y, truth = found.y, None
         if smoothing:
-            train_y, truth = inputs.smooth(found.y, smoothing, ops, self.dtype, output)
+            train_y, truth = inputs.smooth(found.y, smoothing, ops, self.master_dtype, output)
         sample = Sample.of(ops, x, train_y, rows, weight, truth)
         _check_weight(sample, "training")
         if held_out is not None:
@@ -561,7 +575,7 @@ class Network:
             raise TypeError(msg)
         x = self._features(data[0], "validation[0]", may_stay=True, beside=data[1])
         ops, output = self.backend, self.architecture.output
-        y = inputs.targets(data[1], ops, self.dtype, output, x, self.members, classes, name="validation[1]").y
+        y = inputs.targets(data[1], ops, self.master_dtype, output, x, self.members, classes, name="validation[1]").y
         weight = data[2] if len(data) == 3 else None
         checked = inputs.sample_weights(weight, x.shape[-2], self.members, "validation[2]")
         return Sample.of(ops, x, y, choose_rows(x.shape[-2], None, self.members), checked)
@@ -680,7 +694,7 @@ class Network:
         chosen = _metrics.get(metrics, output)
         with self.backend.context():
             x = self._features(X, may_stay=True, beside=y)
-            found = inputs.targets(y, self.backend, self.dtype, output, x, self.members, self.classes)
+            found = inputs.targets(y, self.backend, self.master_dtype, output, x, self.members, self.classes)
             weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
             rows = choose_rows(x.shape[-2], None, self.members)
             sample = Sample.of(self.backend, x, found.y, rows, weight)
@@ -760,7 +774,7 @@ class MLP(Network):
         members: int | None = None,
         backend: str | Backend | None = None,
         device: str | None = None,
-        precision: None = None,
+        precision: str | None = None,
     ) -> None:
         dropout = check_numbers("dropout", dropout, least=0, below=MOST_DROPPED)
         check_members("dropout", dropout, members)

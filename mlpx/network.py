@@ -195,16 +195,20 @@ class Architecture:
         training: bool = False,
         draws: Sequence[Array | None] | None = None,
     ) -> tuple[Array, tuple[Any, ...]]:
-        """Return the net input of the output, and what each layer saved."""
-        saved = []
-        for i, (layer, params) in enumerate(zip(self.layers, self.split(ops, vector), strict=True)):
+        """Return the net input of the output, and what each layer saved.
+
+        The layers compute in the type of `x`; the net input is returned in that of the parameters.
+        """
+        saved, working = [], ops.xp.astype(vector, x.dtype, copy=False)
+        for i, (layer, params) in enumerate(zip(self.layers, self.split(ops, working), strict=True)):
             x, kept = layer.forward(ops, params, x, training=training, draw=draws[i] if draws else None)
             saved.append(kept)
-        return x, tuple(saved)
+        return ops.xp.astype(x, vector.dtype, copy=False), tuple(saved)
 
     def backward(self, ops: Backend, vector: Array, saved: Sequence[Any], delta: Array) -> tuple[Any, ...]:
-        """Return each layer's gradients, from the error term of the output."""
-        params, gradients, dy = self.split(ops, vector), [], delta
+        """Return each layer's gradients, from the error term of the output; the layers compute as in `forward`."""
+        vector, dy = (ops.xp.astype(array, saved[-1].z.dtype, copy=False) for array in (vector, delta))
+        params, gradients = self.split(ops, vector), []
         first = self.segments[0].layer
         for i in reversed(range(len(self.layers))):
             dy, layer_gradients = self.layers[i].backward(ops, params[i], saved[i], dy, need_dx=i > first)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from mlpx._checks import check_choice
 from mlpx._typing import Array
 from mlpx.backends import Backend, get_backend, to_numpy
 from mlpx.backends.host import Key
@@ -23,6 +24,7 @@ from mlpx.exceptions import ModelFileError
 from mlpx.layers import Layer
 from mlpx.losses import Loss
 from mlpx.network import Architecture
+from mlpx.precision import MASTER, check_precision
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
@@ -102,7 +104,14 @@ def _describe(net: Any) -> dict[str, Any]:
     }
 
 
-def load(path: str | os.PathLike[str], backend: str | Backend | None = None, device: str | None = None) -> Any:
+def load(
+    path: str | os.PathLike[str],
+    backend: str | Backend | None = None,
+    device: str | None = None,
+    *,
+    dtype: str | None = None,
+    precision: str | None = None,
+) -> Any:
     """Read a network from a file that `mlpx.Network.save` wrote.
 
     Parameters
@@ -113,6 +122,11 @@ def load(path: str | os.PathLike[str], backend: str | Backend | None = None, dev
         Where the network shall live; see `mlpx.get_backend`. The file does not say.
     device : str, optional
         Such as ``"cuda:1"``.
+    dtype : str, optional
+        What the network shall compute in; by default what the file says. A network that was trained in bfloat16 runs
+        in float32 where there is no bfloat16.
+    precision : "tf32", optional
+        As for `mlpx.Network`. The file does not say.
 
     Returns
     -------
@@ -135,7 +149,8 @@ def load(path: str | os.PathLike[str], backend: str | Backend | None = None, dev
     >>> mlpx.load(path).n_parameters
     13
     """
-    chosen = get_backend(backend, device)
+    chosen = get_backend(backend, device, precision)
+    dtype = None if dtype is None else check_choice("dtype", dtype, MASTER)
     path = Path(path)
     if path.is_dir():
         msg = f"{path} is a folder, not a model file."
@@ -144,13 +159,20 @@ def load(path: str | os.PathLike[str], backend: str | Backend | None = None, dev
         msg = f"There is no file {path}."
         raise FileNotFoundError(msg)
     try:
-        return _read(path, chosen)
+        net, vector = _read(path, chosen)
     except ModelFileError as error:
         msg = f"{path} is no readable mlpx model: {error}"
         raise ModelFileError(msg) from error.__cause__
+    if dtype is not None:
+        net.dtype_name = dtype
+        net.backend.dtype(dtype)  # refuses one that is not there
+    check_precision(net.backend, net.dtype_name)
+    net._set_vector(vector)
+    return net
 
 
-def _read(path: Path, backend: Backend) -> Any:
+def _read(path: Path, backend: Backend) -> tuple[Any, Array]:
+    """Return a network without parameters, and these as a vector."""
     from safetensors import SafetensorError, safe_open
 
     _check_size(path)
@@ -163,8 +185,7 @@ def _read(path: Path, backend: Backend) -> Any:
     except (SafetensorError, OSError, MemoryError, OverflowError, UnicodeDecodeError) as error:
         msg = f"it is broken, truncated or of another format ({error})."
         raise ModelFileError(msg) from error
-    net._set_vector(vector)
-    return net
+    return net, vector
 
 
 def _check_size(path: Path) -> None:
@@ -229,7 +250,7 @@ def _build(model: dict[str, Any], backend: Backend) -> tuple[Any, dict[str, tupl
 
 
 def _bare_network(model: dict[str, Any], architecture: Architecture, backend: Backend) -> Any:
-    from mlpx._checks import check_choice, check_count, check_members, check_numbers
+    from mlpx._checks import check_count, check_members, check_numbers
     from mlpx.model import MLP, Network
 
     net: Network = object.__new__(
@@ -242,7 +263,7 @@ def _bare_network(model: dict[str, Any], architecture: Architecture, backend: Ba
     check_members("l2", net.l2, net.members)
     for layer in architecture.layers:
         layer.check_stack(net.members)
-    net.dtype_name = check_choice("dtype", model["dtype"], ("float32", "float64"))
+    net.dtype_name = check_choice("dtype", model["dtype"], MASTER)
     count = net.members or 1
     net.keys = [Key(*(check_count("keys", part, least=0) for part in key)) for key in model["keys"]]
     net.epochs_seen = [check_count("epochs_seen", value, least=0) for value in model["epochs_seen"]]
@@ -284,7 +305,7 @@ def _compare(file: Any, shapes: dict[str, tuple[int, ...]], model: dict[str, Any
     if names != set(shapes):
         msg = f"it holds the tensors {sorted(names)[:5]}, but its description needs {sorted(shapes)[:5]}."
         raise ModelFileError(msg)
-    kind = {"float32": "F32", "float64": "F64"}[model["dtype"]]
+    kind = {"float32": "F32", "float64": "F64"}[MASTER[model["dtype"]]]
     for name, shape in shapes.items():
         tensor = file.get_slice(name)
         if tuple(tensor.get_shape()) != shape or tensor.get_dtype() != kind:

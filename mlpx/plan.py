@@ -12,10 +12,11 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 from mlpx._typing import Array, Namespace
-from mlpx.backends import Backend
+from mlpx.backends import Backend, trees
 from mlpx.metrics import Metric
 from mlpx.network import Architecture
 from mlpx.optimizers import Optimizer
+from mlpx.precision import Scaling
 
 __all__ = ["Batch", "Data", "Evaluation", "Finite", "Prediction", "State", "TrainingStep", "compiled", "rows"]
 
@@ -51,11 +52,14 @@ class State(NamedTuple):
     ----------
     terms : array of shape (..., T), float64
         Sums of loss and metrics over the steps so far.
+    scaling : Scaling or ()
+        The loss scale, in float16; else nothing.
     """
 
     parameters: Array
     moments: tuple[Array, ...]
     terms: Array
+    scaling: Scaling | tuple[()] = ()
 
 
 class Batch(NamedTuple):
@@ -117,23 +121,30 @@ class TrainingStep:
         """Return the new state; its sums have those of the batch added."""
         ops = self.backend
         x, y, truth = rows(ops, data, batch.index)
-        loss, y_hat, gradient, _ = self.gradient(x, y, masks[0], state.parameters, batch)
+        loss, y_hat, gradient, _ = self.gradient(x, y, masks[0], state, batch)
         new = self.update(state, gradient, masks, batch.numbers)
         if batch.active is not None:
-            new = self._keep_inactive(new, state, batch.active)
+            new = self._only_where(batch.active, new, state)
         weight = uniform_weight(ops, y_hat) if batch.weight is None else batch.weight
         own = sums(ops, self.architecture, self.metrics, loss, y_hat, truth, weight, batch.total, data.origin)
         return new._replace(terms=state.terms + own)
 
     def gradient(
-        self, x: Array, y: Array, decay: Array, parameters: Array, batch: Batch
+        self, x: Array, y: Array, decay: Array, state: State, batch: Batch
     ) -> tuple[Array, Array, Array, tuple[Any, ...]]:
-        """Return the risk, the outputs, the risk's gradient as a vector, and the data loss's gradients by layer."""
-        ops, net = self.backend, self.architecture
+        """Return the risk, the outputs, the risk's gradient as a vector, and the data loss's gradients by layer.
+
+        In float16 those by layer carry the loss scale.
+        """
+        ops, net, parameters = self.backend, self.architecture, state.parameters
         z, saved = net.forward(ops, parameters, x, training=True, draws=batch.draws)
         loss, delta, y_hat = ops.loss_and_delta(net.output, z, y, batch.weight)
+        if state.scaling:
+            delta = delta * state.scaling.scale[..., None]
         by_layer = net.backward(ops, parameters, saved, delta)
-        gradient = net.join(ops, by_layer)
+        gradient = ops.xp.astype(net.join(ops, by_layer), parameters.dtype, copy=False)
+        if state.scaling:
+            gradient = gradient / state.scaling.scale
         if self.penalized:
             l2 = batch.numbers[0, ...]
             loss = loss + net.penalty(ops, parameters, l2, decay)
@@ -141,9 +152,13 @@ class TrainingStep:
         return loss, y_hat, gradient, by_layer
 
     def update(self, state: State, gradient: Array, masks: tuple[Array, Array], numbers: Array) -> State:
-        """Return the state after the update: frozen entries zeroed, the norm bounded, the optimizer applied."""
+        """Return the state after the update: frozen entries zeroed, the norm bounded, the optimizer applied.
+
+        In float16 the members whose gradient is not finite keep parameters and moments.
+        """
         xp = self.backend.xp
         decay, trained = masks
+        finite = xp.all(xp.abs(gradient) < xp.inf, axis=-1, keepdims=True) if state.scaling else None
         if self.frozen:
             gradient = gradient * trained
         if self.clipped:
@@ -158,12 +173,20 @@ class TrainingStep:
         parameters, moments = self.backend.update(
             self.optimizer, state.parameters, gradient, state.moments, coefficients, decay
         )
-        return State(parameters, moments, state.terms)
+        new = State(parameters, moments, state.terms, state.scaling)
+        if state.scaling:
+            new = self._only_where(finite, new, state)._replace(scaling=state.scaling.after(finite, xp))
+        return new
 
-    def _keep_inactive(self, new: State, old: State, active: Array) -> State:
-        where = self.backend.xp.where
-        moments = tuple(where(active, n, o) for n, o in zip(new.moments, old.moments, strict=True))
-        return State(where(active, new.parameters, old.parameters), moments, old.terms)
+    def _only_where(self, condition: Array, new: State, old: State) -> State:
+        """Return the new state of the members for which the condition, of shape (..., 1), holds; else the old one."""
+
+        def chosen(new: Any, old: Any) -> Any:
+            pairs = zip(trees.leaves(new), trees.leaves(old), strict=True)
+            return trees.rebuilt(new, (self.backend.xp.where(condition, n, o) for n, o in pairs))
+
+        parameters, moments = chosen(new[:2], old[:2])
+        return State(parameters, moments, old.terms, chosen(new.scaling, old.scaling))
 
     @staticmethod
     def part(fixed: tuple[Any, ...], state: State, batches: Batch, members: slice | int) -> tuple[Any, ...]:
@@ -186,7 +209,8 @@ class TrainingStep:
             None if active is None else active[:, members, ...],
         )
         moments = tuple(moment[members, ...] for moment in state.moments)
-        state = State(state.parameters[members, ...], moments, state.terms[members, ...])
+        scaling = trees.mapped(lambda leaf: leaf[members, ...], state.scaling)
+        state = State(state.parameters[members, ...], moments, state.terms[members, ...], scaling)
         return (some, masks), state, batches
 
 

@@ -27,6 +27,7 @@ from mlpx.history import History
 from mlpx.metrics import Metric
 from mlpx.optimizers import Optimizer
 from mlpx.plan import Batch, Finite, State, TrainingStep, compiled
+from mlpx.precision import LEAST_SCALE, Scaling
 from mlpx.progress import Progress
 from mlpx.schedules import Point
 from mlpx.streaming import Feed
@@ -102,9 +103,10 @@ class Run:
         moments = [ops.copy(ops.xp.zeros_like(net.vector)) for _ in settings.optimizer.moments]
         terms = 1 + sum(metric.size(net.architecture.output) for metric in settings.metrics if metric.additive)
         zero = ops.asarray(hxp.zeros((*net.vector.shape[:-1], terms)))
-        self._state = State(ops.copy(net.vector), tuple(moments), zero)
+        scaling = Scaling.start(ops, net.vector.shape[:-1]) if net.dtype_name == "float16" else ()
+        self._state = State(ops.copy(net.vector), tuple(moments), zero, scaling)
         decay, trained = net.architecture.masks()
-        self._masks = (ops.asarray(decay, dtype=net.dtype), ops.asarray(trained, dtype=net.dtype))
+        self._masks = (ops.asarray(decay, dtype=net.master_dtype), ops.asarray(trained, dtype=net.master_dtype))
         self._l2 = hxp.asarray(net.l2, dtype=hxp.float64)
         clip = settings.clip_norm
         self._clip = None if clip is None else hxp.asarray(clip, dtype=hxp.float64)
@@ -117,6 +119,7 @@ class Run:
             penalized=bool(hxp.any(self._l2 > 0)),
             clipped=clip is not None,
         )
+        self._scaling = hxp.zeros((2, self._members))
         self._before = self._state
         self._fold = ops.fold(self._step)
         self._feed = Feed(ops)
@@ -166,6 +169,7 @@ class Run:
             before, steps_before = self._copied_state(), self._steps
             self._before = before
             means = self._train_epoch(bar)
+            self._note_scaling()
             means = self._without_diverged(means, before, steps_before)
             if self._alive.shape[0] == 0:
                 self.history.stopped = "divergence"
@@ -208,6 +212,17 @@ class Run:
             bar.advance(batches.index.shape[0] * batches.index.shape[-1])
         terms = hxp.reshape(ops.to_numpy(self._state.terms), (self._alive.shape[0], -1))
         return terms / hxp.reshape(weight, (-1, 1))
+
+    def _note_scaling(self) -> None:
+        """Put loss scale and number of skipped steps of the members that are left into the history."""
+        scaling, history = self._state.scaling, self.history
+        if not scaling:
+            return
+        found = [hxp.reshape(self.net.backend.to_numpy(leaf), (-1,)) for leaf in (scaling.scale, scaling.skipped)]
+        now = scatter(hxp.stack(found), self._alive, self._members, hxp.nan)
+        self._scaling = hxp.where(hxp.isnan(now), self._scaling, now)
+        scale, skipped = self._scaling[0, :].tolist(), hxp.astype(self._scaling[1, :], hxp.int64).tolist()
+        history.loss_scale, history.skipped_steps = (scale, skipped) if self._stack else (scale[0], skipped[0])
 
     def _runs(self, steps: Array) -> Iterator[tuple[Batch, Array, Array]]:
         """Yield the batches of an epoch, many steps at once, with their weight and the step counters after them."""
@@ -262,7 +277,7 @@ class Run:
             pieces.index,
             pieces.weight,
             pieces.total,
-            hxp.astype(numbers, getattr(hxp, self.net.dtype_name)),
+            hxp.astype(numbers, getattr(hxp, self.net.master_dtype_name)),
             self._draws(steps, pieces.index.shape[-1]),
             None if hxp.all(active) else active[:, :, None],
         )
@@ -404,6 +419,8 @@ class Run:
     def _without_diverged(self, means: Array, before: State, steps_before: Array) -> Array:
         """Take members whose loss or weights are not finite out of the stack; raise where none is left."""
         finite = hxp.isfinite(means[:, 0]) & self._are_finite(self._state.parameters, *self._state.moments)
+        if self._state.scaling:
+            finite = finite & (hxp.take(self._scaling[0, :], self._alive) >= LEAST_SCALE)
         if hxp.all(finite):
             return means
         position = int(hxp.nonzero(~finite)[0][0])
@@ -433,10 +450,13 @@ class Run:
         others = f" ({count} members in all)" if count > 1 else ""
         best = self._keep_best and bool(self._best_epoch[member] > 0)
         kept = "The weights of the best epoch are kept." if best else "The weights from before this epoch are kept."
+        half = self.net.dtype_name == "float16"
+        scaled = " in float16, even with the least loss scale" if where.scaled else ""
+        remedy = ', or take dtype="bfloat16"' if half else ""
         return (
             f"Training{whose}{others} diverged in epoch {self.epoch + 1}, step {where.step}: the {where.quantity} of "
-            f"{where.layer} is not finite. Lower the learning rate, bound the gradient with `clip_norm`, or scale the "
-            f"features. {kept}"
+            f"{where.layer} is not finite{scaled}. Lower the learning rate, bound the gradient with `clip_norm`, or "
+            f"scale the features{remedy}. {kept}"
         )
 
 

@@ -176,6 +176,7 @@ CALLS = {
     ],
     "net_input": [(args, {}) for args in stacks((N, M), (M, K), (K,))] + [((host(N, M), host(M, K), None), {})],
     "concat": [(((host(S, 2, M), host(S, 1, M)), -2), {}), (((host(3), host(4), host(1)), -1), {})],
+    "sum_of_rows": [(args, {}) for args in stacks((N, K))],
     "error_term": [(args, {}) for args in stacks((N, K), (M, K))],
     "weight_gradient": [(args, {"bias": bias}) for args in stacks((N, M), (N, K)) for bias in (True, False)],
     "evaluate": [((mlpx.activations.get(name), host(N, M)), {}) for name in ("tanh", "gelu", "softmax", "mish")],
@@ -195,7 +196,7 @@ CALLS = {
     "update": [((ADAM, host(9), host(9), (host(9), host(9) ** 2), COEFFICIENTS, np.ones(9)), {})],
 }
 NOT_COMPUTING = {"__init__", "owns", "to_numpy", "asarray", "from_foreign", "array_device", "read_only", "context"}
-NOT_COMPUTING |= {"compile", "fold", "copy", "synchronize"}
+NOT_COMPUTING |= {"compile", "fold", "copy", "synchronize", "dtype", "host_dtype", "is_half", "fits", "transfers"}
 
 
 def overrides(cls: type) -> list[str]:

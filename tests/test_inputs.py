@@ -187,7 +187,7 @@ WRONG_NETWORK = {
     "l2": ["a", -1, None, (1, 2), np.nan],
     "dropout": ["a", 1, -0.1, None, (0.1, 0.2)],
     "initializer": ["he_unifrm", 3],
-    "dtype": ["float16", np.float32, None],
+    "dtype": ["float8", np.float32, None],
     "seed": [-1, 2**64, 1.5, None, [1]],
     "members": [0, "a", 2.5, True],
     "backend": ["numpi", 3],

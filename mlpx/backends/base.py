@@ -37,10 +37,13 @@ class Backend:
         The device in words, such as ``"cpu"`` or ``"cuda:0"``.
     version : str
         The library's version.
+    precision : str or None
+        How products of float32 numbers are computed: in float32, or ``"tf32"`` on CUDA.
     """
 
     name: ClassVar[str]
     draws_in_step: ClassVar[bool] = False
+    precision: str | None = None
     xp: Namespace
     device: Device
     device_name: str
@@ -55,7 +58,7 @@ class Backend:
     def __reduce__(self) -> tuple[Any, ...]:
         from mlpx.backends.selection import make_backend
 
-        return make_backend, (self.name, self.device_name)
+        return make_backend, (self.name, self.device_name, self.precision)
 
     # The edge: arrays in and out.
 
@@ -81,6 +84,24 @@ class Backend:
             from mlpx.backends.selection import to_numpy
 
             return self.asarray(to_numpy(x))
+
+    def dtype(self, name: str) -> DType:
+        """Return the library's object for a type, such as ``"float32"``; refuse one that it does not have."""
+        found = getattr(self.xp, name, None)
+        if found is None:
+            msg = (
+                f"`dtype` {name!r} does not exist on the backend {self.name!r}. cupy, jax and torch have it (numpy has "
+                f'float16 alone); take one of these with `backend`, or dtype="float32", also in `mlpx.load`.'
+            )
+            raise ValueError(msg)
+        return found
+
+    def host_dtype(self, dtype: DType) -> Any:
+        """Return NumPy's type for one of this library's; bfloat16 is that of the library ml_dtypes."""
+        if "bfloat16" in str(dtype):
+            return host.bfloat16()
+        with self.context():
+            return self.to_numpy(self.xp.empty(0, dtype=dtype, device=self.device)).dtype
 
     def array_device(self, x: Array) -> str:
         """Return the device of one of this library's arrays, in words that the constructor takes."""
@@ -139,6 +160,11 @@ class Backend:
 
     def synchronize(self, *arrays: Array) -> None:
         """Wait until the device has computed these arrays."""
+
+    @staticmethod
+    def is_half(x: Array) -> bool:
+        """Say whether an array is of half precision: float16 or bfloat16."""
+        return "float16" in str(x.dtype)
 
     # The products of a layer.
 
@@ -211,13 +237,26 @@ class Backend:
         """
         xp = self.xp
         products = self.product(xp.matrix_transpose(x), delta)
-        return self.concat([products, xp.sum(delta, axis=-2, keepdims=True)], axis=-2) if bias else products
+        return self.concat([products, self.sum_of_rows(delta)], axis=-2) if bias else products
+
+    def sum_of_rows(self, delta: Array) -> Array:
+        """Return ``1ᵀ delta``; in half precision as a product, since products add up in float32."""
+        if not self.is_half(delta):
+            return self.xp.sum(delta, axis=-2, keepdims=True)
+        ones = self.xp.ones((1, delta.shape[-2]), dtype=delta.dtype, device=self.device)
+        return self.product(ones, delta)
 
     # Everything between the products.
 
     def evaluate(self, formula: Formula, *arrays: Array) -> Any:
-        """Return ``formula(*arrays, xp)``, which is element-wise or works along the last axis."""
-        return formula(*arrays, self.xp)
+        """Return ``formula(*arrays, xp)``, which is element-wise or works along the last axis.
+
+        In half precision the formula is computed in float32, whose range it may need, and rounded once.
+        """
+        if not self.is_half(arrays[0]):
+            return formula(*arrays, self.xp)
+        wide = (self.xp.astype(array, self.xp.float32) for array in arrays)
+        return self.xp.astype(formula(*wide, self.xp), arrays[0].dtype)
 
     def concat(self, arrays: Sequence[Array], axis: int) -> Array:
         """Return arrays side by side along a negative `axis`."""

@@ -54,6 +54,8 @@ class CuPyBackend(Backend):
     @staticmethod
     def to_numpy(x: Array) -> Array:
         """Return an array as a NumPy array."""
+        if x.dtype.name == "bfloat16":
+            x = x.astype(cupy.float32)  # NumPy has no such type
         return cupy.asnumpy(x)
 
     def asarray(self, x: Any, dtype: DType | None = None) -> Array:
@@ -61,6 +63,10 @@ class CuPyBackend(Backend):
         with self.device:
             array = cupy.asarray(x, dtype=dtype)
             return array if array.device == self.device else array.copy()
+
+    def dtype(self, name: str) -> DType:
+        """Return CuPy's object for a type; bfloat16 is that of the library ml_dtypes."""
+        return host.bfloat16() if name == "bfloat16" else super().dtype(name)
 
     def array_device(self, x: Array) -> str:
         """Return the device of an array in words."""
@@ -90,7 +96,7 @@ class CuPyBackend(Backend):
     @cached_property
     def _launcher(self) -> CudaDevice:
         with self.device:
-            return CudaDevice()
+            return CudaDevice(tf32=self.precision == "tf32")
 
     def synchronize(self, *arrays: Array) -> None:
         """Wait until the device has done all that was asked of it."""
@@ -110,7 +116,7 @@ class CuPyBackend(Backend):
         """Return the products on a stream; a handle serves one thread."""
         handles: dict[Any, Products] = self._handles.__dict__
         if stream.ptr not in handles:
-            handles[stream.ptr] = Products(stream)
+            handles[stream.ptr] = Products(stream, tf32=self.precision == "tf32")
         return handles[stream.ptr]
 
     def dropout_draws(

@@ -25,18 +25,20 @@ References
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import array_api_compat.numpy
 import numpy as np
 
 from mlpx._typing import Array, DType, Namespace
+from mlpx.exceptions import BackendUnavailableError
 
 __all__ = [
     "PURPOSES",
     "Key",
     "StepKeys",
     "Stream",
+    "bfloat16",
     "dropout_bits",
     "dropout_factors",
     "dropout_mask",
@@ -121,6 +123,16 @@ class Stream:
         radius = np.sqrt(-2 * np.log1p(-self.uniform((half,))))
         angle = 2 * np.pi * self.uniform((half,))
         return np.reshape(np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:n], shape)
+
+
+def bfloat16() -> Any:
+    """Return NumPy's type for bfloat16, which the library ml_dtypes brings."""
+    try:
+        from ml_dtypes import bfloat16 as found
+    except ImportError as error:
+        msg = "bfloat16 on the host, or on the backend 'cupy', needs the library ml_dtypes: pip install ml_dtypes"
+        raise BackendUnavailableError(msg) from error
+    return np.dtype(found)
 
 
 def scatter(values: Array, index: Array, size: int, fill: float = 0) -> Array:

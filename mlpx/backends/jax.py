@@ -1,7 +1,7 @@
 """JAX: steps are compiled by XLA from the one source."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import Any, cast
 
@@ -34,6 +34,8 @@ class JAXBackend(Backend):
     @staticmethod
     def to_numpy(x: Array) -> Array:
         """Return an array as a NumPy array."""
+        if x.dtype == xp.bfloat16:
+            x = x.astype(xp.float32)  # NumPy has no such type
         return np.asarray(x)
 
     def asarray(self, x: Any, dtype: DType | None = None) -> Array:
@@ -45,9 +47,14 @@ class JAXBackend(Backend):
         return _device_name(next(iter(x.devices())))
 
     def context(self) -> AbstractContextManager[Any]:
-        """Return JAX's 64-bit mode."""
+        """Return JAX's 64-bit mode; on a GPU with products as `precision` says: TF32 would be JAX's own choice."""
         mode: AbstractContextManager[Any] = jax.enable_x64(True)
-        return mode
+        return mode if self.device.platform == "cpu" else self._with_products(mode)
+
+    @contextmanager
+    def _with_products(self, mode: AbstractContextManager[Any]) -> Iterator[None]:
+        with mode, jax.default_matmul_precision("tensorfloat32" if self.precision else "highest"):
+            yield
 
     def compile(self, function: F) -> F:
         """Return `function` under `jax.jit`."""

@@ -36,6 +36,7 @@ class Recorder:
         self._known: dict[Any, Recorded] = {}
         self._calls: dict[Variable, Call | Concat] = {}
         self._compared: dict[Variable, Recorded] = {}
+        self._widened: dict[Variable, Recorded] = {}
 
     def input(self, value: Array) -> Recorded:
         """Return an argument of the function as a recorded array."""
@@ -93,7 +94,13 @@ class Recorder:
         classes = self._compared.get(x.variable)
         if classes is not None:
             return self.call(Call("one_hot"), classes, rowwise=True, value=_blank(x.shape, dtype))
-        return self.call(Call("cast"), x, rowwise=True, value=_blank(x.shape, dtype))
+        narrow = self._widened.get(x.variable)
+        if narrow is not None and narrow.dtype == dtype:
+            return narrow
+        result = self.call(Call("cast"), x, rowwise=True, value=_blank(x.shape, dtype))
+        if "float16" in x.dtype.name:  # the way back is exact
+            self._widened[result.variable] = x
+        return result
 
 
 def _blank(shape: Any, dtype: Any) -> Array:

@@ -91,22 +91,33 @@ def _backend_class(name: str) -> type[Backend]:
     return cls
 
 
-def make_backend(name: str, device: str | None = None) -> Backend:
-    """Return the backend of this name on this device, always the same object."""
-    return _make(check_choice("backend", name, [*_PLACES, "auto"]), device)
+def make_backend(name: str, device: str | None = None, precision: str | None = None) -> Backend:
+    """Return the backend of this name on this device and with this precision, always the same object."""
+    if precision not in (None, "tf32"):
+        msg = f'`precision` must be None, for products in the network\'s dtype, or "tf32"; got {precision!r}.'
+        raise ValueError(msg)
+    return _make(check_choice("backend", name, [*_PLACES, "auto"]), device, precision)
 
 
 @lru_cache(maxsize=64)
-def _make(name: str, device: str | None) -> Backend:
+def _make(name: str, device: str | None, precision: str | None) -> Backend:
     if name == "auto":
         try:
-            return _make("cupy", device)
+            return _make("cupy", device, precision)
         except BackendUnavailableError:
-            return _make("numpy", device)
-    return _backend_class(name)(device)
+            return _make("numpy", device, precision)
+    backend = _backend_class(name)(device)
+    if precision is not None and not backend.device_name.startswith("cuda"):
+        msg = (
+            f"`precision` {precision!r} needs a CUDA device, got the backend {name!r} on {backend.device_name}. Leave "
+            'it at None, or take the backend "cupy", or "torch" or "jax" with device="cuda:0".'
+        )
+        raise ValueError(msg)
+    backend.precision = precision
+    return backend
 
 
-def get_backend(name: str | Backend | None = None, device: str | None = None) -> Backend:
+def get_backend(name: str | Backend | None = None, device: str | None = None, precision: str | None = None) -> Backend:
     """Return the backend that is meant.
 
     Parameters
@@ -117,11 +128,13 @@ def get_backend(name: str | Backend | None = None, device: str | None = None) ->
         ``MLPX_BACKEND``, else NumPy.
     device : str, optional
         Such as ``"cuda:1"``; by default the library's own first device.
+    precision : "tf32" or None
+        Whether products of float32 numbers may be computed in TensorFloat-32, on CUDA; by default they are not.
 
     Raises
     ------
     ValueError
-        For an unknown name or a device that is not there.
+        For an unknown name, a device that is not there, or a precision that the device does not have.
     BackendUnavailableError
         For a library that is not installed or finds no device.
 
@@ -132,19 +145,21 @@ def get_backend(name: str | Backend | None = None, device: str | None = None) ->
     'cpu'
     """
     if isinstance(name, Backend):
-        return name if device in (None, name.device_name) else make_backend(name.name, device)
+        if device in (None, name.device_name) and precision in (None, name.precision):
+            return name
+        return make_backend(name.name, device or name.device_name, precision or name.precision)
     if name is not None:
-        return make_backend(name, device)
+        return make_backend(name, device, precision)
     choice = _context_choice.get() or _process_choice
     if choice is not None:
-        return make_backend(choice.name, device or choice.device)
+        return make_backend(choice.name, device or choice.device, precision)
     variable = os.environ.get(VARIABLE) or "numpy"
     try:
         check_choice(VARIABLE, variable, [*_PLACES, "auto"])
     except ValueError as error:
         msg = f"The environment variable {error}"
         raise ValueError(msg) from None
-    return make_backend(variable, device)
+    return make_backend(variable, device, precision)
 
 
 def set_backend(name: str | None, device: str | None = None) -> None:

@@ -1,7 +1,7 @@
 """PyTorch, on the processor or on CUDA, without its automatic differentiation."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import array_api_compat
@@ -49,6 +49,8 @@ class TorchBackend(Backend):
         """Return `x` as a detached tensor on this device."""
         if isinstance(x, np.ndarray) and (not x.flags.writeable or any(s < 0 for s in x.strides)):
             x = x.copy()  # PyTorch has neither read-only tensors nor negative strides
+        if isinstance(x, np.ndarray) and x.dtype.name == "bfloat16":  # as ml_dtypes has it
+            x = torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
         if isinstance(x, torch.Tensor):
             x = x.detach()
         return xp.asarray(x, dtype=dtype, device=self.device).contiguous()
@@ -60,7 +62,22 @@ class TorchBackend(Backend):
     def context(self) -> AbstractContextManager[Any]:
         """Return a context in which PyTorch records nothing."""
         recording_off: AbstractContextManager[Any] = torch.no_grad()
-        return recording_off
+        return self._with_products(recording_off) if self.device.type == "cuda" else recording_off
+
+    @contextmanager
+    def _with_products(self, recording_off: AbstractContextManager[Any]) -> Iterator[None]:
+        """Let products of float32 be computed as `precision` says, whatever the process has set for its own."""
+        matmul, name = torch.backends.cuda.matmul, "fp32_precision"
+        values: dict[Any, Any] = {None: "ieee", "tf32": "tf32"}
+        if not hasattr(matmul, name):  # PyTorch before 2.9
+            name, values = "allow_tf32", {None: False, "tf32": True}
+        before = getattr(matmul, name)
+        setattr(matmul, name, values[self.precision])
+        try:
+            with recording_off:
+                yield
+        finally:
+            setattr(matmul, name, before)
 
     def transfers(self) -> Transfers:
         """Return how rows that stay on the host get here: in memory that the tensors share, or copied to CUDA."""

@@ -36,10 +36,17 @@ class TorchCalls(Calls):
 
     def __init__(self, device: Device) -> None:
         self._device = device
+        self._half = torch.float16
 
     def kind(self, x: Array) -> Kind:
-        """Return the shape of a tensor and NumPy's name for its type."""
+        """Return the shape of a tensor and NumPy's name for its type; float16 stands for the step's half precision."""
+        if x.dtype == torch.bfloat16:
+            self._half = x.dtype  # which NumPy does not have; no step has both
+            return Kind(tuple(x.shape), np.dtype(np.float16))
         return Kind(tuple(x.shape), np.dtype(str(x.dtype).removeprefix("torch.")))
+
+    def _type(self, dtype: np.dtype[Any]) -> Any:
+        return self._half if dtype == np.float16 else getattr(torch, dtype.name)
 
     def place(self, x: Array) -> tuple[Any, ...]:
         """Return where a tensor lies and what it looks like."""
@@ -52,15 +59,15 @@ class TorchCalls(Calls):
     def typed(self, raw: Array, kind: Kind) -> Array:
         """Return the first bytes of a buffer as a tensor."""
         size = int(np.prod(kind.shape, dtype=np.int64)) * kind.dtype.itemsize
-        return raw[:size].view(getattr(torch, kind.dtype.name)).reshape(kind.shape)
+        return raw[:size].view(self._type(kind.dtype)).reshape(kind.shape)
 
     def constant(self, value: Array) -> Array:
         """Return a NumPy array as a tensor."""
-        return torch.asarray(value.copy(), device=self._device)
+        return torch.asarray(value.copy(), dtype=self._type(value.dtype), device=self._device)
 
     def filled(self, value: Filled, shape: tuple[int, ...]) -> Array:
         """Return the number."""
-        return torch.asarray(value.number, dtype=getattr(torch, value.dtype.name), device=self._device)
+        return torch.asarray(value.number, dtype=self._type(value.dtype), device=self._device)
 
     def copy(self, out: Array, x: Array) -> Callable[[], Any]:
         """Return the call that copies `x` to `out`."""

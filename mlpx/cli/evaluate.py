@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> None:
     """Measure, and write a small table."""
-    net, preprocessing = models.load(options.model, options.backend, options.device)
+    net, preprocessing = models.load(options.model, options.backend, options.device, options.dtype)
     if preprocessing is None:
         msg = f"`{options.model}` holds no description of columns, so no target is known; `mlpx train` stores one"
         raise ValueError(msg)

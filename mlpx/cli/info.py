@@ -44,7 +44,7 @@ def say_backends() -> None:
 
 def say_model(path: str) -> None:
     """Write what is in a model file."""
-    net, preprocessing = models.load(path, None, None)
+    net, preprocessing = models.load(path)
     say_fields(
         [
             ("model", path),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def report(net: mlpx.Network, preprocessing: Preprocessing, frame: pd.DataFrame, title: str) -> None:
     """Measure a network on rows with a target and write a small table."""
-    inputs = preprocessing.transform(frame, dtype=net.dtype_name, note=note)
+    inputs = preprocessing.transform(frame, dtype=net.master_dtype_name, note=note)
     y = preprocessing.transform_target(frame)
     target = preprocessing.target
     heading = f"{title}, {counted(len(frame), 'row')}"

@@ -42,14 +42,16 @@ def _worth_keeping(path: Path, target: str) -> str:
     return "" if stored == target else f"predicts `{stored}`, not `{target}`"
 
 
-def load(path: str, backend: str | None, device: str | None) -> tuple[mlpx.Network, Preprocessing | None]:
+def load(
+    path: str, backend: str | None = None, device: str | None = None, dtype: str | None = None
+) -> tuple[mlpx.Network, Preprocessing | None]:
     """Read a model and the description of its columns, None where it has none."""
     if not Path(path).is_file():
         what = "is a folder, not a file" if Path(path).is_dir() else "does not exist"
         msg = f"the file `{path}` {what}; give the path of a model"
         raise FileNotFoundError(msg)
     try:
-        net: mlpx.Network = mlpx.load(path, backend, device)
+        net: mlpx.Network = mlpx.load(path, backend, device, dtype=dtype)
     except mlpx.ModelFileError as error:
         sentence = str(error).removeprefix(f"{Path(path)} ")
         msg = f"the file `{path}` {sentence}"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DATA = "a .csv, .csv.gz, .parquet or .npz file, or digits, iris, wine, breast_cancer or diabetes"
+DTYPES = ["float32", "float64", "float16", "bfloat16"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,8 +85,12 @@ def _add_network(group: Any) -> None:
     group.add_argument("--activation", metavar="NAME", default="relu", help="of the hidden layers (relu)")
     group.add_argument("--l2", metavar="X", type=not_negative, default=1e-4, help="penalty on the weights (0.0001)")
     group.add_argument("--dropout", metavar="RATE", type=fraction, default=0.0, help="of the hidden layers (0)")
-    group.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    group.add_argument("--dtype", choices=DTYPES, default="float32")
     _add_place(group)
+
+
+def _add_dtype(group: Any) -> None:
+    group.add_argument("--dtype", choices=DTYPES, help="what to compute in (as the model was trained)")
 
 
 def _add_place(group: Any) -> None:
@@ -111,6 +116,7 @@ def _add_predict(commands: Any) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="a .csv file to write (standard output)")
     parser.add_argument("--force", action="store_true", help="overwrite a file")
     parser.add_argument("--proba", action="store_true", help="add the probability of each class, one column a class")
+    _add_dtype(parser)
     _add_place(parser)
 
 
@@ -118,6 +124,7 @@ def _add_evaluate(commands: Any) -> None:
     parser = _command(commands, "evaluate", "measure a model on a table that has the target")
     parser.add_argument("model", metavar="MODEL", help="a file that `mlpx train` wrote")
     parser.add_argument("data", metavar="DATA", help=DATA)
+    _add_dtype(parser)
     _add_place(parser)
 
 

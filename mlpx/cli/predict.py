@@ -31,7 +31,7 @@ Named = tuple[str, Any]  # a column: its name and its values
 def run(options: argparse.Namespace) -> None:
     """Predict, and write CSV to a file or to standard output."""
     output = choose_output(options)
-    net, preprocessing = models.load(options.model, options.backend, options.device)
+    net, preprocessing = models.load(options.model, options.backend, options.device, options.dtype)
     if options.proba and not class_names(net):
         msg = "`--proba` needs a model of classes; this one predicts numbers"
         raise ValueError(msg)
@@ -86,12 +86,12 @@ def predict(net: mlpx.Network, preprocessing: Preprocessing | None, frame: pd.Da
     if preprocessing is None:
         inputs, name = numbers_as_they_are(net, frame), "prediction"
     else:
-        inputs = preprocessing.transform(frame, dtype=net.dtype_name, note=note)
+        inputs = preprocessing.transform(frame, dtype=net.master_dtype_name, note=note)
         name = preprocessing.target.name
     outputs = np.asarray(net.predict(inputs))
     classes = class_names(net)
     if not classes:
-        return decoded(outputs, preprocessing, name, net.dtype_name)
+        return decoded(outputs, preprocessing, name, net.master_dtype_name)
     if outputs.shape[1] == 1:  # one sigmoid: the probability of the second of two classes
         outputs = np.concatenate([1 - outputs, outputs], axis=1)
     probabilities = list(zip(classes, outputs.T, strict=True)) if proba else []
@@ -120,4 +120,4 @@ def numbers_as_they_are(net: mlpx.Network, frame: pd.DataFrame) -> NDArray[Any]:
     if np.isnan(inputs).any():
         msg = "the model holds no description of columns, so no value may be missing; fill the gaps of the table"
         raise ValueError(msg)
-    return inputs.astype(net.dtype_name)
+    return inputs.astype(net.master_dtype_name)

@@ -146,7 +146,7 @@ def validation_share(rows: Rows) -> float | None:
 
 def fit(net: mlpx.MLP, preprocessing: Preprocessing, rows: Rows, options: argparse.Namespace) -> mlpx.History:
     """Train the network on the training rows."""
-    inputs = preprocessing.transform(rows.train, dtype=options.dtype, note=note)
+    inputs = preprocessing.transform(rows.train, dtype=net.master_dtype_name, note=note)
     y = preprocessing.transform_target(rows.train)
     return net.fit(
         inputs,

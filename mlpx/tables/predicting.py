@@ -43,7 +43,7 @@ def predict_table(net: mlpx.Network, frame: pd.DataFrame, *, note: Note = warn) 
         msg = "`net` must hold a description of columns in `net.preprocessing`; this one holds none"
         raise ValueError(msg)
     preprocessing = Preprocessing.from_dict(net.preprocessing)
-    inputs = preprocessing.transform(frame, dtype=net.dtype_name, note=note)
+    inputs = preprocessing.transform(frame, dtype=net.master_dtype_name, note=note)
     if isinstance(preprocessing.target, ClassTarget):
         return np.asarray(net.predict_labels(inputs))
-    return preprocessing.target.decode(net.predict(inputs)).astype(net.dtype_name)
+    return preprocessing.target.decode(net.predict(inputs)).astype(net.master_dtype_name)
