@@ -34,8 +34,8 @@ from mlpx.streaming import Feed
 
 __all__ = ["Run", "Settings"]
 
-_MOST_STEPS, _WORK, _MOST_DRAWN = 256, 2 * 10**10, 2**23
-"""Of the steps that are handed over at once: how many, floating-point operations, and random numbers."""
+_MOST_STEPS, _MOST_DRAWN = 256, 2**23
+"""Of the steps that are handed over at once: how many, and how many random numbers from the host."""
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ class Run:
         work = 6 * net.architecture.size * batch_size * members
         most = _MOST_DRAWN // drawn if drawn else _MOST_STEPS
         staged = self._feed.most_steps(self._train.data, index) or _MOST_STEPS
-        return max(1, min(_MOST_STEPS, int(_WORK // work), most, staged))
+        return max(1, min(_MOST_STEPS, int(net.backend.flops // work), most, staged))
 
     def _batches(self, pieces: Slices, numbers: Array, steps: Array, active: Array) -> Batch:
         """Return the batches of a run; `steps` are the step counters before each of its steps."""

@@ -27,6 +27,9 @@ class Backend:
     ----------
     name : str
         The name by which it is chosen.
+    flops : float
+        Floating-point operations that the device makes in some tenths of a second, in round numbers: so much work is
+        handed to it at once.
     draws_in_step : bool
         Whether the device draws random numbers in the step, so that the host only names them.
     xp : namespace
@@ -43,6 +46,7 @@ class Backend:
 
     name: ClassVar[str]
     draws_in_step: ClassVar[bool] = False
+    flops: float = 2e10
     precision: str | None = None
     xp: Namespace
     device: Device

@@ -35,6 +35,7 @@ class CuPyBackend(Backend):
 
     name = "cupy"
     draws_in_step = True
+    flops = 2e13
 
     def __init__(self, device: str | None = None) -> None:
         if not cupy.is_available():

@@ -25,6 +25,7 @@ class JAXBackend(Backend):
         self.device_name = _device_name(self.device)
         self.xp = xp
         self.version = jax.__version__
+        self.flops = self.flops if self.device.platform == "cpu" else 2e13
 
     @staticmethod
     def owns(x: Any) -> bool:

@@ -32,6 +32,7 @@ class TorchBackend(Backend):
         self.xp = xp
         self.device_name = str(self.device)
         self.version = torch.__version__
+        self.flops = self.flops if self.device.type == "cpu" else 2e13
 
     @staticmethod
     def owns(x: Any) -> bool:
