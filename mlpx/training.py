@@ -20,7 +20,7 @@ from mlpx.backends import trees
 from mlpx.backends.host import StepKeys, scatter
 from mlpx.backends.host import xp as hxp
 from mlpx.callbacks import Callback
-from mlpx.data import Slices, ordered, slices
+from mlpx.data import Rows, Slices, ordered, slices
 from mlpx.evaluation import Sample, score, summarize
 from mlpx.exceptions import DivergenceError
 from mlpx.history import History
@@ -93,6 +93,7 @@ class Run:
         self._steps_asked = hxp.broadcast_to(batches * settings.epochs, (self._members,))
         self._first_epoch = list(net.epochs_seen)
         self._stop_asked = False
+        self._drawn: tuple[int, Array, Rows] | None = None
         self._diverged = 0
         self._prepare_step()
         self._prepare_best()
@@ -210,6 +211,8 @@ class Run:
             self._steps = steps
             weight = weight + total
             bar.advance(batches.index.shape[0] * batches.index.shape[-1])
+        if self.epoch + 1 < self.epochs:
+            self._order(self.epoch + 1)
         terms = hxp.reshape(ops.to_numpy(self._state.terms), (self._alive.shape[0], -1))
         return terms / hxp.reshape(weight, (-1, 1))
 
@@ -242,16 +245,7 @@ class Run:
     def _pieces(self) -> Iterator[tuple[Slices, Array]]:
         """Yield the batches of an epoch by size, without those that nobody has, and who has weight in which."""
         settings, alive = self.settings, self._alive
-        keys = [self.net.keys[member] for member in alive.tolist()]
-        shared = settings.shared_order
-        order = ordered(
-            self._train.rows,
-            [self.net.keys[0]] * len(keys) if shared else keys,
-            [self._first_epoch[0 if shared else member] + self.epoch for member in alive.tolist()],
-            shuffle=settings.shuffle,
-            shared=shared,
-            stack=self._stack,
-        )
+        order = self._order(self.epoch)
         for pieces in slices(order, settings.batch_size, self._train.weight):
             has_weight = hxp.reshape(pieces.total > 0, (pieces.total.shape[0], -1))
             active = hxp.broadcast_to(has_weight, (has_weight.shape[0], alive.shape[0]))
@@ -260,6 +254,22 @@ class Run:
                 yield pieces, active
             elif hxp.any(some):
                 yield pieces.select(some), active[some]
+
+    def _order(self, epoch: int) -> Rows:
+        """Return the rows in the order of an epoch; the next one's is drawn while the device is at work."""
+        if self._drawn is None or self._drawn[0] != epoch or self._drawn[1] is not self._alive:
+            alive, shared = self._alive.tolist(), self.settings.shared_order
+            keys = [self.net.keys[member] for member in alive]
+            order = ordered(
+                self._train.rows,
+                [self.net.keys[0]] * len(keys) if shared else keys,
+                [self._first_epoch[0 if shared else member] + epoch for member in alive],
+                shuffle=self.settings.shuffle,
+                shared=shared,
+                stack=self._stack,
+            )
+            self._drawn = epoch, self._alive, order
+        return self._drawn[2]
 
     def _run_length(self, index: Array) -> int:
         """Return how many steps are handed to the device at once: work of some tenths of a second on two cores."""

@@ -4,6 +4,7 @@ import inspect
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -308,3 +309,29 @@ def test_weights_cannot_be_written_through() -> None:
     for array in (*net.weights, *net.biases):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
+
+
+@pytest.mark.parametrize("members", [None, 3])
+def test_everything_lies_on_the_devices_of_the_network(members: int | None) -> None:
+    # the strict library has devices that refuse to meet, as two cards would
+    strict = pytest.importorskip("array_api_strict")
+    from mlpx.backends.array_api_strict import StrictBackend
+
+    class Second(StrictBackend):
+        def __init__(self) -> None:
+            super().__init__()
+            self.device = strict.Device("device1")
+
+        def asarray(self, x: Any, dtype: Any = None) -> Any:
+            return strict.asarray(x, dtype=dtype).to_device(self.device)
+
+    X, y, weight = RNG.normal(size=(60, 5)), RNG.integers(0, 3, size=60), RNG.random(60)
+    net = mlpx.MLP([5, 8, 3], dropout=0.2, l2=1e-2, members=members, backend=Second())
+    settings = {"metrics": ["accuracy"], "label_smoothing": 0.1, "clip_norm": 1.0, "patience": 1}
+    net.fit(X, y, validation=0.2, sample_weight=weight, epochs=3, batch_size=16, progress=False, **settings)
+    trace = net.forward(X, training=True)
+    grads = net.backward(trace, y)
+    arrays = [net.vector, *net.weights, *trace.a, *trace.z, *grads.delta, *grads.weights, grads.loss]
+    assert {array.device for array in arrays} == {strict.Device("device1")}
+    assert net.predict(X).shape[-2:] == (60, 3)
+    assert "accuracy" in net.evaluate(X, y)
