@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from mlpx._typing import Array
-from mlpx.backends.notes import Call, Concat, Operation, Recording, Variable
+from mlpx.backends.notes import Call, Concat, NotRecordable, Operation, Recording, Variable
 
 __all__ = [
     "LONG", "Bits", "Kernel", "Node", "Plan", "Product", "Role", "axis_of", "contiguous", "fused", "is_column_sum",
-    "is_reduction", "offset_of", "strides_over",
+    "is_reduction", "offset_of", "strides_over", "with_copies",
 ]  # fmt: skip
 
 LONG = 8192
@@ -147,11 +147,24 @@ def is_reduction(op: Operation) -> bool:
 def is_column_sum(op: Operation) -> bool:
     """Say whether an operation is a product with a row of ones, which sums over the rows."""
     ones = op.inputs[0]
-    return _name(op) == "matmul" and isinstance(ones, np.ndarray) and ones.shape[0] == 1 and bool(np.all(ones == 1))
+    return _name(op) == "matmul" and isinstance(ones, np.ndarray) and ones.ndim == 2 and len(ones) == 1 and bool(np.all(ones == 1))
 
 
 def _name(op: Operation) -> str:
     return op.call.name if isinstance(op.call, Call) else "concat"
+
+
+def with_copies(recording: Recording) -> Recording:
+    """Return a recording in which no part of the new state lies in an argument, except what stays as it was."""
+    inputs = {v for part in recording.inputs for v in part}
+    operations, outputs = list(recording.operations), []
+    for new, old in zip(recording.outputs, recording.inputs[1], strict=True):
+        if new is old or new.root not in inputs:
+            outputs.append(new)
+            continue
+        outputs.append(Variable(_like(new.value, new.value.dtype)))
+        operations.append(Operation(Call("copy"), (new,), outputs[-1], rowwise=True, elementwise=True, broadcasts=True))
+    return Recording(operations, recording.inputs, outputs)
 
 
 def fused(recording: Recording) -> Plan:
@@ -185,6 +198,9 @@ class _Fusion:
     def _add(self, op: Operation) -> None:
         if isinstance(op.call, Concat):
             self._concat(op, op.call)
+        elif _name(op) == "take" and axis_of(op):
+            msg = "taking along another axis than the first"
+            raise NotRecordable(msg)
         elif _name(op) == "dropout_bits":
             self._append(Bits(op.inputs, op.output))
         elif _name(op) == "matmul" and not is_column_sum(op):

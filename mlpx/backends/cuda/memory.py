@@ -14,7 +14,7 @@ import array_api_compat.numpy as standard
 import numpy as np
 
 from mlpx._typing import Array
-from mlpx.backends.cuda.fusion import Kernel, Plan, Role, contiguous, offset_of, strides_over
+from mlpx.backends.cuda.fusion import Kernel, Plan, Role, contiguous, is_reduction, offset_of, strides_over
 from mlpx.backends.notes import NotRecordable, Recording, Variable
 
 __all__ = ["Memory", "Slot", "address"]
@@ -164,7 +164,7 @@ class Memory:
                 if isinstance(v, Variable) and v.root is old:
                     role, level = kernel.roles[op.output], kernel.levels[op.output]
                     same = offset_of(v) == 0 and strides_over(v.value, i, op, role, kernel) == whole
-                    if not same or (level > kernel.levels[new] and role is Role.FULL):
+                    if not same or (level > kernel.levels[new] and not is_reduction(op)):
                         return False
         # what is made again in a later pass would read what an earlier one has written
         return kernel.passes - 1 <= kernel.levels[new]

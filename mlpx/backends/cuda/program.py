@@ -19,7 +19,7 @@ import numpy as np
 from mlpx._typing import Array
 from mlpx.backends import trees
 from mlpx.backends.cuda import philox
-from mlpx.backends.cuda.fusion import Bits, Kernel, Node, Plan, Product, fused
+from mlpx.backends.cuda.fusion import Bits, Kernel, Node, Plan, Product, fused, with_copies
 from mlpx.backends.cuda.memory import Memory, Slot
 from mlpx.backends.cuda.products import NotMapped, mapped
 from mlpx.backends.cuda.sharing import shared_out
@@ -119,6 +119,7 @@ def compiled(recording: Recording) -> Compiled:
     NotRecordable
         Where an operation has none.
     """
+    recording = with_copies(recording)
     plan = fused(recording)
     memory = Memory(plan, recording)
     steps = set(recording.inputs[2])

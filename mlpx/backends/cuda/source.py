@@ -155,9 +155,11 @@ class _Body:
         ops = [op for op in self._are(Role.ROW) if not is_reduction(op)]
         return [op for op in ops if level is None or levels[op.output] == level]
 
-    def _walked(self, wanted: Sequence[Operation], kept: Sequence[Operation], guard: str = "") -> list[str]:
-        """Return what is done for one element: what some operations need of it, and what is kept."""
-        lines = [self.writer.made(op) for op in self._needed([*wanted, *kept])]
+    def _walked(self, reductions: Sequence[Operation], kept: Sequence[Operation], guard: str = "") -> list[str]:
+        """Return what is done for one element: it is taken into reductions, and what is kept is written."""
+        lines = [self.writer.made(op) for op in self._needed([*reductions, *kept])]
+        # before what is kept, which may be written over what a reduction reads
+        lines += [self._gathered(op) for op in reductions]
         for op in kept:
             lines += self.writer.kept(op, guard)
         return lines
@@ -252,7 +254,6 @@ class _Rows(_Body):
             *[self._start(op) for op in reductions],
             f"for (Index c = lane; c < {self.kernel.columns}; c += {lanes}) {{",
             *_indented(self._walked(reductions, kept, "if (inside) ")),
-            *_indented([self._gathered(op) for op in reductions]),
             "}",
             *[self._agreed(op, lanes) for op in reductions],
         ]
@@ -268,7 +269,6 @@ class _Split(_Body):
             f"for (Index c = Index(blockIdx.x) * {BLOCK} + threadIdx.x; c < {self.kernel.columns}; "
             f"c += Index(gridDim.x) * {BLOCK}) {{",
             *_indented(self._walked(reductions, self._stored(Role.FULL))),
-            *_indented([self._gathered(op) for op in reductions]),
             "}",
             *[line for op in reductions for line in self._handed_over(op)],
             *_last_block("tickets + r", "gridDim.x"),
@@ -314,7 +314,6 @@ class _Columns(_Body):
             f"  for (Index k = Index(blockIdx.y) * 8 + lane; k < {each}; k += Index(gridDim.y) * 8) {{",
             "    const Index r = first + k;",
             *_indented(self._walked(sums, self._stored(Role.FULL)), 2),
-            *_indented([self._added(op) for op in sums], 2),
             "  }",
             "}",
             *[line for op in sums for line in self._handed_over(op)],
@@ -322,7 +321,7 @@ class _Columns(_Body):
             *[line for i, op in enumerate(sums) for line in self._put_together(i, op)],
         ]
 
-    def _added(self, op: Operation) -> str:
+    def _gathered(self, op: Operation) -> str:
         value = converted(*self.writer.read(op.inputs[1], 1, op), _reduced_type(op))
         return f"a{self._name(op)} += {value};"
 
