@@ -10,7 +10,10 @@ import numpy as np
 
 from mlpx._typing import Array, Namespace
 
-__all__ = ["Call", "Concat", "Filled", "Kind", "NotRecordable", "Operation", "Recording", "Variable"]
+__all__ = [
+    "Call", "Concat", "Filled", "Kind", "NotRecordable", "Operation", "Recording", "Variable", "can_be_reshaped",
+    "reshaped",
+]  # fmt: skip
 
 
 class NotRecordable(Exception):  # noqa: N818
@@ -19,6 +22,24 @@ class NotRecordable(Exception):  # noqa: N818
 
 Way = Callable[[Namespace, Array], Array]
 """From an array to a view of it, by the functions of the standard."""
+
+
+def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
+    """Return a view of another shape; raise `NotRecordable` where only a copy has it."""
+    try:
+        return np.reshape(x, shape, copy=False) if isinstance(x, np.ndarray) else x.view(shape)
+    except (RuntimeError, ValueError):
+        msg = "a view that can only be made by copying"
+        raise NotRecordable(msg) from None
+
+
+def can_be_reshaped(x: Array, shape: tuple[int, ...]) -> bool:
+    """Say whether a NumPy array has a view of another shape."""
+    try:
+        reshaped(x, shape)
+    except NotRecordable:
+        return False
+    return True
 
 
 @dataclass(eq=False)

@@ -19,7 +19,7 @@ import numpy as np
 from mlpx._typing import Array, DType
 from mlpx.backends import trees
 from mlpx.backends.base import Backend
-from mlpx.backends.notes import Call, Concat, Filled, NotRecordable, Operation, Recording, Variable, Way
+from mlpx.backends.notes import Call, Concat, Filled, NotRecordable, Operation, Recording, Variable, Way, reshaped
 
 __all__ = ["record"]
 
@@ -333,7 +333,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "mean": _mean,
     "min": _reduction("min", np.minimum),
     "ones_like": _constant(np.ones_like),
-    "reshape": lambda recorder, x, shape: recorder.view(x, lambda xp, a: xp.reshape(a, shape)),
+    "reshape": lambda recorder, x, shape: recorder.view(x, lambda _, a: reshaped(a, shape)),
     "stack": lambda recorder, arrays, *, axis=0: _concat(recorder, [_expand(a, axis) for a in arrays], axis=axis),
     "sum": _reduction("sum", np.add),
     "take": _take,

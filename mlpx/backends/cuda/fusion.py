@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mlpx._typing import Array
-from mlpx.backends.notes import Call, Concat, NotRecordable, Operation, Recording, Variable
+from mlpx.backends.notes import Call, Concat, NotRecordable, Operation, Recording, Variable, can_be_reshaped
 
 __all__ = [
     "LONG", "Bits", "Kernel", "Node", "Plan", "Product", "Role", "axis_of", "contiguous", "fused", "is_column_sum",
@@ -147,7 +147,13 @@ def is_reduction(op: Operation) -> bool:
 def is_column_sum(op: Operation) -> bool:
     """Say whether an operation is a product with a row of ones, which sums over the rows."""
     ones = op.inputs[0]
-    return _name(op) == "matmul" and isinstance(ones, np.ndarray) and ones.ndim == 2 and len(ones) == 1 and bool(np.all(ones == 1))
+    return (
+        _name(op) == "matmul"
+        and isinstance(ones, np.ndarray)
+        and ones.ndim == 2
+        and len(ones) == 1
+        and bool(np.all(ones == 1))
+    )
 
 
 def _name(op: Operation) -> str:
@@ -196,6 +202,9 @@ class _Fusion:
             self._add(op)
 
     def _add(self, op: Operation) -> None:
+        if not all(v.value.size for v in (op.output, *op.inputs) if isinstance(v, Variable)):
+            msg = "arrays without elements"
+            raise NotRecordable(msg)
         if isinstance(op.call, Concat):
             self._concat(op, op.call)
         elif _name(op) == "take" and axis_of(op):
@@ -265,7 +274,7 @@ def _fits(op: Operation, i: int, part: Variable) -> bool:
         and value.dtype == op.output.value.dtype
         and value.flags.c_contiguous
         and offset_of(part) == 0
-        and bool(np.may_share_memory(place.reshape(root.shape), place))
+        and can_be_reshaped(place, root.shape)
     )
 
 

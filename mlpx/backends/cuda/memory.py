@@ -15,7 +15,7 @@ import numpy as np
 
 from mlpx._typing import Array
 from mlpx.backends.cuda.fusion import Kernel, Plan, Role, contiguous, is_reduction, offset_of, strides_over
-from mlpx.backends.notes import NotRecordable, Recording, Variable
+from mlpx.backends.notes import Recording, Variable
 
 __all__ = ["Memory", "Slot", "address"]
 
@@ -102,9 +102,6 @@ class Memory:
             parent = self.slot(v.base)
             array = v.way(standard, parent.array)
             offset = parent.offset + (address(array) - address(parent.array)) // array.itemsize
-            if not 0 <= offset <= parent.root.value.size:
-                msg = "a view of a part of a concatenation that NumPy can only make by copying"
-                raise NotRecordable(msg)
             return Slot(parent.root, offset, array)
         if v in self._plan.inside:
             whole, concat, i = self._plan.inside[v]
