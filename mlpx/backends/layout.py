@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import array_api_compat.numpy as standard
-import numpy as np
 
 from mlpx._typing import Array, Namespace
 from mlpx.backends.notes import (

@@ -12,7 +12,7 @@ from mlpx._typing import Array, Namespace
 
 __all__ = [
     "Call", "Concat", "Filled", "Kind", "NotRecordable", "Operation", "Recording", "Variable", "can_be_reshaped",
-    "reshaped",
+    "is_one_number", "reshaped",
 ]  # fmt: skip
 
 
@@ -40,6 +40,14 @@ def can_be_reshaped(x: Array, shape: tuple[int, ...]) -> bool:
     except NotRecordable:
         return False
     return True
+
+
+def is_one_number(x: Array) -> bool:
+    """Say whether all elements of a NumPy array are the same number, -0.0 and 0.0 being two."""
+    if not x.size:
+        return False
+    same = x.ndim == 0 or bool(np.all(x == x.flat[0]))
+    return same and (x.dtype.kind != "f" or bool(x.flat[0]) or len(np.unique(np.signbit(x))) == 1)
 
 
 @dataclass(eq=False)

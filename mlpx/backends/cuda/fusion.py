@@ -25,6 +25,9 @@ __all__ = [
 LONG = 8192
 """Columns up to which one block takes a whole row, so that what it reduces can be read for each element again."""
 
+_MOST_SUMS = 16
+"""Column sums of one kernel: each takes two kilobytes of the memory that a block shares."""
+
 _REDUCTIONS = ("sum", "max", "min", "all", "argmax")
 
 
@@ -318,12 +321,15 @@ def _role(op: Operation, kernel: Kernel) -> Role | None:
     rows = _space(op) == (kernel.rows, kernel.columns)
     by_row = Role.ROW in kernel.roles.values()
     if is_column_sum(op):
-        return Role.COLUMN if rows and not by_row else None
+        sums = sum(each is Role.COLUMN for each in kernel.roles.values())
+        return Role.COLUMN if rows and not by_row and sums < _MOST_SUMS else None
     if is_reduction(op):
         return Role.ROW if rows and not kernel.sums_columns else None
     shape = op.output.value.shape
     if shape == (*kernel.rows, kernel.columns) and not kernel.sealed:
         return Role.FULL
+    if _name(op) in ("one_hot", "dropout"):  # they need to know the column
+        return None
     return Role.ROW if shape in (kernel.rows, (*kernel.rows, 1)) and not kernel.sums_columns else None
 
 

@@ -22,7 +22,7 @@ _ACROSS = """
 #define ACROSS(NAME, COMBINE) \\
 template <int LANES, typename T> __device__ __forceinline__ T NAME(T value) { \\
   for (int lane = (LANES < 32 ? LANES : 32) / 2; lane > 0; lane /= 2) \\
-    value = COMBINE(value, __shfl_xor_sync(0xffffffffu, value, lane)); \\
+    value = COMBINE(value, T(__shfl_xor_sync(0xffffffffu, value, lane))); \\
   if (LANES > 32) { \\
     __shared__ T parts[LANES / 32 + 1]; \\
     if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value; \\
