@@ -38,7 +38,7 @@ class Captured:
         self.programs: dict[Any, Program | None] = {}
         self._device = device
         self._states: dict[Any, list[Array]] = {}
-        self._came: list[Array] = []
+        self._came: list[Array | None] = []
         self._fixed: list[Array] = []
 
     def __call__(self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int | None = None) -> Any:
@@ -67,8 +67,11 @@ class Captured:
     def _lying_in_rows(self, fixed: tuple[Any, ...]) -> list[Array]:
         """Return the fixed arrays, those that lie otherwise as copies that are made once."""
         leaves = trees.leaves(fixed)
-        if len(leaves) != len(self._came) or any(a is not b for a, b in zip(leaves, self._came, strict=True)):
-            self._came, self._fixed = leaves, [self._device.in_rows(leaf) for leaf in leaves]
+        if len(leaves) != len(self._came):
+            self._came, self._fixed = [None] * len(leaves), [None] * len(leaves)
+        known = zip(leaves, self._came, self._fixed, strict=True)
+        self._fixed = [old if leaf is came else self._device.in_rows(leaf) for leaf, came, old in known]
+        self._came = leaves
         return self._fixed
 
     def _program(self, fixed: tuple[Any, ...], state: Any, batches: Any, own: list[Array]) -> Program | None:
