@@ -103,6 +103,7 @@ class Feed:
         self._ops = ops
         self._stager: Stager | None = None
         self._kind: Any = None
+        self._origins: tuple[Array, Array] | None = None
         self._length = 0
 
     @cached_property
@@ -151,10 +152,16 @@ class Feed:
             self._kind, self._length = kind, length
         return self._stager
 
+    def _origin_of(self, origin: Array, members: int) -> Array:
+        """Return the origin for each member: the same array each time, by which a captured step knows it."""
+        if self._origins is None or self._origins[0] is not origin or self._origins[1].shape[0] != members:
+            self._origins = origin, self._ops.xp.broadcast_to(origin, (members, *origin.shape))
+        return self._origins[1]
+
     def _data(self, data: Data, arrays: Sequence[Array]) -> Data:
         """Return the staged arrays as data."""
         x, y, *truth = arrays
         origin = data.origin
         if origin is not None and y.ndim > origin.ndim:
-            origin = self._ops.xp.broadcast_to(origin, (y.shape[0], *origin.shape))
+            origin = self._origin_of(origin, y.shape[0])
         return Data(x, y, origin, truth[0] if truth else None)

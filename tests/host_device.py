@@ -156,3 +156,9 @@ class HostBackend(NumPyBackend):
         self, keys: Any, layer: int, steps: Any, shape: Any, thresholds: Any, scales: Any, dtype: Any
     ) -> np.ndarray:
         return host.dropout_words(keys, layer, steps, thresholds, scales)
+
+    def dropout_factors(self, draw: np.ndarray, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        if draw.dtype != np.uint64:
+            return draw
+        bits = host.dropout_bits(draw, -(-math.prod(shape) // 16))
+        return host.dropout_factors(bits, draw, shape, dtype, np)

@@ -219,3 +219,9 @@ def test_equal_numbers_give_equal_bits():
     X, y = data(64, WIDTHS)
     runs = [fit(HostBackend(), X, y, WIDTHS, {})[0].vector for _ in range(2)]
     np.testing.assert_array_equal(*runs)
+
+
+def test_programs_for_batches_of_two_sizes_share_their_memory():
+    captured = check(*data(50, WIDTHS), WIDTHS)
+    first, second = captured.programs.values()
+    assert first.block is second.block

@@ -14,10 +14,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import array_api_compat.numpy as standard
-import numpy as np
 
 from mlpx._typing import Array, Namespace
-from mlpx.backends.notes import Call, Concat, Filled, Kind, Operation, Recording, Variable
+from mlpx.backends.notes import (
+    Call,
+    Concat,
+    Filled,
+    Kind,
+    NotRecordable,
+    Operation,
+    Recording,
+    Variable,
+    can_be_reshaped,
+)
 
 __all__ = ["Calls", "Layout"]
 
@@ -303,7 +312,7 @@ def _fits(op: Operation, i: int, part: Variable) -> bool:
         and value.dtype == op.output.value.dtype
         and value.flags.c_contiguous
         and _address(value) == _address(root)
-        and bool(np.may_share_memory(place.reshape(root.shape), place))
+        and can_be_reshaped(place, root.shape)
     )
 
 
@@ -372,7 +381,7 @@ def _keeps_rows(view: Variable) -> bool:
         return False
     try:
         part = view.way(standard, view.base.value[:1])
-    except (IndexError, ValueError):
+    except (IndexError, NotRecordable, ValueError):
         return False
     wanted = view.value[:1]
     return part.shape == wanted.shape and part.strides == wanted.strides and _address(part) == _address(wanted)

@@ -10,7 +10,10 @@ import numpy as np
 
 from mlpx._typing import Array, Namespace
 
-__all__ = ["Call", "Concat", "Filled", "Kind", "NotRecordable", "Operation", "Recording", "Variable"]
+__all__ = [
+    "Call", "Concat", "Filled", "Kind", "NotRecordable", "Operation", "Recording", "Variable", "can_be_reshaped",
+    "is_one_number", "reshaped",
+]  # fmt: skip
 
 
 class NotRecordable(Exception):  # noqa: N818
@@ -19,6 +22,32 @@ class NotRecordable(Exception):  # noqa: N818
 
 Way = Callable[[Namespace, Array], Array]
 """From an array to a view of it, by the functions of the standard."""
+
+
+def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
+    """Return a view of another shape; raise `NotRecordable` where only a copy has it."""
+    try:
+        return np.reshape(x, shape, copy=False) if isinstance(x, np.ndarray) else x.view(shape)
+    except (RuntimeError, ValueError):
+        msg = "a view that can only be made by copying"
+        raise NotRecordable(msg) from None
+
+
+def can_be_reshaped(x: Array, shape: tuple[int, ...]) -> bool:
+    """Say whether a NumPy array has a view of another shape."""
+    try:
+        reshaped(x, shape)
+    except NotRecordable:
+        return False
+    return True
+
+
+def is_one_number(x: Array) -> bool:
+    """Say whether all elements of a NumPy array are the same number, -0.0 and 0.0 being two."""
+    if not x.size:
+        return False
+    same = x.ndim == 0 or bool(np.all(x == x.flat[0]))
+    return same and (x.dtype.kind != "f" or bool(x.flat[0]) or len(np.unique(np.signbit(x))) == 1)
 
 
 @dataclass(eq=False)

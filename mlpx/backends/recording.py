@@ -19,7 +19,18 @@ import numpy as np
 from mlpx._typing import Array, DType
 from mlpx.backends import trees
 from mlpx.backends.base import Backend
-from mlpx.backends.notes import Call, Concat, Filled, NotRecordable, Operation, Recording, Variable, Way
+from mlpx.backends.notes import (
+    Call,
+    Concat,
+    Filled,
+    NotRecordable,
+    Operation,
+    Recording,
+    Variable,
+    Way,
+    is_one_number,
+    reshaped,
+)  # fmt: skip
 
 __all__ = ["record"]
 
@@ -125,7 +136,7 @@ def _typed(x: Any, dtype: np.dtype[Any], function: np.ufunc) -> Any:
 
 def _constant_key(value: Any) -> Any:
     """Return what tells one constant from another: the number itself, for small ones."""
-    if isinstance(value, np.ndarray) and value.size and (value.ndim == 0 or np.all(value == value.flat[0])):
+    if isinstance(value, np.ndarray) and is_one_number(value):
         return value.shape, value.dtype, value.flat[0].tobytes()
     return value if isinstance(value, Filled) else id(value)
 
@@ -340,7 +351,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "mean": _mean,
     "min": _reduction("min", np.minimum),
     "ones_like": _constant(np.ones_like),
-    "reshape": lambda recorder, x, shape: recorder.view(x, lambda xp, a: xp.reshape(a, shape)),
+    "reshape": lambda recorder, x, shape: recorder.view(x, lambda _, a: reshaped(a, shape)),
     "stack": lambda recorder, arrays, *, axis=0: _concat(recorder, [_expand(a, axis) for a in arrays], axis=axis),
     "sum": _reduction("sum", np.add),
     "take": _take,

@@ -38,6 +38,7 @@ class Captured:
         self.programs: dict[Any, Program | None] = {}
         self._device = device
         self._states: dict[Any, list[Array]] = {}
+        self._block: Array | None = None
         self._came: list[Array] = []
         self._fixed: list[Array] = []
 
@@ -67,8 +68,9 @@ class Captured:
     def _lying_in_rows(self, fixed: tuple[Any, ...]) -> list[Array]:
         """Return the fixed arrays, those that lie otherwise as copies that are made once."""
         leaves = trees.leaves(fixed)
-        if len(leaves) != len(self._came) or any(a is not b for a, b in zip(leaves, self._came, strict=True)):
-            self._came, self._fixed = leaves, [self._device.in_rows(leaf) for leaf in leaves]
+        known = {id(came): old for came, old in zip(self._came, self._fixed, strict=True)}
+        self._fixed = [known[id(leaf)] if id(leaf) in known else self._device.in_rows(leaf) for leaf in leaves]
+        self._came = leaves
         return self._fixed
 
     def _program(self, fixed: tuple[Any, ...], state: Any, batches: Any, own: list[Array]) -> Program | None:
@@ -89,7 +91,7 @@ class Captured:
             if recording is None:
                 msg = "its formulas do more than back-propagation can record"
                 raise NotRecordable(msg)
-            return Program(recording, self._device, held, own, n)
+            program = Program(recording, self._device, held, own, n, self._block)
         except NotRecordable as reason:
             warnings.warn(
                 f"The training step cannot be captured as a CUDA graph ({reason}); it runs operation by operation.",
@@ -97,6 +99,8 @@ class Captured:
                 stacklevel=2,
             )
             return None
+        self._block = program.block
+        return program
 
     def _step_by_step(self, fixed: tuple[Any, ...], state: Any, batches: Any) -> Any:
         batches = trees.mapped(self.step.backend.asarray, batches)

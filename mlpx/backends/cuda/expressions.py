@@ -109,13 +109,22 @@ def literal(number: Any, dtype: np.dtype[Any]) -> str:
     if dtype == np.bool_:
         return "true" if number else "false"
     if dtype.kind in "iu":
-        return f"{int(number)}LL" if int(number) >= 0 else f"({int(number)}LL)"
+        return _integer(int(number), dtype)
     value = float(np.asarray(number).astype(dtype))
     suffix = "f" if dtype == np.float32 else ""
     if not math.isfinite(value):
         bits = np.asarray(value, dtype).view(f"u{dtype.itemsize}")
         return f"__int_as_float(0x{bits:x})" if suffix else f"__longlong_as_double(0x{bits:x}LL)"
     return f"({value!r}{suffix})" if math.copysign(1, value) < 0 else f"{value!r}{suffix}"
+
+
+def _integer(number: int, dtype: np.dtype[Any]) -> str:
+    if dtype == np.uint64:
+        return f"{number}ULL"
+    if number == np.iinfo(np.int64).min:
+        return f"({number + 1}LL - 1)"  # the number itself, without its sign, is no number of the type
+    text = f"{number}LL" if number >= 0 else f"({number}LL)"
+    return text if dtype == np.int64 else f"({type_name(dtype)})({text})"
 
 
 def expression(name: str, inputs: list[tuple[str, np.dtype[Any]]], output: np.dtype[Any]) -> str:

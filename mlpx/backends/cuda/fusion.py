@@ -15,15 +15,18 @@ from typing import Any
 import numpy as np
 
 from mlpx._typing import Array
-from mlpx.backends.notes import Call, Concat, Operation, Recording, Variable
+from mlpx.backends.notes import Call, Concat, NotRecordable, Operation, Recording, Variable, can_be_reshaped
 
 __all__ = [
     "LONG", "Bits", "Kernel", "Node", "Plan", "Product", "Role", "axis_of", "contiguous", "fused", "is_column_sum",
-    "is_reduction", "offset_of", "strides_over",
+    "is_reduction", "offset_of", "strides_over", "with_copies",
 ]  # fmt: skip
 
 LONG = 8192
 """Columns up to which one block takes a whole row, so that what it reduces can be read for each element again."""
+
+_MOST_SUMS = 16
+"""Column sums of one kernel: each takes two kilobytes of the memory that a block shares."""
 
 _REDUCTIONS = ("sum", "max", "min", "all", "argmax")
 
@@ -147,11 +150,30 @@ def is_reduction(op: Operation) -> bool:
 def is_column_sum(op: Operation) -> bool:
     """Say whether an operation is a product with a row of ones, which sums over the rows."""
     ones = op.inputs[0]
-    return _name(op) == "matmul" and isinstance(ones, np.ndarray) and ones.shape[0] == 1 and bool(np.all(ones == 1))
+    return (
+        _name(op) == "matmul"
+        and isinstance(ones, np.ndarray)
+        and ones.ndim == 2
+        and len(ones) == 1
+        and bool(np.all(ones == 1))
+    )
 
 
 def _name(op: Operation) -> str:
     return op.call.name if isinstance(op.call, Call) else "concat"
+
+
+def with_copies(recording: Recording) -> Recording:
+    """Return a recording in which no part of the new state lies in an argument, except what stays as it was."""
+    inputs = {v for part in recording.inputs for v in part}
+    operations, outputs = list(recording.operations), []
+    for new, old in zip(recording.outputs, recording.inputs[1], strict=True):
+        if new is old or new.root not in inputs:
+            outputs.append(new)
+            continue
+        outputs.append(Variable(_like(new.value, new.value.dtype)))
+        operations.append(Operation(Call("copy"), (new,), outputs[-1], rowwise=True, elementwise=True, broadcasts=True))
+    return Recording(operations, recording.inputs, outputs)
 
 
 def fused(recording: Recording) -> Plan:
@@ -183,8 +205,14 @@ class _Fusion:
             self._add(op)
 
     def _add(self, op: Operation) -> None:
+        if not all(v.value.size for v in (op.output, *op.inputs) if isinstance(v, Variable)):
+            msg = "arrays without elements"
+            raise NotRecordable(msg)
         if isinstance(op.call, Concat):
             self._concat(op, op.call)
+        elif _name(op) == "take" and axis_of(op):
+            msg = "taking along another axis than the first"
+            raise NotRecordable(msg)
         elif _name(op) == "dropout_bits":
             self._append(Bits(op.inputs, op.output))
         elif _name(op) == "matmul" and not is_column_sum(op):
@@ -249,7 +277,7 @@ def _fits(op: Operation, i: int, part: Variable) -> bool:
         and value.dtype == op.output.value.dtype
         and value.flags.c_contiguous
         and offset_of(part) == 0
-        and bool(np.may_share_memory(place.reshape(root.shape), place))
+        and can_be_reshaped(place, root.shape)
     )
 
 
@@ -293,12 +321,15 @@ def _role(op: Operation, kernel: Kernel) -> Role | None:
     rows = _space(op) == (kernel.rows, kernel.columns)
     by_row = Role.ROW in kernel.roles.values()
     if is_column_sum(op):
-        return Role.COLUMN if rows and not by_row else None
+        sums = sum(each is Role.COLUMN for each in kernel.roles.values())
+        return Role.COLUMN if rows and not by_row and sums < _MOST_SUMS else None
     if is_reduction(op):
         return Role.ROW if rows and not kernel.sums_columns else None
     shape = op.output.value.shape
     if shape == (*kernel.rows, kernel.columns) and not kernel.sealed:
         return Role.FULL
+    if _name(op) in ("one_hot", "dropout"):  # they need to know the column
+        return None
     return Role.ROW if shape in (kernel.rows, (*kernel.rows, 1)) and not kernel.sums_columns else None
 
 

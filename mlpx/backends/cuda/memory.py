@@ -14,8 +14,8 @@ import array_api_compat.numpy as standard
 import numpy as np
 
 from mlpx._typing import Array
-from mlpx.backends.cuda.fusion import Kernel, Plan, Role, contiguous, offset_of, strides_over
-from mlpx.backends.notes import NotRecordable, Recording, Variable
+from mlpx.backends.cuda.fusion import Kernel, Plan, Role, contiguous, is_reduction, offset_of, strides_over
+from mlpx.backends.notes import Recording, Variable
 
 __all__ = ["Memory", "Slot", "address"]
 
@@ -105,9 +105,6 @@ class Memory:
             parent = self.slot(v.base)
             array = v.way(standard, parent.array)
             offset = parent.offset + (address(array) - address(parent.array)) // array.itemsize
-            if not 0 <= offset <= parent.root.value.size:
-                msg = "a view of a part of a concatenation that NumPy can only make by copying"
-                raise NotRecordable(msg)
             return Slot(parent.root, offset, array)
         if v in self._plan.inside:
             whole, concat, i = self._plan.inside[v]
@@ -179,7 +176,7 @@ class Memory:
                 if isinstance(v, Variable) and v.root is old:
                     role, level = kernel.roles[op.output], kernel.levels[op.output]
                     same = offset_of(v) == 0 and strides_over(v.value, i, op, role, kernel) == whole
-                    if not same or (level > kernel.levels[new] and role is Role.FULL):
+                    if not same or (level > kernel.levels[new] and not is_reduction(op)):
                         return False
         # what is made again in a later pass would read what an earlier one has written
         return kernel.passes - 1 <= kernel.levels[new]

@@ -19,7 +19,7 @@ import numpy as np
 from mlpx._typing import Array
 from mlpx.backends import trees
 from mlpx.backends.cuda import philox
-from mlpx.backends.cuda.fusion import Bits, Kernel, Node, Plan, Product, fused
+from mlpx.backends.cuda.fusion import Bits, Kernel, Node, Plan, Product, fused, with_copies
 from mlpx.backends.cuda.memory import Memory, Slot
 from mlpx.backends.cuda.products import NotMapped, mapped
 from mlpx.backends.cuda.sharing import shared_out
@@ -119,6 +119,7 @@ def compiled(recording: Recording) -> Compiled:
     NotRecordable
         Where an operation has none.
     """
+    recording = with_copies(recording)
     plan = fused(recording)
     memory = Memory(plan, recording)
     steps = set(recording.inputs[2])
@@ -156,20 +157,28 @@ class Program:
         Room for the state, which every step updates.
     capacity : int
         The most steps of a run.
+    block : array, optional
+        Bytes in which intermediate arrays may lie, shared with programs that do not run at the same time.
 
     Attributes
     ----------
     capacity : int
     nodes : int
         Kernels, products and copies of a step.
-    allocated : int
-        Bytes of the block.
+    block : array
+        Where intermediate arrays lie.
     graphs : dict
         The captured graphs, by how many steps they make.
     """
 
     def __init__(
-        self, recording: Recording, device: Device, fixed: Sequence[Array], state: Sequence[Array], capacity: int
+        self,
+        recording: Recording,
+        device: Device,
+        fixed: Sequence[Array],
+        state: Sequence[Array],
+        capacity: int,
+        block: Array | None = None,
     ) -> None:
         self.capacity = capacity
         self._device = device
@@ -177,8 +186,8 @@ class Program:
         self._recording = recording
         self._counter = device.zeros((1,), np.int64)
         self._owned: list[Array] = []
-        self._block = device.zeros((made.memory.size,), np.uint8)
-        self.allocated = made.memory.size
+        large = block is not None and block.nbytes >= made.memory.size
+        self.block: Array = block if large else device.zeros((made.memory.size,), np.uint8)
         self._arrays: dict[Variable, Array] = dict(
             zip((v for part in recording.inputs[:2] for v in part), (*fixed, *state), strict=True)
         )
@@ -221,7 +230,7 @@ class Program:
         made = self._made
         if slot.root in made.memory.places:
             start = made.memory.places[slot.root] + slot.offset * slot.array.itemsize
-            return self._device.view(self._block, start, slot.array)
+            return self._device.view(self.block, start, slot.array)
         return self._device.view(self._arrays[slot.root], slot.offset * slot.array.itemsize, slot.array)
 
     def _bound(self, node: Node) -> list[Launch]:

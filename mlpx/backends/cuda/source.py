@@ -22,7 +22,7 @@ _ACROSS = """
 #define ACROSS(NAME, COMBINE) \\
 template <int LANES, typename T> __device__ __forceinline__ T NAME(T value) { \\
   for (int lane = (LANES < 32 ? LANES : 32) / 2; lane > 0; lane /= 2) \\
-    value = COMBINE(value, __shfl_xor_sync(0xffffffffu, value, lane)); \\
+    value = COMBINE(value, T(__shfl_xor_sync(0xffffffffu, value, lane))); \\
   if (LANES > 32) { \\
     __shared__ T parts[LANES / 32 + 1]; \\
     if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value; \\
@@ -155,9 +155,11 @@ class _Body:
         ops = [op for op in self._are(Role.ROW) if not is_reduction(op)]
         return [op for op in ops if level is None or levels[op.output] == level]
 
-    def _walked(self, wanted: Sequence[Operation], kept: Sequence[Operation], guard: str = "") -> list[str]:
-        """Return what is done for one element: what some operations need of it, and what is kept."""
-        lines = [self.writer.made(op) for op in self._needed([*wanted, *kept])]
+    def _walked(self, reductions: Sequence[Operation], kept: Sequence[Operation], guard: str = "") -> list[str]:
+        """Return what is done for one element: it is taken into reductions, and what is kept is written."""
+        lines = [self.writer.made(op) for op in self._needed([*reductions, *kept])]
+        # before what is kept, which may be written over what a reduction reads
+        lines += [self._gathered(op) for op in reductions]
         for op in kept:
             lines += self.writer.kept(op, guard)
         return lines
@@ -261,7 +263,6 @@ class _Rows(_Body):
             *[self._start(op) for op in reductions],
             f"for (Index c = lane; c < {self.kernel.columns}; c += {lanes}) {{",
             *_indented(self._walked(reductions, kept, "if (inside) ")),
-            *_indented([self._gathered(op) for op in reductions]),
             "}",
             *[self._agreed(op, lanes) for op in reductions],
         ]
@@ -277,7 +278,6 @@ class _Split(_Body):
             f"for (Index c = Index(blockIdx.x) * {BLOCK} + threadIdx.x; c < {self.kernel.columns}; "
             f"c += Index(gridDim.x) * {BLOCK}) {{",
             *_indented(self._walked(reductions, self._stored(Role.FULL))),
-            *_indented([self._gathered(op) for op in reductions]),
             "}",
             *[line for op in reductions for line in self._handed_over(op)],
             *_last_block("tickets + r", "gridDim.x"),
@@ -314,7 +314,7 @@ class _Columns(_Body):
     def lines(self) -> list[str]:
         columns, count, sums = self.kernel.columns, self.kernel.rows[-1], self._are(Role.COLUMN)
         self.writer.loads = {}
-        made = [*self._walked(sums, self._stored(Role.FULL)), *(self._added(op) for op in sums)]
+        made = self._walked(sums, self._stored(Role.FULL))
         start = [
             "const Index row = first + k * Index(gridDim.y) * 8;",
             f"if (row >= {count}) break;",
@@ -335,7 +335,7 @@ class _Columns(_Body):
             *[line for i, op in enumerate(sums) for line in self._put_together(i, op)],
         ]
 
-    def _added(self, op: Operation) -> str:
+    def _gathered(self, op: Operation) -> str:
         value = converted(*self.writer.read(op.inputs[1], 1, op), _reduced_type(op))
         return f"a{self._name(op)} += {value};"
 

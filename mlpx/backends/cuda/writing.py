@@ -16,7 +16,7 @@ from mlpx._typing import Array
 from mlpx.backends.cuda.expressions import computed, converted, expression, literal, loaded, stored, type_name
 from mlpx.backends.cuda.fusion import Kernel, Role, axis_of, is_reduction, strides_over
 from mlpx.backends.cuda.memory import Memory, Slot
-from mlpx.backends.notes import Call, Filled, NotRecordable, Operation, Variable
+from mlpx.backends.notes import Call, Filled, NotRecordable, Operation, Variable, is_one_number
 
 __all__ = ["Argument", "Writer", "name_of"]
 
@@ -145,7 +145,7 @@ class Writer:
         """Return an input of an operation as an expression, and its type."""
         if isinstance(value, Filled):
             return literal(value.number, value.dtype), value.dtype
-        if isinstance(value, np.ndarray) and (value.ndim == 0 or bool(np.all(value == value.flat[0]))):
+        if isinstance(value, np.ndarray) and is_one_number(value):
             return literal(value.flat[0], value.dtype), value.dtype
         if isinstance(value, Variable) and value.root in self.names:
             return self.names[value.root], value.value.dtype
