@@ -118,6 +118,16 @@ def test_numbers_of_every_type_are_compared_and_reduced(dtype):
 
 
 @needs_compiler
+@pytest.mark.parametrize("dtypes", [("i8", "i8"), ("f4", "f8")])
+def test_a_product_that_cublas_does_not_make(dtypes):
+    def formula(b, s, z):
+        left, right = (b.xp.astype(b.xp.tanh(x) * 3, np.dtype(d)) for x, d in zip(z, dtypes, strict=True))
+        return (s[0] + b.xp.matmul(left, right),)
+
+    check(formula, (normal(4, 6),), (normal(3, 4, 5), normal(3, 5, 6)), falls_back=True)
+
+
+@needs_compiler
 def test_the_ends_of_the_integers_are_constants():
     def formula(b, s, z):
         return b.xp.minimum(s[0], -(2**63)), b.xp.maximum(s[1], np.uint64(2**63 + 5))
