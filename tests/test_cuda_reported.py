@@ -17,6 +17,7 @@ from mlpx.backends import trees
 from mlpx.backends.cuda.captured import Captured
 from mlpx.backends.cuda.fusion import with_copies
 from mlpx.backends.cuda.program import compiled
+from mlpx.backends.cuda.sharing import shared_out
 from mlpx.backends.notes import Kind
 from mlpx.backends.recording import record
 
@@ -270,10 +271,13 @@ def test_an_index_from_the_end():
     check(formula, (normal(4, 5),), (integers("i8", 3, 4, low=-3, high=0),), (normal(6, 5),))
 
 
-@needs_compiler
-@pytest.mark.xfail(strict=True, reason="a grid has at most 65 535 blocks along its second and third axis")
-def test_more_members_than_a_grid_has_blocks():
+def test_more_members_than_a_grid_has_blocks_along_its_second_axis():
     def formula(b, s, z):
-        return (s[0] + b.xp.sum(b.xp.tanh(z[0]), axis=-2),)
+        return s[0] + b.xp.sum(b.xp.tanh(z[0]), axis=-2), s[1] + b.xp.max(z[1], axis=-1)
 
-    check(formula, (normal(70_000, 2),), (normal(2, 70_000, 2, 2),))
+    shapes = (70_000, 2), (70_000,), (70_000, 2, 2), (70_000, 9000)
+    kinds = [Kind(shape, np.dtype(np.float64)) for shape in shapes]
+    made = compiled(record(Step(NUMPY, formula), ((), tuple(kinds[:2]), tuple(kinds[2:]))))
+    grids = [shared_out(kernel).grid for kernel in made.sources]
+    assert all(max(grid[1:], default=0) < 2**16 for grid in grids)
+    assert {grid[0] for grid in grids if len(grid) > 1} == {70_000}
