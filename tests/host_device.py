@@ -17,7 +17,7 @@ import cuda_host
 import nvrtc
 from mlpx.backends import host
 from mlpx.backends.cuda.captured import Captured
-from mlpx.backends.cuda.products import mapped
+from mlpx.backends.cuda.products import TYPES, mapped
 from mlpx.backends.numpy import NumPyBackend
 
 
@@ -60,6 +60,8 @@ class HostDevice:
         self._do(name, lambda: module.launch(name, grid, block, arguments))
 
     def product(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+        assert a.dtype == b.dtype == out.dtype, "cuBLAS takes one type"
+        assert a.dtype.name in TYPES
         self._do("product", lambda: column_major_product(a, b, out))
 
     def copy(self, out: np.ndarray, x: np.ndarray) -> None:

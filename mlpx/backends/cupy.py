@@ -45,7 +45,7 @@ class CuPyBackend(Backend):
         self.xp = xp
         self.device_name = f"cuda:{self.device.id}"
         self.version = cupy.__version__
-        self._handles = threading.local()
+        self._handle = threading.local()
 
     @staticmethod
     def owns(x: Any) -> bool:
@@ -115,10 +115,10 @@ class CuPyBackend(Backend):
 
     def _products(self, stream: Any) -> Products:
         """Return the products on a stream; a handle serves one thread."""
-        handles: dict[Any, Products] = self._handles.__dict__
-        if stream.ptr not in handles:
-            handles[stream.ptr] = Products(stream, tf32=self.precision == "tf32")
-        return handles[stream.ptr]
+        if getattr(self._handle, "stream", None) != stream.ptr:
+            self._handle.stream = stream.ptr
+            self._handle.products = Products(stream, tf32=self.precision == "tf32")
+        return self._handle.products  # type: ignore[no-any-return]
 
     def dropout_draws(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -95,11 +95,14 @@ class CudaDevice:
 
     def capture(self, launches: Callable[[], None]) -> CudaGraph:
         """Return what a function launches, as a graph."""
-        self.stream.begin_capture()
         try:
+            self.stream.begin_capture()
             launches()
-        finally:
-            graph = self.stream.end_capture()  # also after an error, or the stream stays unusable
+            graph = self.stream.end_capture()
+        except BaseException:
+            with suppress(Exception):  # what was captured is lost, but the stream stays usable
+                self.stream.end_capture()
+            raise
         graph.upload(self.stream)
         return CudaGraph(graph, self.stream)
 

@@ -18,7 +18,7 @@ import numpy as np
 from mlpx._typing import Array
 from mlpx.exceptions import BackendUnavailableError
 
-__all__ = ["Mapping", "NotMapped", "Products", "mapped"]
+__all__ = ["TYPES", "Mapping", "NotMapped", "Products", "mapped"]
 
 _AS_IT_LIES, _TRANSPOSED = 0, 1
 _LARGEST = 2**31 - 1
@@ -167,7 +167,7 @@ def _not_mapped(x: _Matrices, why: str) -> NotMapped:
 
 
 # numbers of cuBLAS's and CUDA's headers
-_TYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}
+TYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}
 _COMPUTE_32F, _COMPUTE_64F, _COMPUTE_32F_FAST_TF32 = 68, 70, 77
 _DEFAULT_ALGORITHM = -1
 _DEFAULT_MATH, _NO_SUMS_IN_HALF = 0, 16
@@ -251,7 +251,7 @@ class Products:
         zero, one = _FACTORS[compute]
         alpha, beta = ctypes.byref(one), ctypes.byref(one if accumulate else zero)
         sizes = (self._handle, m.transa, m.transb, m.m, m.n, m.k, alpha)
-        x, y, z = ((array.data.ptr, _TYPES[array.dtype.name]) for array in (b, a, out))
+        x, y, z = ((array.data.ptr, TYPES[array.dtype.name]) for array in (b, a, out))
         if m.count == 1:
             self._call("cublasGemmEx", *sizes, *x, m.lda, *y, m.ldb, beta, *z, m.ldc, compute, _DEFAULT_ALGORITHM)
         else:
@@ -263,9 +263,9 @@ class Products:
 
     def _compute_type(self, a: str, b: str, out: str) -> int:
         halves = ("float16", "bfloat16")
-        if a != b or a not in _TYPES or not (out == a or (out == "float32" and a in halves)):
+        if a != b or a not in TYPES or not (out == a or (out == "float32" and a in halves)):
             msg = (
-                f"`a` and `b` must be of one type of {', '.join(_TYPES)}, and `out` of the same, or of float32 where "
+                f"`a` and `b` must be of one type of {', '.join(TYPES)}, and `out` of the same, or of float32 where "
                 f"these are halves; got {a}, {b} and {out}."
             )
             raise TypeError(msg)

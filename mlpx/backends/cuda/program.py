@@ -21,7 +21,7 @@ from mlpx.backends import trees
 from mlpx.backends.cuda import philox
 from mlpx.backends.cuda.fusion import Bits, Kernel, Node, Plan, Product, fused, with_copies
 from mlpx.backends.cuda.memory import Memory, Slot
-from mlpx.backends.cuda.products import NotMapped, mapped
+from mlpx.backends.cuda.products import TYPES, NotMapped, mapped
 from mlpx.backends.cuda.sharing import shared_out
 from mlpx.backends.cuda.source import Source, module_text, written
 from mlpx.backends.cuda.writing import Argument
@@ -135,6 +135,10 @@ def _check_product(node: Product, memory: Memory, steps: set[Variable]) -> None:
     slots = [memory.slot(v) for v in (*node.inputs, node.output)]
     if any(slot.root in steps for slot in slots):
         msg = "a product with an array that has an entry for each step"
+        raise NotRecordable(msg)
+    types = {slot.array.dtype.name for slot in slots}
+    if len(types) > 1 or not types <= TYPES.keys():
+        msg = f"a product of {', '.join(sorted(types))}"
         raise NotRecordable(msg)
     try:
         mapped(*(slot.array for slot in slots))

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from mlpx.backends.cuda.fusion import Kernel
 from mlpx.backends.notes import NotRecordable
 
-__all__ = ["BLOCK", "Scheme", "Share", "elements_each", "lanes_of", "scheme_of", "shared_out"]
+__all__ = ["BLOCK", "Scheme", "Share", "elements_each", "lanes_of", "scheme_of", "shared_out", "tiles_of"]
 
 BLOCK = 256
 """Threads of a block."""
@@ -28,8 +28,8 @@ BLOCK = 256
 _BLOCKS = 528
 """Blocks that sums are spread over: four for each multiprocessor of the largest cards."""
 
-_MOST_BLOCKS = 65_535
-"""Along all axes of a grid but the first."""
+_MOST_BLOCKS = 2**31 - 1
+"""Along the first axis of a grid; along the second there are at most `_BLOCKS`."""
 
 
 class Scheme(Enum):
@@ -86,6 +86,11 @@ def elements_each(kernel: Kernel) -> int:
     return 4 if prod(kernel.rows) * kernel.columns >= 2**20 else 1
 
 
+def tiles_of(kernel: Kernel) -> int:
+    """Return how many blocks stand side by side where columns are summed."""
+    return _quotient(kernel.columns, 32)
+
+
 def shared_out(kernel: Kernel) -> Share:
     """Return the shape of a kernel's launch.
 
@@ -95,8 +100,8 @@ def shared_out(kernel: Kernel) -> Share:
         Where it would have more blocks than CUDA allows.
     """
     share = _SHARES[scheme_of(kernel)](kernel)
-    if max(share.grid[1:], default=0) > _MOST_BLOCKS:
-        msg = f"more than {_MOST_BLOCKS} members with sums that blocks share"
+    if share.grid[0] > _MOST_BLOCKS:
+        msg = f"a kernel of more than {_MOST_BLOCKS} blocks"
         raise NotRecordable(msg)
     return share
 
@@ -113,14 +118,14 @@ def _rows(kernel: Kernel) -> Share:
 def _split(kernel: Kernel) -> Share:
     rows = prod(kernel.rows)
     parts = min(_quotient(kernel.columns, 8 * BLOCK), max(1, _BLOCKS // rows))
-    return Share((parts, rows), BLOCK, rows * parts, rows)
+    return Share((rows, parts), BLOCK, rows * parts, rows)
 
 
 def _columns(kernel: Kernel) -> Share:
     members, each = prod(kernel.rows[:-1]), kernel.rows[-1]
-    tiles = _quotient(kernel.columns, 32)
+    tiles = tiles_of(kernel)
     parts = max(1, min(_quotient(each, 64), _BLOCKS // (tiles * members)))
-    return Share((tiles, parts, members), BLOCK, members * parts * kernel.columns, members * tiles)
+    return Share((tiles * members, parts), BLOCK, members * parts * kernel.columns, members * tiles)
 
 
 def _quotient(a: int, b: int) -> int:

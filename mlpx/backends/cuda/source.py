@@ -12,7 +12,7 @@ import numpy as np
 from mlpx.backends.cuda.expressions import PRELUDE, computed, converted, literal, stored, type_name
 from mlpx.backends.cuda.fusion import Kernel, Role, is_reduction
 from mlpx.backends.cuda.memory import Memory
-from mlpx.backends.cuda.sharing import BLOCK, Scheme, elements_each, lanes_of, scheme_of
+from mlpx.backends.cuda.sharing import BLOCK, Scheme, elements_each, lanes_of, scheme_of, tiles_of
 from mlpx.backends.cuda.writing import Argument, Writer, name_of
 from mlpx.backends.notes import Operation, Variable
 
@@ -272,15 +272,15 @@ class _Split(_Body):
     def lines(self) -> list[str]:
         reductions = [op for op in self._are(Role.ROW) if is_reduction(op)]
         lines = [
-            "const Index r = blockIdx.y;",
+            "const Index r = blockIdx.x;",
             *[self.writer.made(op) for op in self._plain_rows(0)],
             *[self._start(op) for op in reductions],
-            f"for (Index c = Index(blockIdx.x) * {BLOCK} + threadIdx.x; c < {self.kernel.columns}; "
-            f"c += Index(gridDim.x) * {BLOCK}) {{",
+            f"for (Index c = Index(blockIdx.y) * {BLOCK} + threadIdx.x; c < {self.kernel.columns}; "
+            f"c += Index(gridDim.y) * {BLOCK}) {{",
             *_indented(self._walked(reductions, self._stored(Role.FULL))),
             "}",
             *[line for op in reductions for line in self._handed_over(op)],
-            *_last_block("tickets + r", "gridDim.x"),
+            *_last_block("tickets + r", "gridDim.y"),
             *[line for i, op in enumerate(reductions) for line in self._put_together(i, op)],
             *[self.writer.made(op) for op in self._plain_rows() if self.kernel.levels[op.output]],
         ]
@@ -293,16 +293,16 @@ class _Split(_Body):
         kind = _reduced_type(op)
         return [
             f"const {type_name(kind)} b{self._name(op)} = {self._across(op, BLOCK)};",
-            f"if (threadIdx.x == 0) {self._partial(kind)}[r * gridDim.x + blockIdx.x] = b{self._name(op)};",
+            f"if (threadIdx.x == 0) {self._partial(kind)}[r * gridDim.y + blockIdx.y] = b{self._name(op)};",
         ]
 
     def _put_together(self, i: int, op: Operation) -> list[str]:
         """Return the lines by which the last block reduces the parts of all, in their order."""
         name, kind = f"a{self._name(op)}", type_name(_reduced_type(op))
-        part = f"((volatile {kind}*)partial{i})[r * gridDim.x + i]"
+        part = f"((volatile {kind}*)partial{i})[r * gridDim.y + i]"
         return [
             f"{name} = {_identity(name_of(op), _reduced_type(op))};",
-            f"for (int i = threadIdx.x; i < gridDim.x; i += {BLOCK}) "
+            f"for (int i = threadIdx.x; i < gridDim.y; i += {BLOCK}) "
             f"{name} = {_COMBINE[name_of(op)]}({name}, ({kind}){part});",
             self._agreed(op, BLOCK),
         ]
@@ -321,9 +321,9 @@ class _Columns(_Body):
             f"const Index r = member * {count} + row;",
         ]
         return [
-            "const Index c = Index(blockIdx.x) * 32 + threadIdx.x % 32;",
+            f"const Index c = Index(blockIdx.x % {tiles_of(self.kernel)}) * 32 + threadIdx.x % 32;",
             "const int lane = threadIdx.x / 32;",
-            "const Index member = blockIdx.z;",
+            f"const Index member = blockIdx.x / {tiles_of(self.kernel)};",
             *[f"{type_name(_reduced_type(op))} a{self._name(op)} = 0;" for op in sums],
             f"if (c < {columns}) {{",
             f"  for (Index first = Index(blockIdx.y) * 8 + lane; first < {count}; first += Index(gridDim.y) * 32) {{",
@@ -331,7 +331,7 @@ class _Columns(_Body):
             "  }",
             "}",
             *[line for op in sums for line in self._handed_over(op)],
-            *_last_block("tickets + member * gridDim.x + blockIdx.x", "gridDim.y", f"c < {columns} && lane == 0"),
+            *_last_block("tickets + blockIdx.x", "gridDim.y", f"c < {columns} && lane == 0"),
             *[line for i, op in enumerate(sums) for line in self._put_together(i, op)],
         ]
 
