@@ -1,5 +1,7 @@
 """What would run on CUDA, run on the host: fused kernels, products on raw memory, captured steps."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,8 @@ import cuda_host
 import mlpx
 from host_device import HostBackend, HostDevice
 from mlpx import activations
+from mlpx.backends.cuda.listing import listing
+from mlpx.backends.notes import NotRecordable
 
 pytestmark = pytest.mark.skipif(not cuda_host.available(), reason="needs a C++ compiler")
 
@@ -225,3 +229,15 @@ def test_programs_for_batches_of_two_sizes_share_their_memory():
     captured = check(*data(50, WIDTHS), WIDTHS)
     first, second = captured.programs.values()
     assert first.block is second.block
+
+
+def test_the_page_shows_the_kernel_that_is_emitted():
+    page = (Path(__file__).parents[1] / "docs" / "cuda.md").read_text(encoding="utf-8")
+    shown = page.partition("```cpp\n")[2].partition("```")[0]
+    assert shown in listing(mlpx.MLP([64, 256, 10]), batch_size=32)
+
+
+def test_a_listing_says_what_cannot_be_captured():
+    sorts = activations.custom(lambda z, xp: xp.sort(z, axis=-1), lambda z, xp: z)
+    with pytest.raises(NotRecordable, match="record"):
+        listing(mlpx.MLP([4, 8, 3], activation=sorts))

@@ -282,3 +282,22 @@ def test_axes_that_come_and_go_are_recorded():
         return (s[0] * column + xp.permute_dims(xp.squeeze(xp.expand_dims(x, axis=0), axis=0), (1, 0)),)
 
     check(formula, (normal(4, 5),), (normal(3, 1),), (normal(5, 4),))
+
+
+@pytest.mark.parametrize("name", ["remainder", "logaddexp", "signbit", "round", "hypot", "atan2", "copysign"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_functions_that_an_activation_may_use(name, dtype):
+    special = np.array([0.0, -0.0, 1.5, -2.5, 3e3, -1e3, 0.5])
+    a, b = (x.ravel().astype(dtype) for x in np.meshgrid(special, special[2:]))
+
+    def formula(ops, x, y, s, z):
+        xp = ops.xp
+        found = getattr(xp, name)(x) if name in ("signbit", "round") else getattr(xp, name)(x, y)
+        return (s[0] * 0 + xp.astype(found, xp.float64),)
+
+    tolerance = 1e-12 if dtype == "float64" else 2e-6
+    captured = Captured(Step(NUMPY, formula), HostDevice())
+    (found,) = captured((a, b), (np.zeros(a.shape),), (np.zeros((3, 1)),))
+    assert all(captured.programs.values())
+    (expected,) = formula(NUMPY, a, b, (np.zeros(a.shape),), None)
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)

@@ -354,6 +354,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "ones_like": _constant(np.ones_like),
     "permute_dims": lambda recorder, x, axes: recorder.view(x, lambda xp, a: xp.permute_dims(a, axes)),
     "reshape": lambda recorder, x, shape: recorder.view(x, lambda _, a: reshaped(a, shape)),
+    "round": lambda recorder, x: recorder.ufunc(np.rint, x),
     "squeeze": lambda recorder, x, axis: recorder.view(x, lambda xp, a: xp.squeeze(a, axis=axis)),
     "stack": lambda recorder, arrays, *, axis=0: _concat(recorder, [_expand(a, axis) for a in arrays], axis=axis),
     "sum": _reduction("sum", np.add),

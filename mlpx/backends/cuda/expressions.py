@@ -18,6 +18,13 @@ PRELUDE = """
 template <typename T> __device__ __forceinline__ T larger(T a, T b) { return a > b || a != a ? a : b; }
 template <typename T> __device__ __forceinline__ T smaller(T a, T b) { return a < b || a != a ? a : b; }
 template <typename T> __device__ __forceinline__ T sign_of(T a) { return a != a ? a : T((a > 0) - (a < 0)); }
+template <typename T> __device__ __forceinline__ T remainder_of(T a, T b) {
+  const T rest = fmod(a, b);
+  return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+template <typename T> __device__ __forceinline__ T log_of_sum(T a, T b) {
+  return a == b ? a + T(0.693147180559945309) : larger(a, b) + log1p(exp(-fabs(a - b)));
+}
 template <typename T> __device__ __forceinline__ T sum_of(T a, T b) { return a + b; }
 template <typename T> __device__ __forceinline__ T both(T a, T b) { return a && b; }
 """
@@ -52,6 +59,7 @@ _FUNCTIONS = {
     "arccosh": "acosh", "arctanh": "atanh", "arctan2": "atan2", "hypot": "hypot", "copysign": "copysign",
     "floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "rint",
 }  # fmt: skip
+_TEMPLATES = {"remainder": "remainder_of", "logaddexp": "log_of_sum"}
 _FORMULAS = {
     "maximum": "larger({0}, {1})",
     "minimum": "smaller({0}, {1})",
@@ -65,6 +73,7 @@ _FORMULAS = {
     "isfinite": "({0} - {0} == 0)",
     "isnan": "({0} != {0})",
     "isinf": "({0} == {0} && {0} - {0} != 0)",
+    "signbit": "(signbit({0}) != 0)",
     "where": "({0} ? {1} : {2})",
     "cast": "({0})",
     "copy": "({0})",
@@ -161,6 +170,8 @@ def expression(name: str, inputs: list[tuple[str, np.dtype[Any]]], output: np.dt
         return f"(!{values[0]})" if output == np.bool_ else f"(~{values[0]})"
     if name in _FORMULAS:
         return _FORMULAS[name].format(*values)
+    if name in _TEMPLATES and inner.kind == "f":
+        return f"{_TEMPLATES[name]}({', '.join(values)})"
     if name in _FUNCTIONS and inner.kind == "f":
         return f"{_FUNCTIONS[name]}{'f' if inner == np.float32 else ''}({', '.join(values)})"
     msg = f"{name} on {', '.join(map(str, types))}"

@@ -53,8 +53,16 @@ class Product:
 
 
 @dataclass(eq=False)
-class Bits(Product):
-    """The random bits of dropout, which a kernel of their own draws from the words of a stream."""
+class Bits:
+    """The random bits of dropout, which a kernel of their own draws from the words that name a stream."""
+
+    inputs: tuple[Any, ...]
+    output: Variable
+
+    @property
+    def outputs(self) -> list[Variable]:
+        """What it makes."""
+        return [self.output]
 
 
 @dataclass(eq=False)
@@ -123,7 +131,7 @@ class Kernel:
         self.levels[op.output] = level
 
 
-Node = Kernel | Product
+Node = Kernel | Product | Bits
 
 
 @dataclass(frozen=True)
@@ -201,7 +209,8 @@ class _Fusion:
         """The first node that may read a memory that a node makes."""
         self._made = {op.output for op in operations}
         self._outputs = {v.root for v in outputs}
-        for op in operations:
+        # bits come first: they need nothing of the step, and who reads them can then join others
+        for op in sorted(operations, key=lambda op: _name(op) != "dropout_bits"):
             self._add(op)
 
     def _add(self, op: Operation) -> None:

@@ -125,7 +125,7 @@ def compiled(recording: Recording) -> Compiled:
     steps = set(recording.inputs[2])
     sources = {node: written(node, memory, steps) for node in plan.nodes if isinstance(node, Kernel)}
     for node in plan.nodes:
-        if type(node) is Product:
+        if isinstance(node, Product):
             _check_product(node, memory, steps)
     drawn = philox.FACTOR + philox.BITS if any(isinstance(node, Bits) for node in plan.nodes) else ""
     return Compiled(plan, memory, sources, module_text(list(sources.values()), drawn + _COUNT))
@@ -186,7 +186,7 @@ class Program:
     ) -> None:
         self.capacity = capacity
         self._device = device
-        self._made = made = compiled(recording)
+        self._compiled = made = compiled(recording)
         self._recording = recording
         self._counter = device.zeros((1,), np.int64)
         self._owned: list[Array] = []
@@ -231,7 +231,7 @@ class Program:
 
     def _place(self, slot: Slot) -> Array:
         """Return the array of a slot."""
-        made = self._made
+        made = self._compiled
         if slot.root in made.memory.places:
             start = made.memory.places[slot.root] + slot.offset * slot.array.itemsize
             return self._device.view(self.block, start, slot.array)
@@ -243,16 +243,16 @@ class Program:
             return [self._bound_kernel(node)]
         if isinstance(node, Bits):
             return [self._bound_bits(node)]
-        a, b, out = (self._place(self._made.memory.slot(v)) for v in (*node.inputs, node.output))
+        a, b, out = (self._place(self._compiled.memory.slot(v)) for v in (*node.inputs, node.output))
         return [lambda _: self._device.product(a, b, out)]
 
     def _bound_copy(self, new: Variable, old: Variable) -> Launch:
-        source, target = (self._place(self._made.memory.slot(v)) for v in (new, old))
+        source, target = (self._place(self._compiled.memory.slot(v)) for v in (new, old))
         return lambda _: self._device.copy(target, source)
 
     def _bound_kernel(self, node: Kernel) -> Launch:
-        device, source = self._device, self._made.sources[node]
-        kernel = device.kernel(self._made.text, source.name)
+        device, source = self._device, self._compiled.sources[node]
+        kernel = device.kernel(self._compiled.text, source.name)
         share = shared_out(node)
         arguments = [self._argument(argument) for argument in source.arguments]
         arguments += [self._own((share.room,), dtype) for dtype in source.partials]
@@ -277,8 +277,8 @@ class Program:
 
     def _bound_bits(self, node: Bits) -> Launch:
         device = self._device
-        words, bits = (self._made.memory.slot(v) for v in (node.inputs[0], node.output))
-        kernel = device.kernel(self._made.text, "dropout_bits")
+        words, bits = (self._compiled.memory.slot(v) for v in (node.inputs[0], node.output))
+        kernel = device.kernel(self._compiled.text, "dropout_bits")
         groups = bits.array.shape[-1]
         members = bits.array.size // groups
         grid = (philox.grid(groups, members),)
