@@ -28,7 +28,7 @@ class Captured:
     Parameters
     ----------
     step : dataclass with a field ``backend``, callable
-        The step, as for `mlpx.backends.base.Backend.fold`.
+        The step, as for ``Backend.fold``.
     device : Device
         What runs it.
     """
