@@ -12,22 +12,7 @@ import numpy as np
 
 from mlpx.backends.notes import NotRecordable
 
-__all__ = ["PRELUDE", "computed", "converted", "expression", "literal", "loaded", "stored", "type_name"]
-
-PRELUDE = """
-template <typename T> __device__ __forceinline__ T larger(T a, T b) { return a > b || a != a ? a : b; }
-template <typename T> __device__ __forceinline__ T smaller(T a, T b) { return a < b || a != a ? a : b; }
-template <typename T> __device__ __forceinline__ T sign_of(T a) { return a != a ? a : T((a > 0) - (a < 0)); }
-template <typename T> __device__ __forceinline__ T remainder_of(T a, T b) {
-  const T rest = fmod(a, b);
-  return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
-}
-template <typename T> __device__ __forceinline__ T log_of_sum(T a, T b) {
-  return a == b ? a + T(0.693147180559945309) : larger(a, b) + log1p(exp(-fabs(a - b)));
-}
-template <typename T> __device__ __forceinline__ T sum_of(T a, T b) { return a + b; }
-template <typename T> __device__ __forceinline__ T both(T a, T b) { return a && b; }
-"""
+__all__ = ["computed", "converted", "expression", "literal", "loaded", "stored", "type_name"]
 
 _TYPES = {
     "bool": "bool",

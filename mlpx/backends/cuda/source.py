@@ -9,58 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from mlpx.backends.cuda.expressions import PRELUDE, computed, converted, literal, stored, type_name
+from mlpx.backends.cuda.expressions import computed, converted, literal, stored, type_name
 from mlpx.backends.cuda.fusion import Kernel, Role, is_reduction
 from mlpx.backends.cuda.memory import Memory
+from mlpx.backends.cuda.prelude import ACROSS, ELEMENT
 from mlpx.backends.cuda.sharing import BLOCK, Scheme, elements_each, lanes_of, scheme_of, tiles_of
 from mlpx.backends.cuda.writing import Argument, Writer, name_of
 from mlpx.backends.notes import Operation, Variable
 
 __all__ = ["Source", "module_text", "written"]
-
-_ACROSS = """
-#define ACROSS(NAME, COMBINE) \\
-template <int LANES, typename T> __device__ __forceinline__ T NAME(T value) { \\
-  for (int lane = (LANES < 32 ? LANES : 32) / 2; lane > 0; lane /= 2) \\
-    value = COMBINE(value, T(__shfl_xor_sync(0xffffffffu, value, lane))); \\
-  if (LANES > 32) { \\
-    __shared__ T parts[LANES / 32 + 1]; \\
-    if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value; \\
-    __syncthreads(); \\
-    value = parts[0]; \\
-    for (int i = 1; i < LANES / 32; i++) value = COMBINE(value, parts[i]); \\
-    __syncthreads(); \\
-  } \\
-  return value; \\
-}
-ACROSS(across_sum, sum_of)
-ACROSS(across_max, larger)
-ACROSS(across_min, smaller)
-ACROSS(across_all, both)
-template <typename T> struct Place { T value; int index; };
-template <typename T> __device__ __forceinline__ Place<T> first_of(Place<T> a, Place<T> b) {
-  const bool a_nan = a.value != a.value, b_nan = b.value != b.value;
-  if (a_nan || b_nan ? a_nan != b_nan : a.value != b.value) return (a_nan || (!b_nan && a.value > b.value)) ? a : b;
-  return a.index < b.index ? a : b;
-}
-template <int LANES, typename T> __device__ __forceinline__ int across_argmax(Place<T> best) {
-  for (int lane = (LANES < 32 ? LANES : 32) / 2; lane > 0; lane /= 2) {
-    Place<T> other;
-    other.value = __shfl_xor_sync(0xffffffffu, best.value, lane);
-    other.index = __shfl_xor_sync(0xffffffffu, best.index, lane);
-    best = first_of(best, other);
-  }
-  if (LANES > 32) {
-    __shared__ T values[LANES / 32 + 1];
-    __shared__ int indices[LANES / 32 + 1];
-    if (threadIdx.x % 32 == 0) { values[threadIdx.x / 32] = best.value; indices[threadIdx.x / 32] = best.index; }
-    __syncthreads();
-    for (int i = 0; i < LANES / 32; i++) best = first_of(best, Place<T>{values[i], indices[i]});
-    __syncthreads();
-  }
-  return best.index;
-}
-"""
 
 _HEADERS = {"__half": "cuda_fp16.h", "__nv_bfloat16": "cuda_bf16.h"}
 _COMBINE = {"sum": "sum_of", "max": "larger", "min": "smaller", "all": "both"}
@@ -95,7 +52,7 @@ def module_text(sources: Sequence[Source], more: str = "") -> str:
     """Return the text of all kernels of a program, each once, and more functions before them."""
     body = "\n".join({source.name: source.text for source in sources}.values())
     headers = "".join(f"#include <{name}>\n" for key, name in _HEADERS.items() if key in body)
-    return f"{headers}{PRELUDE}{_ACROSS}{more}\n{body}"
+    return f"{headers}{ELEMENT}{ACROSS}{more}\n{body}"
 
 
 def written(kernel: Kernel, memory: Memory, steps: set[Variable]) -> Source:
