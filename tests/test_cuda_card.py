@@ -7,8 +7,14 @@ import mlpx
 from test_cuda_programs import WIDTHS, data, fit
 
 pytestmark = pytest.mark.gpu
-cupy = pytest.importorskip("cupy")
-DEVICES = cupy.cuda.runtime.getDeviceCount() if cupy.is_available() else 0
+
+
+@pytest.fixture(scope="module")
+def cupy():
+    """The library, imported only where a test runs."""
+    import cupy
+
+    return cupy
 
 
 def captured_by(X, y, widths, settings=None, **options):
@@ -37,7 +43,7 @@ def captured_by(X, y, widths, settings=None, **options):
         ({"patience": 1, "validation": 0.25, "epochs": 6, "optimizer": mlpx.SGD([0.1, 0.2, 2.0])}, {"members": 3}),
     ],
 )
-def test_the_card_trains_as_numpy_does(settings, options):
+def test_the_card_trains_as_numpy_does(cupy, settings, options):
     X, y = data(16 * 37 + 5, WIDTHS)
     ours, history, captured = captured_by(X, y, WIDTHS, settings, **options)
     theirs, expected = fit("numpy", X, y, WIDTHS, settings, **options)
@@ -55,7 +61,7 @@ def test_a_graph_holds_kernels_and_no_allocation():
         assert graph.text().count("->") >= steps * program.nodes - 1
 
 
-def test_epochs_after_the_first_allocate_nothing_that_stays():
+def test_epochs_after_the_first_allocate_nothing_that_stays(cupy):
     X, y = data(16 * 40, WIDTHS)
     pool, totals = cupy.get_default_memory_pool(), []
 
@@ -67,13 +73,13 @@ def test_epochs_after_the_first_allocate_nothing_that_stays():
     assert len(set(totals[2:])) == 1
 
 
-def test_equal_runs_give_equal_bits():
+def test_equal_runs_give_equal_bits(cupy):
     X, y = data(16 * 20, WIDTHS)
     first, second = (captured_by(X, y, WIDTHS, dtype="float32")[0].vector for _ in range(2))
     np.testing.assert_array_equal(cupy.asnumpy(first), cupy.asnumpy(second))
 
 
-def test_a_learning_rate_acts_inside_a_captured_graph():
+def test_a_learning_rate_acts_inside_a_captured_graph(cupy):
     X, y = data(16 * 40, WIDTHS)
     settings = {"epochs": 4, "optimizer": mlpx.SGD(mlpx.schedules.Exponential(0.5, 0.9))}
     ours, _, captured = captured_by(X, y, WIDTHS, settings)
@@ -83,14 +89,14 @@ def test_a_learning_rate_acts_inside_a_captured_graph():
     assert program.graphs
 
 
-def test_data_in_columns_are_taken_in():
+def test_data_in_columns_are_taken_in(cupy):
     X, y = data(64, WIDTHS)
     ours, _, _ = captured_by(cupy.asfortranarray(cupy.asarray(X)), y, WIDTHS)
     theirs, _ = fit("numpy", X, y, WIDTHS, {})
     np.testing.assert_allclose(cupy.asnumpy(ours.vector), theirs.vector, rtol=1e-10, atol=1e-10)
 
 
-def test_training_on_a_stream_of_the_user():
+def test_training_on_a_stream_of_the_user(cupy):
     X, y = data(64, WIDTHS)
     with cupy.cuda.Stream(non_blocking=True):
         ours, _, _ = captured_by(X, y, WIDTHS)
@@ -99,8 +105,9 @@ def test_training_on_a_stream_of_the_user():
     np.testing.assert_allclose(vector, theirs.vector, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.skipif(DEVICES < 2, reason="needs two CUDA devices")
-def test_a_second_device_is_honoured_everywhere():
+def test_a_second_device_is_honoured_everywhere(cupy):
+    if cupy.cuda.runtime.getDeviceCount() < 2:
+        pytest.skip("needs two CUDA devices")
     X, y = data(64, WIDTHS)
     net = mlpx.MLP(WIDTHS, seed=3, backend="cupy", device="cuda:1", dropout=0.2)
     net.fit(X, y, epochs=2, validation=0.2, progress=False)

@@ -1,6 +1,8 @@
 """What would run on CUDA, run on the host: fused kernels, products on raw memory, captured steps."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +11,10 @@ import cuda_host
 import mlpx
 from host_device import HostBackend, HostDevice
 from mlpx import activations
+from mlpx.backends.cuda.captured import Captured
 from mlpx.backends.cuda.listing import listing
 from mlpx.backends.notes import NotRecordable
+from mlpx.backends.numpy import NumPyBackend
 
 pytestmark = pytest.mark.skipif(not cuda_host.available(), reason="needs a C++ compiler")
 
@@ -197,6 +201,30 @@ def test_a_replay_shows_a_number_that_was_baked_in():
     ours, _ = fit(backend, X, y, WIDTHS, {})
     theirs, _ = fit("numpy", X, y, WIDTHS, {})
     assert np.abs(ours.vector - theirs.vector).max() > 1e-6
+
+
+def test_arrays_that_lie_elsewhere_are_seen():
+    # a graph goes on reading where it read when it was captured, so data and states at another place must not be lost
+    def formula(ops, x, state, batch):
+        return (0.5 * state[0] + ops.xp.take(x, batch[0], axis=0),)
+
+    @dataclass(frozen=True)
+    class Step:
+        backend: Any
+
+        def __call__(self, *arguments):
+            return formula(self.backend, *arguments)
+
+    captured = Captured(Step(NumPyBackend()), HostDevice())
+    rng = np.random.default_rng(0)
+    index = (rng.integers(0, 9, (40, 4)),)
+    found = expected = np.zeros((4, 3))
+    for _ in range(4):
+        x = rng.standard_normal((9, 3))
+        (found,) = captured((x,), (found.copy(),), index)
+        for rows in index[0]:
+            expected = 0.5 * expected + x[rows]
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
 def test_capturing_refuses_allocations_and_transfers():
