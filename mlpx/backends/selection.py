@@ -37,7 +37,7 @@ _PLACES = {
         "mlpx.backends.cupy",
         "CuPyBackend",
         "cupy",
-        'pip install "cupy-cuda13x[ctk]" ml_dtypes, or in a clone of mlpx ".[cuda13]"; for CUDA 12 with 12',
+        'pip install "cupy-cuda13x[ctk]" ml_dtypes  (in a clone of mlpx ".[cuda13]", on CUDA 12 with 12 for 13)',
     ),
     "torch": _Place("mlpx.backends.torch", "TorchBackend", "torch", "pip install torch"),
     "jax": _Place("mlpx.backends.jax", "JAXBackend", "jax", "pip install jax"),
