@@ -152,7 +152,7 @@ def get_backend(name: str | Backend | None = None, device: str | None = None, pr
     ValueError
         For an unknown name, a device that is not there, or a precision that the device does not have.
     BackendUnavailableError
-        For a library that is not installed or finds no device.
+        For a library that is not installed, finds no device, or lacks libraries of CUDA.
 
     Examples
     --------
