@@ -3,7 +3,7 @@
 import difflib
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -75,12 +75,13 @@ def check_members(name: str, value: float | tuple[float, ...], members: int | No
         raise ValueError(msg)
 
 
-def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
-    """Return `value` where it is one of `choices`; else name them, and the nearest."""
+def check_choice(name: str, value: Any, choices: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
+    """Return `value` where it is one of `choices`; else name them, and the nearest, or what an alias stands for."""
     known = sorted(choices)
     if isinstance(value, str) and value in known:
         return value
-    near = difflib.get_close_matches(str(value), known, n=1)
+    alias = (aliases or {}).get(str(value))
+    near = [alias] if alias else difflib.get_close_matches(str(value), known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     msg = f"`{name}` must be one of {', '.join(map(repr, known))}; got {value!r}.{hint}"
     raise ValueError(msg)

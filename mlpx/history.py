@@ -86,6 +86,9 @@ class History(Mapping[str, list[Any]]):
 
     def __str__(self) -> str:
         """Return a table with one line an epoch (the middle of a long one left out; a stack's numbers averaged)."""
+        if not self.epochs:
+            how = {"epochs": "", "interrupted": "interrupted "}.get(self.stopped, f"stopped by {self.stopped} ")
+            return f"{how}before the end of epoch 1"
         table = self.to_dict()
         rows = list(zip(*([_number(v) for v in column] for column in table.values()), strict=True))
         if len(rows) > _SHOWN:

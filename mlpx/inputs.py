@@ -7,6 +7,7 @@ After this the algorithm meets nothing but arrays of its own backend: features `
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -73,6 +74,8 @@ def features(
     stacked = members is not None and len(shape) == 3 and shape[0] == members
     if not (len(shape) == 2 or stacked) or shape[-1] != width:
         hint = f" For one sample use `{name}` in double brackets or reshape(1, -1)." if len(shape) == 1 else ""
+        if hint and is_mapped(raw) and shape[0] % width == 0:
+            hint = f" For a memmap give shape=({shape[0] // width}, {width})."
         msg = f"`{name}` must have the shape {rule}, got {shape}.{hint}"
         raise ValueError(msg)
     if 0 in shape:
@@ -88,10 +91,18 @@ def _stays(raw: Any, ops: Backend, dtype: DType) -> bool:
     """Say whether an array stays on the host."""
     if not isinstance(raw, np.ndarray):
         return False
-    wanted = ops.host_dtype(dtype)
+    if is_mapped(raw):
+        return True
     # in its own type, in the network's, and what says of each number whether it is finite
-    needed = raw.nbytes + raw.size * (1 + (0 if raw.dtype == wanted else wanted.itemsize))
-    return is_mapped(raw) or not ops.fits(needed)
+    return not ops.fits(raw.nbytes + raw.size * (1 + _cast_bytes(raw, ops, dtype)))
+
+
+def _cast_bytes(raw: Array, ops: Backend, dtype: DType) -> int:
+    """Return what each number needs again where it is cast on the device."""
+    if "float16" in str(dtype):  # bfloat16 has a type on the host only with ml_dtypes, which is not needed here
+        return 2
+    wanted = ops.host_dtype(dtype)
+    return 0 if raw.dtype == wanted else int(wanted.itemsize)
 
 
 def _host_rows(raw: Array, dtype: np.dtype[Any], own: bool, name: str, check: Callable[..., None] | None = None) -> Any:
@@ -119,6 +130,9 @@ def _array(x: Any, name: str) -> Any:
     """Return an array of some library."""
     if x is None:
         msg = f"`{name}` must be an array, got None."
+        raise TypeError(msg)
+    if isinstance(x, (str, bytes, os.PathLike)):
+        msg = f"`{name}` must be an array, got the text {x!r}. Open a file of numbers with numpy.load or numpy.memmap."
         raise TypeError(msg)
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         msg = f"`{name}` has masked values; fill them first, for example with {name}.filled(0)."
@@ -192,7 +206,8 @@ def _finite(array: Array, ops: Backend, name: str) -> Array:
 
 def _not_finite(name: str, count: int, first: str, dtype: Any) -> str:
     return (
-        f"`{name}` must be finite, but {count} of its numbers are NaN, infinite or too large for {dtype}; "
+        f"`{name}` must be finite, but {count} of its numbers are NaN, infinite or too large for "
+        f"{str(dtype).rpartition('.')[2]}; "
         f"the first at [{first}]. Impute or drop them."
     )
 

@@ -30,7 +30,7 @@ from mlpx.metrics import Metric
 from mlpx.network import Architecture, Gradients, Trace
 from mlpx.optimizers import Optimizer
 from mlpx.plan import Prediction, compiled
-from mlpx.precision import MASTER, check_precision
+from mlpx.precision import MASTER, check_dtype, check_precision
 from mlpx.streaming import consecutive
 from mlpx.training import Run, Settings
 
@@ -105,11 +105,11 @@ class Network:
         check_members("l2", self.l2, self.members)
         for layer in self.architecture.layers:
             layer.check_stack(self.members)
-        self.dtype_name = check_choice("dtype", dtype, MASTER)
+        self.dtype_name = check_dtype(dtype)
         self.keys = _keys(seed, self.members)
+        check_precision(precision or getattr(backend, "precision", None), self.dtype_name)
         self.backend = get_backend(backend, device, precision)
         self.backend.dtype(self.dtype_name)  # refuses one that is not there
-        check_precision(self.backend, self.dtype_name)
         self.preprocessing: dict[str, Any] | None = None
         self.reset()
 

@@ -24,9 +24,9 @@ from mlpx.exceptions import ModelFileError
 from mlpx.layers import Layer
 from mlpx.losses import Loss
 from mlpx.network import Architecture
-from mlpx.precision import MASTER, check_precision
+from mlpx.precision import MASTER, check_dtype, check_precision
 
-__all__ = ["FORMAT_VERSION", "load", "save"]
+__all__ = ["FORMAT_VERSION", "load", "read", "save"]
 
 FORMAT_VERSION = 1
 _KIND = "mlpx"
@@ -140,6 +140,8 @@ def load(
         For a file that is broken, truncated, of another kind or of a later version.
     BackendUnavailableError
         For a backend that is not there.
+    ValueError
+        For a type that the backend does not have, such as bfloat16 on NumPy; take dtype="float32" there.
 
     Examples
     --------
@@ -149,8 +151,16 @@ def load(
     >>> mlpx.load(path).n_parameters
     13
     """
-    chosen = get_backend(backend, device, precision)
-    dtype = None if dtype is None else check_choice("dtype", dtype, MASTER)
+    if dtype is not None:
+        check_precision(precision, check_dtype(dtype))
+    net = read(path, get_backend(backend, device, precision), dtype)
+    net.backend.dtype(net.dtype_name)  # refuses one that is not there
+    check_precision(net.backend.precision, net.dtype_name)
+    return net
+
+
+def read(path: str | os.PathLike[str], backend: Backend, dtype: str | None = None) -> Any:
+    """Return a network as its file describes it, which may be of a type in which this backend cannot compute."""
     path = Path(path)
     if path.is_dir():
         msg = f"{path} is a folder, not a model file."
@@ -159,14 +169,12 @@ def load(
         msg = f"There is no file {path}."
         raise FileNotFoundError(msg)
     try:
-        net, vector = _read(path, chosen)
+        net, vector = _read(path, backend)
     except ModelFileError as error:
         msg = f"{path} is no readable mlpx model: {error}"
         raise ModelFileError(msg) from error.__cause__
     if dtype is not None:
         net.dtype_name = dtype
-        net.backend.dtype(dtype)  # refuses one that is not there
-    check_precision(net.backend, net.dtype_name)
     net._set_vector(vector)
     return net
 

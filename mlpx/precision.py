@@ -9,16 +9,22 @@ therefore multiplied by a scale, and the gradient divided by it. A step whose gr
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from mlpx._checks import check_choice
 from mlpx._typing import Array, Namespace
 from mlpx.backends import Backend
 from mlpx.backends.host import xp as hxp
 
-__all__ = ["GOOD_STEPS", "LEAST_SCALE", "MASTER", "Scaling", "check_precision"]
+__all__ = ["GOOD_STEPS", "LEAST_SCALE", "MASTER", "Scaling", "check_dtype", "check_precision"]
 
 MASTER = {"bfloat16": "float32", "float16": "float32", "float32": "float32", "float64": "float64"}
 """The type of the parameters, by the type that the network computes in."""
+
+_ALIASES = {
+    "bf16": "bfloat16", "double": "float64", "fp16": "float16", "fp32": "float32", "fp64": "float64",
+    "half": "float16", "single": "float32",
+}  # fmt: skip
 
 GOOD_STEPS = 2000
 """Steps in a row without a skip after which the scale is doubled."""
@@ -63,11 +69,22 @@ class Scaling(NamedTuple):
         )
 
 
-def check_precision(ops: Backend, dtype: str) -> None:
+def check_dtype(dtype: Any) -> str:
+    """Return the name of a type that a network computes in."""
+    if isinstance(dtype, str):
+        return check_choice("dtype", dtype, MASTER, _ALIASES)
+    # the classes, types and objects of the array libraries end in it
+    name = getattr(dtype, "__name__", str(dtype)).rpartition(".")[2]
+    hint = f" Did you mean {name!r}?" if name in MASTER else ""
+    msg = f"`dtype` must be a string, one of {', '.join(map(repr, MASTER))}; got {dtype!r}.{hint}"
+    raise ValueError(msg)
+
+
+def check_precision(precision: str | None, dtype: str) -> None:
     """Refuse TF32 for other types than float32."""
-    if ops.precision is not None and dtype != "float32":
+    if precision == "tf32" and dtype != "float32":
         msg = (
-            f"`precision` {ops.precision!r} is a way to multiply float32 numbers, but `dtype` is {dtype!r}; take "
+            f"`precision` {precision!r} is a way to multiply float32 numbers, but `dtype` is {dtype!r}; take "
             f'dtype="float32", or precision=None.'
         )
         raise ValueError(msg)

@@ -197,7 +197,18 @@ CALLS = {
     "update": [((ADAM, host(9), host(9), (host(9), host(9) ** 2), COEFFICIENTS, np.ones(9)), {})],
 }
 NOT_COMPUTING = {"__init__", "owns", "to_numpy", "asarray", "from_foreign", "array_device", "read_only", "context"}
-NOT_COMPUTING |= {"compile", "fold", "copy", "synchronize", "dtype", "host_dtype", "is_half", "fits", "transfers"}
+NOT_COMPUTING |= {
+    "compile",
+    "fold",
+    "copy",
+    "synchronize",
+    "dtype",
+    "host_dtype",
+    "is_half",
+    "fits",
+    "transfers",
+    "check_device",
+}
 
 
 def overrides(cls: type) -> list[str]:

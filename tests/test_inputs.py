@@ -1,6 +1,7 @@
 """What may come in, and the one clear sentence for everything else."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,6 +79,27 @@ def test_wrong_features_are_refused_by_name(backend: Backend, case: str) -> None
     with pytest.raises(error, match=re.escape("`validation[0]`")):
         net.fit(X, Y, validation=(wrong, Y))
     assert state(net) == before
+
+
+def test_a_path_is_no_array(backend: Backend) -> None:
+    for path in ("a.bin", Path("a.bin")):
+        for name, arguments in (("X", (path, Y)), ("y", (X, path))):
+            with pytest.raises(TypeError, match=rf"`{name}` must be an array, got the text .*a.bin.*numpy.memmap"):
+                make(backend).fit(*arguments)
+
+
+def test_a_flat_file_is_answered_by_its_shape(backend: Backend, tmp_path: Path) -> None:
+    X.tofile(tmp_path / "rows")
+    flat = np.memmap(tmp_path / "rows", dtype=X.dtype, mode="r")
+    with pytest.raises(ValueError, match=rf"`X`.*got \({3 * N},\). For a memmap give shape=\({N}, 3\)"):
+        make(backend).fit(flat, Y)
+    with pytest.raises(ValueError, match=r"For one sample use `X` in double brackets"):
+        make(backend).fit(flat[:4], Y)
+
+
+def test_a_type_is_called_by_its_own_name(backend: Backend) -> None:
+    with pytest.raises(ValueError, match=r"too large for float64; the first"):
+        make(backend).predict(with_value(X, np.inf))
 
 
 def test_too_large_for_the_type_is_refused(backend: Backend) -> None:

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -447,10 +449,48 @@ def test_a_file_holds_the_master_weights(backend, half, tmp_path):
 def test_a_file_of_bfloat16_says_what_to_do_on_numpy(tmp_path):
     pytest.importorskip("torch")
     network("torch", "bfloat16").save(tmp_path / "net.mlpx")
-    net = mlpx.load(tmp_path / "net.mlpx", backend="numpy")
-    with pytest.raises(ValueError, match=r"'bfloat16' does not exist on the backend 'numpy'.*mlpx.load"):
-        net.predict(X)
+    with pytest.raises(
+        ValueError, match=r"'bfloat16' does not exist on the backend 'numpy'.*float32\", also in `mlpx.load"
+    ):
+        mlpx.load(tmp_path / "net.mlpx", backend="numpy")
     assert mlpx.load(tmp_path / "net.mlpx", backend="numpy", dtype="float32").predict(X).shape == (N, K)
+
+
+def test_the_command_shows_a_file_of_bfloat16_and_puts_another_in_its_place(tmp_path, capsys):
+    pytest.importorskip("torch")
+    pytest.importorskip("pandas", reason="the command line reads tables with pandas")
+    from mlpx.cli import main, models
+
+    path = tmp_path / "net.mlpx"
+    network("torch", "bfloat16").save(path)
+    assert main(["info", str(path)]) == 0
+    assert "parameters, bfloat16" in " ".join(capsys.readouterr().out.split())
+    assert models._worth_keeping(path, "species") == "was not written by `mlpx train`"
+
+
+WITHOUT_ML_DTYPES = """
+import sys
+sys.modules["ml_dtypes"] = None
+import numpy as np
+import mlpx
+X, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 3
+net = mlpx.MLP([4, 8, 3], backend="torch", dtype="bfloat16")
+history = net.fit(X, y, epochs=2, validation=(X, y), label_smoothing=0.1, progress=False)
+assert history.epochs == 2 and net.predict(X).shape == (60, 3) and net.evaluate(X, y)["loss"] > 0
+file = np.memmap(sys.argv[1], dtype="float32", mode="w+", shape=X.shape)
+try:
+    net.fit(file, y, progress=False)
+except mlpx.BackendUnavailableError as error:
+    print(error)
+"""
+
+
+def test_bfloat16_on_torch_needs_another_library_only_for_rows_of_a_file(tmp_path):
+    pytest.importorskip("torch")
+    command = [sys.executable, "-c", WITHOUT_ML_DTYPES, str(tmp_path / "rows")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "rows that stay on the host (numpy.memmap), needs the library ml_dtypes: pip install" in done.stdout
 
 
 def test_copies_compute_the_same(backend, half):
@@ -461,6 +501,32 @@ def test_copies_compute_the_same(backend, half):
 
 
 # Refusals, and TF32.
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("half", "float16"),
+        ("fp16", "float16"),
+        ("bf16", "bfloat16"),
+        (np.float16, "float16"),
+        (np.dtype("f8"), "float64"),
+    ],
+)
+def test_other_spellings_of_a_type_are_answered_by_its_name(wrong, meant, tmp_path):
+    mlpx.MLP([2, 3]).save(tmp_path / "net.mlpx")
+    for call in (lambda: mlpx.MLP([2, 3], dtype=wrong), lambda: mlpx.load(tmp_path / "net.mlpx", dtype=wrong)):
+        with pytest.raises(ValueError, match=f"`dtype` must be .*Did you mean '{meant}'") as caught:
+            call()
+        assert isinstance(wrong, str) or "must be a string" in str(caught.value)
+
+
+def test_tf32_of_another_type_is_refused_before_the_device_is_looked_at(tmp_path):
+    mlpx.MLP([2, 3]).save(tmp_path / "net.mlpx")
+    options = {"precision": "tf32", "dtype": "float64", "backend": "numpy"}
+    for call in (lambda: mlpx.MLP([2, 3], **options), lambda: mlpx.load(tmp_path / "net.mlpx", **options)):
+        with pytest.raises(ValueError, match="`dtype` is 'float64'"):
+            call()
 
 
 @pytest.mark.parametrize(

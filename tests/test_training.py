@@ -307,6 +307,21 @@ def test_callbacks_are_called_in_order() -> None:
     assert history.to_dict()["epoch"] == [1, 2, 3]
 
 
+class Interrupting(mlpx.Callback):
+    """Ctrl-C before the first epoch is over."""
+
+    def start(self, run) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_history_without_an_epoch_says_how_it_ended() -> None:
+    history = make().fit(X, Y, callbacks=Interrupting())
+    assert history.interrupted
+    assert str(history) == "interrupted before the end of epoch 1"
+    history.stopped = "divergence"
+    assert str(history) == "stopped by divergence before the end of epoch 1"
+
+
 def test_a_callback_stops_training() -> None:
     history = make().fit(X, Y, epochs=9, callbacks=lambda run: run.stop() if run.epoch == 4 else None)
     assert (history.epochs, history.stopped) == (4, "callback")

@@ -64,6 +64,10 @@ class Backend:
 
         return make_backend, (self.name, self.device_name, self.precision)
 
+    @staticmethod
+    def check_device() -> None:
+        """Raise `BackendUnavailableError` where the library finds no device."""
+
     # The edge: arrays in and out.
 
     @staticmethod

@@ -15,13 +15,12 @@ import numpy as np
 from mlpx._typing import Array, DType
 from mlpx.backends import host
 from mlpx.backends.base import Backend
-from mlpx.backends.cuda import philox
+from mlpx.backends.cuda import installation, philox
 from mlpx.backends.cuda.captured import Captured
 from mlpx.backends.cuda.device import CudaDevice
-from mlpx.backends.cuda.products import NotMapped, Products
+from mlpx.backends.cuda.products import NotMapped, Products, check_library
 from mlpx.backends.host import Key
 from mlpx.backends.staging import Transfers
-from mlpx.exceptions import BackendUnavailableError
 
 _SHARE = 0.75
 """Of the free memory: how much a data set may take while it is taken in."""
@@ -38,14 +37,19 @@ class CuPyBackend(Backend):
     flops = 2e13
 
     def __init__(self, device: str | None = None) -> None:
-        if not cupy.is_available():
-            msg = 'The backend "cupy" needs a CUDA device, and CuPy finds none (is NVIDIA\'s driver installed?).'
-            raise BackendUnavailableError(msg)
-        self.device = _find_device(device)
+        count = installation.count_devices()
+        installation.check_compiler()
+        check_library()
+        self.device = cupy.cuda.Device(installation.device_number(device, count))
         self.xp = xp
         self.device_name = f"cuda:{self.device.id}"
         self.version = cupy.__version__
         self._handle = threading.local()
+
+    @staticmethod
+    def check_device() -> None:
+        """Raise `BackendUnavailableError` where CUDA has no device."""
+        installation.count_devices()
 
     @staticmethod
     def owns(x: Any) -> bool:
@@ -148,12 +152,3 @@ class CuPyBackend(Backend):
 
 _dropout_bits = cupy.RawKernel(philox.BITS, "dropout_bits")
 """Compiled when it is first called."""
-
-
-def _find_device(name: str | None) -> Any:
-    platform, _, number = str(name or "cuda:0").partition(":")
-    count = cupy.cuda.runtime.getDeviceCount()
-    if platform != "cuda" or not (number or "0").isdecimal() or int(number or 0) >= count:
-        msg = f"`device` must be 'cuda:0' to 'cuda:{count - 1}' here, got {name!r}."
-        raise ValueError(msg)
-    return cupy.cuda.Device(int(number or 0))

@@ -130,7 +130,10 @@ def bfloat16() -> Any:
     try:
         from ml_dtypes import bfloat16 as found
     except ImportError as error:
-        msg = "bfloat16 on the host, or on the backend 'cupy', needs the library ml_dtypes: pip install ml_dtypes"
+        msg = (
+            'bfloat16 on the backend "cupy", and everywhere for rows that stay on the host (numpy.memmap), needs the '
+            "library ml_dtypes: pip install ml_dtypes"
+        )
         raise BackendUnavailableError(msg) from error
     return np.dtype(found)
 

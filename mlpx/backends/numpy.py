@@ -23,7 +23,8 @@ class NumPyBackend(Backend):
 
     def __init__(self, device: str | None = None) -> None:
         if device not in (None, "cpu"):
-            msg = f'`device` must be "cpu" or None on the backend "numpy", got {device!r}.'
+            hint = '; for an NVIDIA GPU take backend="cupy"' if str(device).startswith(("cuda", "gpu")) else ""
+            msg = f'`device` must be "cpu" or None on the backend "numpy", got {device!r}{hint}.'
             raise ValueError(msg)
         self.xp = xp
         self.device = "cpu"

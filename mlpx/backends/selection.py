@@ -34,7 +34,10 @@ class _Place(NamedTuple):
 _PLACES = {
     "numpy": _Place("mlpx.backends.numpy", "NumPyBackend", "numpy", "pip install numpy"),
     "cupy": _Place(
-        "mlpx.backends.cupy", "CuPyBackend", "cupy", 'pip install "cupy-cuda13x[ctk]"  (CUDA 12: "cupy-cuda12x[ctk]")'
+        "mlpx.backends.cupy",
+        "CuPyBackend",
+        "cupy",
+        'pip install "cupy-cuda13x[ctk]" ml_dtypes  (in a clone of mlpx ".[cuda13]", on CUDA 12 with 12 for 13)',
     ),
     "torch": _Place("mlpx.backends.torch", "TorchBackend", "torch", "pip install torch"),
     "jax": _Place("mlpx.backends.jax", "JAXBackend", "jax", "pip install jax"),
@@ -42,6 +45,8 @@ _PLACES = {
         "mlpx.backends.array_api_strict", "StrictBackend", "array_api_strict", "pip install array-api-strict"
     ),
 }
+
+_ALIASES = {"cuda": "cupy", "gpu": "cupy", "pytorch": "torch"}
 
 
 class _Choice(NamedTuple):
@@ -96,16 +101,13 @@ def make_backend(name: str, device: str | None = None, precision: str | None = N
     if precision not in (None, "tf32"):
         msg = f'`precision` must be None, for products in the network\'s dtype, or "tf32"; got {precision!r}.'
         raise ValueError(msg)
-    return _make(check_choice("backend", name, [*_PLACES, "auto"]), device, precision)
+    return _make(check_choice("backend", name, [*_PLACES, "auto"], _ALIASES), device, precision)
 
 
 @lru_cache(maxsize=64)
 def _make(name: str, device: str | None, precision: str | None) -> Backend:
     if name == "auto":
-        try:
-            return _make("cupy", device, precision)
-        except BackendUnavailableError:
-            return _make("numpy", device, precision)
+        return _automatic(device, precision)
     backend = _backend_class(name)(device)
     if precision is not None and not backend.device_name.startswith("cuda"):
         msg = (
@@ -115,6 +117,20 @@ def _make(name: str, device: str | None, precision: str | None) -> Backend:
         raise ValueError(msg)
     backend.precision = precision
     return backend
+
+
+def _automatic(device: str | None, precision: str | None) -> Backend:
+    """Return CuPy where a CUDA device answers, else NumPy; that CuPy is incomplete there is an error."""
+    try:
+        _backend_class("cupy").check_device()
+    except BackendUnavailableError as error:
+        if device in (None, "cpu") and precision is None:
+            return _make("numpy", device, precision)
+        asked = f"`device` {device!r}" if device not in (None, "cpu") else f"`precision` {precision!r}"
+        reason = str(error).rstrip(".")
+        msg = f'{asked} cannot be had: "auto" found no CUDA device ({reason}), so NumPy was taken.'
+        raise ValueError(msg) from error
+    return _make("cupy", device, precision)
 
 
 def get_backend(name: str | Backend | None = None, device: str | None = None, precision: str | None = None) -> Backend:
@@ -136,7 +152,7 @@ def get_backend(name: str | Backend | None = None, device: str | None = None, pr
     ValueError
         For an unknown name, a device that is not there, or a precision that the device does not have.
     BackendUnavailableError
-        For a library that is not installed or finds no device.
+        For a library that is not installed, finds no device, or lacks libraries of CUDA.
 
     Examples
     --------
@@ -155,7 +171,7 @@ def get_backend(name: str | Backend | None = None, device: str | None = None, pr
         return make_backend(choice.name, device or choice.device, precision)
     variable = os.environ.get(VARIABLE) or "numpy"
     try:
-        check_choice(VARIABLE, variable, [*_PLACES, "auto"])
+        check_choice(VARIABLE, variable, [*_PLACES, "auto"], _ALIASES)
     except ValueError as error:
         msg = f"The environment variable {error}"
         raise ValueError(msg) from None

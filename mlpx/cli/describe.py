@@ -34,13 +34,13 @@ def target(preprocessing: Preprocessing) -> str:
     return f"{column.name}: classification, {len(shares)} classes: {listed(shares)}"
 
 
-def network(net: mlpx.Network) -> str:
-    """Tell the network's layers, size and place."""
+def network(net: mlpx.Network, *, place: bool = True) -> str:
+    """Tell the network's layers, size and type, and where it is."""
     sizes = "-".join(str(size) for size in net.sizes)
     dense = [layer for layer in net.layers if isinstance(layer, mlpx.Dense)]
     activations = ", ".join(dict.fromkeys(Activation.get(layer.activation).name for layer in dense))
-    place = f"{net.dtype_name}, {net.backend.name} on {net.backend.device_name}"
-    return f"{sizes}, {activations}, {whole(net.n_parameters)} parameters, {place}"
+    where = f", {net.backend.name} on {net.backend.device_name}" if place else ""
+    return f"{sizes}, {activations}, {whole(net.n_parameters)} parameters, {net.dtype_name}{where}"
 
 
 def _counted(names: list[str]) -> str:

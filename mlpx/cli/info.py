@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,10 +25,10 @@ def run(options: argparse.Namespace) -> None:
 
 
 def say_backends() -> None:
-    """Write versions, and the table of backends with the one in use marked."""
+    """Write versions, and the table of backends with the one in use marked; then what is wrong with the choice."""
     say_wrapped(f"mlpx {mlpx.__version__}, Python {platform.python_version()}, NumPy {np.__version__}")
     say()
-    current = mlpx.get_backend().name
+    current, refusal = _current()
     backends = mlpx.available_backends()
     rows = [("  backend", "available", "version", "device")]
     for item in backends:
@@ -39,16 +40,27 @@ def say_backends() -> None:
     say_wrapped("* in use; another by `--backend` or the environment variable MLPX_BACKEND")
     if missing:
         say()
-        say_fields((item.name, f"{item.reason}: {item.install}") for item in missing)
+        say_fields((i.name, f"{i.reason}: {i.install}" if i.install else str(i.reason)) for i in missing)
+    if refusal is not None:
+        sys.stdout.flush()  # the table comes first
+        raise refusal
+
+
+def _current() -> tuple[str | None, Exception | None]:
+    """Return the name of the backend in use, or why there is none."""
+    try:
+        return mlpx.get_backend().name, None
+    except (ImportError, ValueError) as error:
+        return None, error
 
 
 def say_model(path: str) -> None:
     """Write what is in a model file."""
-    net, preprocessing = models.load(path)
+    net, preprocessing = models.look(path)
     say_fields(
         [
             ("model", path),
-            ("network", describe.network(net)),
+            ("network", describe.network(net, place=False)),
             ("classes", listed([str(label) for label in net.classes or ()])),
             *(describe.columns(preprocessing) if preprocessing else [("columns", "no description is stored")]),
         ]

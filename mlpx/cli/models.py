@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlpx
+from mlpx.backends import make_backend
+from mlpx.persistence import read
 from mlpx.tables import ClassTarget, Preprocessing, Table
 from mlpx.tables.requirements import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def choose_output(output: str | None, table: Table, target: str, *, force: bool) -> Path:
@@ -32,7 +38,7 @@ def choose_output(output: str | None, table: Table, target: str, *, force: bool)
 def _worth_keeping(path: Path, target: str) -> str:
     """Say what a file is; nothing where it is a model of the same target, which a further training replaces."""
     try:
-        net: mlpx.Network = mlpx.load(path, backend="numpy")
+        net: mlpx.Network = read(path, make_backend("numpy"))
     except (mlpx.ModelFileError, OSError):
         return "is no model of mlpx"
     try:
@@ -46,12 +52,22 @@ def load(
     path: str, backend: str | None = None, device: str | None = None, dtype: str | None = None
 ) -> tuple[mlpx.Network, Preprocessing | None]:
     """Read a model and the description of its columns, None where it has none."""
+    return _checked(path, lambda: mlpx.load(path, backend, device, dtype=dtype))
+
+
+def look(path: str) -> tuple[mlpx.Network, Preprocessing | None]:
+    """Read a model only to look at it: no other library is needed, and not the type that it computes in."""
+    return _checked(path, lambda: read(path, make_backend("numpy")))
+
+
+def _checked(path: str, reading: Callable[[], mlpx.Network]) -> tuple[mlpx.Network, Preprocessing | None]:
+    """Return what was read, and the description of its columns, once it is seen that they belong together."""
     if not Path(path).is_file():
         what = "is a folder, not a file" if Path(path).is_dir() else "does not exist"
         msg = f"the file `{path}` {what}; give the path of a model"
         raise FileNotFoundError(msg)
     try:
-        net: mlpx.Network = mlpx.load(path, backend, device, dtype=dtype)
+        net = reading()
     except mlpx.ModelFileError as error:
         sentence = str(error).removeprefix(f"{Path(path)} ")
         msg = f"the file `{path}` {sentence}"

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlpx._typing import Array
+from mlpx.backends.cuda.installation import missing
 from mlpx.exceptions import BackendUnavailableError
 
-__all__ = ["TYPES", "Mapping", "NotMapped", "Products", "mapped"]
+__all__ = ["TYPES", "Mapping", "NotMapped", "Products", "check_library", "mapped"]
 
 _AS_IT_LIES, _TRANSPOSED = 0, 1
 _LARGEST = 2**31 - 1
@@ -302,14 +303,18 @@ _PARAMETERS: dict[str, list[Any]] = {
 }  # fmt: skip
 
 
+def check_library() -> None:
+    """Raise `BackendUnavailableError` where cuBLAS is not found."""
+    _library()
+
+
 @functools.cache
 def _library() -> Any:
     """Return cuBLAS with its functions' parameters declared."""
     try:
         library = ctypes.CDLL(_path())
     except OSError as error:
-        msg = f'Products on CUDA need cuBLAS, which is not found ({error}); install it with "cupy-cuda13x[ctk]".'
-        raise BackendUnavailableError(msg) from error
+        raise BackendUnavailableError(missing("cuBLAS", "products", error)) from error
     for name, parameters in _PARAMETERS.items():
         function = getattr(library, name)
         function.argtypes, function.restype = parameters, ctypes.c_int
