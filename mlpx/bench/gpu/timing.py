@@ -138,9 +138,7 @@ class Turns:
         Where the warm-up would not end before the deadline.
     """
 
-    def __init__(
-        self, contender: Contender, clock: Clock, deadline: float = math.inf, span: float = LONG_SPAN
-    ) -> None:
+    def __init__(self, contender: Contender, clock: Clock, deadline: float = math.inf, span: float = LONG_SPAN) -> None:
         begin = clock()
         self.contender, self._clock, self._deadline = contender, clock, deadline
         self.steps = contender.prepare()
