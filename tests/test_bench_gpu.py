@@ -345,6 +345,15 @@ def test_rounds_end_at_the_deadline() -> None:
     assert device.now <= 36.0
 
 
+def test_those_who_are_ready_get_a_round_before_another_is_warmed_up() -> None:
+    device = Device(1e-4, 1.0)
+    ways = [Contender(name, lambda: device) for name in ("one", "two", "three")]
+    found, failures = measure(ways, seconds=1000.0, deadline=25.5, clock=lambda: device.now)
+    assert [figures.name for figures in found] == ["one"]
+    assert failures == {"two": LATE, "three": LATE}
+    assert device.now <= 25.5
+
+
 # Runs and files.
 
 
@@ -462,6 +471,10 @@ def test_the_file_is_written_after_every_case_and_what_had_no_time_is_named(tmp_
     assert [each.name for each in found.cases] == ["a", "b", "c"]
     assert found.skipped == ("d",)
     assert results.load(path).skipped == ("d",)
+    assert found.cases[2].failures == {"one": LATE}
+    late = running.run([case("c", slow)], start, tmp_path / "late.json", clock=lambda: device.now)
+    assert not late.measured
+    assert [each.name for each in tmp_path.iterdir()] == ["x.json"]
     assert found.spent > 1000
 
 
@@ -765,7 +778,7 @@ def test_sizes_of_a_gpu_on_the_processor_are_warned_of() -> None:
     options = command.make_parser().parse_args(["--device", "cpu"])
     command.check(options)
     assert list(command.announcements(options)) == [
-        "warning: sizes are those for a GPU, of which a processor does few in time; add --quick",
+        "warning: the sizes are for a GPU; a processor does few in time; add --quick",
         "this takes 540 s at most",
     ]
 

@@ -96,7 +96,7 @@ def announcements(options: argparse.Namespace) -> Iterator[str]:
     if options.questions:
         return
     if options.device == "cpu" and not options.quick:
-        yield "warning: sizes are those for a GPU, of which a processor does few in time; add --quick"
+        yield "warning: the sizes are for a GPU; a processor does few in time; add --quick"
     yield f"this takes {options.seconds:.0f} s at most"
 
 
@@ -163,7 +163,7 @@ def _with_contenders(case: Case, texts: Sequence[str]) -> Case:
 
 def announce(text: str) -> None:
     """Say on standard error what is measured next."""
-    sys.stderr.write(f"{text}\n"[: WIDTH + 1])
+    sys.stderr.write(f"{text[:WIDTH]}\n")
     sys.stderr.flush()
 
 

@@ -32,7 +32,7 @@ def lines(found: GpuResults) -> Iterator[str]:
     yield from short(found)
     yield ""
     yield f"{len(found.cases)} cases in {found.spent:.0f} of {found.seconds:.0f} s on {found.device}"
-    if found.cases:
+    if found.measured:
         yield from _caution(found)
 
 

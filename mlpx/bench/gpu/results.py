@@ -101,9 +101,9 @@ class GpuResults:
 
     @property
     def measured(self) -> bool:
-        """Whether anything was: a case, or a question that was asked."""
-        asked = (answer for answer in self.questions.values() if not str(answer).startswith(NOT_ASKED))
-        return bool(self.cases) or any(True for _ in asked)
+        """Whether anything was: a contender of a case, or a question."""
+        asked = (not str(answer).startswith(NOT_ASKED) for answer in self.questions.values())
+        return any(case.results for case in self.cases) or any(asked)
 
     def peak(self, precision: str) -> float | None:
         """Return the best rate of any product in a precision."""

@@ -45,7 +45,7 @@ def run(
     start : GpuResults
         The description of the run, and its seconds.
     output : Path or None
-        The file that is written after each case; where there is none, nothing is.
+        The file that is written after each case, once there is something to write.
     report : callable
         Told what is measured next.
     clock : callable
@@ -67,10 +67,10 @@ def run(
         work = case.group, case.name, case.precision, case.per, case.count, case.flop, case.bytes
         found = found.with_case(CaseFigures(*work, tuple(results), failures), clock() - begin)
         release()
-        if output is not None:
+        if output is not None and found.measured:
             save(found, output)
     found = replace(found, spent=clock() - begin)
-    if output is not None and found.cases:
+    if output is not None and found.measured:
         save(found, output)
     return found
 

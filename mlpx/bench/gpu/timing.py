@@ -128,7 +128,7 @@ class Turns:
     clock : callable
         Gives seconds.
     deadline : float
-        The clock's time at which all has to be done.
+        The clock's time at which it has to be warm.
     span : float
         Seconds that many steps in a row take about.
 
@@ -161,12 +161,8 @@ class Turns:
         return self._clock() - begin
 
     def _check(self, seconds: float) -> None:
-        if not self.fits(seconds):
+        if self._clock() + seconds > self._deadline:
             raise OutOfTime
-
-    def fits(self, seconds: float) -> bool:
-        """Whether so many seconds are left."""
-        return self._clock() + seconds <= self._deadline
 
     def _warm_up(self, span: float) -> int:
         """Make some steps, and return how many a span of throughput has.
@@ -288,8 +284,10 @@ def measure(
         if clock() + (reserve if contender.compiles else 0.0) >= deadline:
             failures[contender.name] = LATE
             continue
-        _guarded(partial(_make_ready, ready, contender, clock, deadline, span), contender.name, failures)
-    _take_rounds(ready, min(clock() + seconds, deadline), failures, clock)
+        # those who are ready get a round
+        latest = deadline - sum(turns.expected for turns in ready)
+        _guarded(partial(_make_ready, ready, contender, clock, latest, span), contender.name, failures)
+    _take_rounds(ready, seconds, deadline, failures, clock)
     failures |= {turns.contender.name: LATE for turns in ready if not turns.throughput} | failures
     measured = [turns for turns in ready if turns.contender.name not in failures and turns.throughput]
     first = contenders[0].name if contenders else ""
@@ -312,11 +310,12 @@ def _guarded(act: Callable[[], object], name: str, failures: dict[str, str]) -> 
         failures[name] = f"failed: {type(error).__name__}: {lines[0][:200] if lines else ''}".rstrip(": ")
 
 
-def _take_rounds(ready: list[Turns], end: float, failures: dict[str, str], clock: Clock) -> None:
+def _take_rounds(ready: list[Turns], seconds: float, deadline: float, failures: dict[str, str], clock: Clock) -> None:
+    end = min(clock() + seconds, deadline)
     for round_ in range(MOST_ROUNDS):
         if round_ >= FEWEST_ROUNDS and clock() >= end:
             break
         for i in range(len(ready)):
             turns = ready[(i + round_) % len(ready)]
-            if turns.contender.name not in failures and turns.fits(turns.expected):
+            if turns.contender.name not in failures and clock() + turns.expected <= deadline:
                 _guarded(turns.turn, turns.contender.name, failures)
