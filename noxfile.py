@@ -66,7 +66,7 @@ def bare(session: nox.Session) -> None:
 @nox.session(python=False)
 def tests_gpu(session: nox.Session) -> None:
     """Run the tests that need a CUDA device, in the present environment, and write their report."""
-    session.run("python", "-m", "pytest", "-m", "gpu", "--gpu-report", "benchmarks/results/gpu", *session.posargs)
+    session.run("python", "-m", "pytest", "-m", "gpu", "--gpu-report=benchmarks/results/gpu", *session.posargs)
 
 
 @nox.session(python=False)

@@ -1,7 +1,7 @@
 """Every numerical test runs on every installed backend, through one fixture."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -61,6 +61,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--gpu-report", metavar="PATH", help="a JSON file or a folder for what the tests on a GPU found")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a place for the report before any test runs."""
+    from mlpx.bench.gpu import tested
+
+    if path := config.getoption("--gpu-report"):
+        try:
+            tested.check_place(path)
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Give all that is skipped for want of a device one place and reason, which pytest's summary folds into a line."""
+    report = yield
+    cupy = INFOS["cupy"]
+    if report.skipped and item.get_closest_marker("gpu") and not cupy.available:
+        report.longrepr = (__file__, None, f"Skipped: cupy: {cupy.reason}")  # type: ignore[assignment]
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail where a report was asked for and there is no device to report on."""
+    if session.config.getoption("--gpu-report") and not INFOS["cupy"].available and not exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Iterator[None]:
     """Write the report, and say after everything else how many tests did not run for want of a device."""
@@ -72,7 +99,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         try:
             terminalreporter.write_line(f"wrote {tested.write(stats, path, device)}")
         except ValueError as error:
-            terminalreporter.write_line(f"no report of tests on a GPU: {error}")
+            terminalreporter.write_line(f"no report was written: {error}")
     skipped = len(tested.marked(stats.get("skipped", ())))
     if skipped and not device:
         terminalreporter.write_line(f"{skipped} tests need a CUDA device and did not run")

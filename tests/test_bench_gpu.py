@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module, util
@@ -17,15 +18,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import cuda_host
 import mlpx
 from mlpx.bench.gpu import __main__ as command
-from mlpx.bench.gpu import page, questions, report, results, running, tested
+from mlpx.bench.gpu import page, questions, report, results, running, targets, tested
 from mlpx.bench.gpu.cases import PEERS, Case, cases
 from mlpx.bench.gpu.own import OwnSteps, allocations, plan_facts
 from mlpx.bench.gpu.products import Calls, Product
 from mlpx.bench.gpu.results import CaseFigures, GpuResults
 from mlpx.bench.gpu.steps import Steps
-from mlpx.bench.gpu.timing import Contender, Figures, Spread, measure
+from mlpx.bench.gpu.timing import LATE, Contender, Figures, Spread, Turns, measure
 from mlpx.bench.gpu.work import Job, beginning
 from mlpx.bench.machine import Gpu, describe_machine
 from mlpx.bench.peers import STEPS
@@ -313,6 +315,45 @@ def test_what_compiles_long_is_left_out_near_the_end() -> None:
     assert failures == {"slow": "not run: the time was used up"}
 
 
+def test_a_step_that_is_too_long_for_the_time_ends_the_case() -> None:
+    """Blocks of 64 steps of ten seconds each would take far longer than the hundred that there are."""
+    device = Device(1e-4, 10.0)
+
+    def with_work(work: float, block: int) -> Steps:
+        device.work, device.block = work, block
+        return device
+
+    ways = [Contender("long", lambda: with_work(10.0, 64)), Contender("after", lambda: with_work(1e-3, 1))]
+    found, failures = measure(ways, seconds=1.0, deadline=100.0, clock=lambda: device.now)
+    assert failures == {"long": LATE}
+    assert [figures.name for figures in found] == ["after"]
+    assert device.now < 100.0
+
+
+def test_rounds_end_at_the_deadline() -> None:
+    device = Device(1e-4, 1.0)
+    ways = [Contender("one", lambda: device), Contender("two", lambda: device)]
+    # warming up takes ten steps each, and a round thirteen
+    found, failures = measure(ways, seconds=1000.0, deadline=50.0, clock=lambda: device.now)
+    assert not failures
+    assert [figures.rounds for figures in found] == [1, 1]
+    assert device.now <= 50.0
+    device.now = device.busy = 0.0
+    found, failures = measure(ways, seconds=1000.0, deadline=36.0, clock=lambda: device.now)
+    assert [figures.name for figures in found] == ["one"]
+    assert failures == {"two": LATE}
+    assert device.now <= 36.0
+
+
+def test_those_who_are_ready_get_a_round_before_another_is_warmed_up() -> None:
+    device = Device(1e-4, 1.0)
+    ways = [Contender(name, lambda: device) for name in ("one", "two")]
+    found, failures = measure(ways, seconds=1000.0, deadline=25.5, clock=lambda: device.now)
+    assert [figures.name for figures in found] == ["one"]
+    assert failures == {"two": LATE}
+    assert device.now <= 25.5
+
+
 # Runs and files.
 
 
@@ -430,15 +471,55 @@ def test_the_file_is_written_after_every_case_and_what_had_no_time_is_named(tmp_
     assert [each.name for each in found.cases] == ["a", "b", "c"]
     assert found.skipped == ("d",)
     assert results.load(path).skipped == ("d",)
+    assert found.cases[2].failures == {"one": LATE}
+    late = running.run([case("c", slow)], start, tmp_path / "late.json", clock=lambda: device.now)
+    assert not late.measured
+    assert [each.name for each in tmp_path.iterdir()] == ["x.json"]
     assert found.spent > 1000
 
 
 def test_the_committed_results_are_for_devices() -> None:
     inside = Path("benchmarks/results/gpu/x.json")
     with pytest.raises(ValueError, match="`--output` must lie outside benchmarks/results where no CUDA device"):
-        results.check_output("--output", inside, cuda=False)
-    assert results.check_output("--output", inside, cuda=True) == inside
-    assert results.check_output("--output", Path("elsewhere/x.json"), cuda=False)
+        targets.check_output("--output", inside, cuda=False)
+    assert targets.check_output("--output", inside, cuda=True) == inside
+    assert targets.check_output("--output", Path("elsewhere/x.json"), cuda=False)
+
+
+def test_only_a_file_of_the_same_format_is_replaced(tmp_path: Path) -> None:
+    new, ours, other = (tmp_path / name for name in ("new.json", "ours.json", "other.json"))
+    results.save(made_up(), ours)
+    other.write_text('{"format": "of somebody else"}', encoding="utf-8")
+    for path in (new, ours):
+        assert targets.check_replaceable("--output", path, results.FORMAT) == path
+    for path in (other, tmp_path):
+        with pytest.raises(ValueError, match='`--output` replaces only a file of the format "mlpx GPU benchmark res'):
+            targets.check_replaceable("--output", path, results.FORMAT)
+
+
+@pytest.mark.parametrize("name", ["README.md", "data.json", "missing/x.json"])
+def test_the_command_refuses_a_file_before_it_measures(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "README.md").write_text("# read me", encoding="utf-8")
+    (tmp_path / "data.json").write_text("[1, 2]", encoding="utf-8")
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--device", "cpu", "--quick", "--output", str(tmp_path / name)])
+    assert "error: `--output` " in (said := capsys.readouterr().err)
+    assert said.endswith("Nothing was measured and no file was written.\n")
+    assert "training: " not in said
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "# read me"
+    assert (tmp_path / "data.json").read_text(encoding="utf-8") == "[1, 2]"
+    assert not (tmp_path / "missing").exists()
+
+
+@pytest.mark.parametrize("asked", [["--quick", "--seconds", "1e-6"], ["--questions"]])
+def test_where_nothing_was_measured_no_file_is_written(
+    asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["--device", "cpu", *asked, "--output", str(tmp_path / "x.json")]) == 1
+    assert capsys.readouterr().err.endswith("Nothing was measured and no file was written.\n")
+    assert not list(tmp_path.iterdir())
 
 
 # Tables and the page.
@@ -516,7 +597,7 @@ def reports() -> dict[str, list[SimpleNamespace]]:
 
 
 def test_the_report_counts_the_tests_that_need_a_device(tmp_path: Path) -> None:
-    path = tested.write(reports(), tmp_path, "cuda:0")
+    path = tested.write(reports(), tmp_path / "gpu", "cuda:0")
     assert path.name.endswith("-tests.json")
     found = json.loads(path.read_text(encoding="utf-8"))
     assert found["counts"] == {"passed": 1, "failed": 2, "skipped": 1}
@@ -525,28 +606,64 @@ def test_the_report_counts_the_tests_that_need_a_device(tmp_path: Path) -> None:
         {"name": "e", "message": "broken fixture"},
     ]
     assert found["skipped"] == [{"name": "f", "message": "Skipped: no device"}]
-    assert "Tests on cuda:0" in page.write_gpu(tmp_path)
-    assert "1 passed, 2 failed, 1 skipped.\n- c\n- e" in page.write_gpu(tmp_path)
+    assert "Tests on cuda:0" in page.write_gpu(tmp_path / "gpu")
+    assert "1 passed, 2 failed, 1 skipped.\n- c\n- e" in page.write_gpu(tmp_path / "gpu")
 
 
-def test_a_report_without_a_device_is_none_of_the_page(tmp_path: Path) -> None:
-    tested.write(reports(), tmp_path / "x-tests.json", "")
-    assert page.write_gpu(tmp_path).startswith("Not yet measured")
+def test_no_report_is_written_without_a_device(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no CUDA device answers, so no GPU test ran \(1 skipped\)"):
+        tested.write(reports(), tmp_path / "x-tests.json", "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_replaces_only_a_report(tmp_path: Path) -> None:
+    path = tmp_path / "x-tests.json"
+    assert tested.check_place(tested.write(reports(), path, "cuda:0")) == path
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match='`--gpu-report` replaces only a file of the format "mlpx GPU test report"'):
+        tested.check_place(path)
+    with pytest.raises(ValueError, match="`--gpu-report` must lie in a folder that exists"):
+        tested.check_place(tmp_path / "missing" / "x.json")
+    (tmp_path / "README.md").write_text("# read me", encoding="utf-8")
+    with pytest.raises(ValueError, match="`--gpu-report` must be a JSON file or a folder"):
+        tested.check_place(tmp_path / "README.md")
+
+
+def test_a_report_of_something_else_is_none_of_the_page(tmp_path: Path) -> None:
     (tmp_path / "y-tests.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ValueError, match="`format` must be"):
         tested.load_folder(tmp_path)
 
 
 @pytest.mark.skipif(CUDA, reason="there is a CUDA device")
-def test_the_run_says_how_many_tests_did_not_run(tmp_path: Path) -> None:
-    here = str(Path(__file__))
-    chosen = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", here, "-p", "no:cacheprovider"]
-    place = ["--gpu-report", str(tmp_path / "found.json")]
+def test_a_run_without_a_device_says_so_in_a_few_lines_and_fails(tmp_path: Path) -> None:
+    chosen = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", str(Path(__file__)), "-p", "no:cacheprovider"]
     root = Path(__file__).parents[1]
-    done = subprocess.run([*chosen, *place], capture_output=True, text=True, timeout=120, check=True, cwd=root)
-    count = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["counts"]["skipped"]
+    place = f"--gpu-report={tmp_path / 'found.json'}"
+    plain, asked = (
+        subprocess.run([*chosen, *more], capture_output=True, text=True, timeout=120, cwd=root, check=False)
+        for more in ([], [place])
+    )
+    assert (plain.returncode, asked.returncode) == (0, 1), plain.stderr + asked.stderr
+    said = asked.stdout.splitlines()
+    count = int(said[-2].split()[0])
     assert count > 10
-    assert done.stdout.splitlines()[-2] == f"{count} tests need a CUDA device and did not run"
+    assert said[-2] == f"{count} tests need a CUDA device and did not run"
+    assert said[-3] == f"no report was written: no CUDA device answers, so no GPU test ran ({count} skipped)"
+    assert [line for line in said if line.startswith("SKIPPED")] == [said[-4]]
+    assert said[-4].startswith(f"SKIPPED [{count}] tests/conftest.py: cupy: ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["README.md", "data.json"])
+def test_a_place_for_the_report_is_refused_before_any_test(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("{}", encoding="utf-8")
+    here, root = str(Path(__file__)), Path(__file__).parents[1]
+    run = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", here, f"--gpu-report={tmp_path / name}"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=120, cwd=root, check=False)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "ERROR: `--gpu-report` " in done.stderr
+    assert (tmp_path / name).read_text(encoding="utf-8") == "{}"
 
 
 # The cases and the command.
@@ -600,21 +717,78 @@ def test_a_product_is_that_of_its_kind(kind: str, members: int | None) -> None:
 
 def test_the_command_measures_and_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "tried-bench.json"
-    chosen = ["--case", "64-100-10", "--contender", "mlpx numpy", "--output", str(path)]
-    assert command.main(["--device", "cpu", "--quick", *chosen]) == 0
+    chosen = ["--case", "16-20-10", "--contender", "mlpx numpy", "--output", str(path)]
+    for _ in range(2):  # earlier results are replaced
+        assert command.main(["--device", "cpu", "--quick", *chosen]) == 0
     (case,) = results.load(path).cases
     assert [result.name for result in case.results] == ["mlpx numpy"]
     assert case.results[0].first_loss > 0
-    said = capsys.readouterr().out
-    assert "64-100-10, batch 128, float32: time a step" in said or "64-100-10, batch 200" in said
-    assert max(map(len, said.splitlines())) <= 80
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert "16-20-10, batch 28, float32: time a step" in lines
+    assert lines[-1] == "small sizes on the processor: this says nothing about a GPU"
+    assert lines[-2].endswith(" of 60 s on cpu")
+    assert "this takes 60 s at most" in said.err
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.skipif(CUDA, reason="there is a CUDA device")
 def test_the_command_refuses_a_device_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="2"):
         command.main([])
-    assert "`--device` cuda:0 is not there (cupy: " in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "error: `--device` cuda:0 is not there:"
+    assert [line.split()[0] for line in said if line[:3].strip()][1:4] == ["cupy:", "torch:", "jax:"]
+    assert said[-1] == "Nothing was measured and no file was written."
+    assert max(map(len, said)) <= 80
+
+
+@pytest.mark.parametrize("device", ["tpu", "gpu", "CUDA:0", "0", "nonsense", "cuda:", "cuda:x", "cpu:0", ""])
+def test_the_command_refuses_what_is_no_device(device: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--device", device])
+    message = f'error: `--device` must be "cpu" or "cuda:0", "cuda:1", …; got {device!r}.'
+    assert capsys.readouterr().err.splitlines()[0] == message
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf"])
+def test_the_command_refuses_a_time_that_is_none(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--device", "cpu", "--seconds", seconds])
+    assert f"error: `--seconds` must be positive and finite, got {seconds}." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--case", "nonsense"], "no case contains 'nonsense'; groups are training, products, copies, stacks"),
+        (["--case", "training", "--case", "nonsense"], "no case contains 'nonsense'; groups are training,"),
+        (["--contender", "nonsense"], "no contender contains 'nonsense'; contenders are mlpx numpy,"),
+    ],
+)
+def test_the_command_refuses_what_chooses_nothing(
+    asked: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--device", "cpu", "--quick", *asked])
+    assert f"error: {said}" in capsys.readouterr().err
+
+
+def test_sizes_of_a_gpu_on_the_processor_are_warned_of() -> None:
+    options = command.make_parser().parse_args(["--device", "cpu"])
+    command.check(options)
+    assert list(command.announcements(options)) == [
+        "warning: the sizes are for a GPU; a processor does few in time; add --quick",
+        "this takes 540 s at most",
+    ]
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_no_two_cases_have_one_name(device: str, quick: bool) -> None:
+    names = [case.name for case in cases(device, quick=quick)]
+    assert len(names) > 30
+    assert len(set(names)) == len(names)
 
 
 def test_the_command_keeps_tries_out_of_the_results(capsys: pytest.CaptureFixture[str]) -> None:
@@ -624,8 +798,12 @@ def test_the_command_keeps_tries_out_of_the_results(capsys: pytest.CaptureFixtur
     assert not Path("benchmarks/results/gpu/x.json").exists()
 
 
-def test_questions_without_a_device_are_not_asked() -> None:
+def test_questions_without_a_device_are_told_in_words_and_not_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(questions.answers("cpu").values()) == {"not asked: needs a CUDA device"}
+    command.main(["--device", "cpu", "--questions"])
+    said = " ".join(capsys.readouterr().out.split())
+    for letter, words in questions.WORDS.items():
+        assert f"question {letter}, {words} not asked: needs a CUDA device" in said
 
 
 def test_a_question_that_fails_says_why() -> None:
@@ -634,6 +812,29 @@ def test_a_question_that_fails_says_why() -> None:
         raise OSError(msg)
 
     assert questions.answer(question) == "failed: OSError: driver"
+
+
+@pytest.mark.parametrize("block", [4, 16, 32, 40])
+def test_every_graph_is_captured_before_the_clock_runs(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not cuda_host.available():
+        pytest.skip("no C++ compiler")
+    from host_device import HostBackend
+
+    backend = HostBackend()
+    monkeypatch.setattr("mlpx.bench.gpu.own.find_backend", lambda place: backend)
+    job = replace(JOB, block=block)
+    turns = Turns(Contender("mlpx cupy", lambda: OwnSteps(job, "cupy")), time.perf_counter, span=0.0)
+    (program,) = backend.captured[-1].programs.values()
+    captured = set(program.graphs)
+    assert captured == {1, 16} - ({16} if block < 16 else set())
+    before = backend.host_device.graphs
+    turns.turn()
+    assert backend.host_device.graphs == before
+    (same,) = backend.captured[-1].programs.values()
+    assert same is program
+    assert turns.steps.facts() == {"nodes": program.nodes, "allocation nodes": 0}
+    assert program.nodes > 5
+    assert turns.first_loss == pytest.approx(losses(own(JOB, "numpy"))[0], rel=1e-6)
 
 
 def test_a_plan_s_nodes_are_counted_where_it_tells_them() -> None:

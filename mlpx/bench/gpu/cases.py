@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module, util
+from math import isqrt
 
 from mlpx.bench.gpu.own import OwnSteps
 from mlpx.bench.gpu.products import Product
@@ -18,6 +19,8 @@ from mlpx.bench.peers import STEPS
 __all__ = ["CUDA", "OWN", "PEERS", "Case", "cases", "smaller"]
 
 CUDA = "cuda"
+#: Up to this size, nothing is made smaller.
+SMALL = 32
 #: Backends of mlpx on a CUDA device, and without one.
 OWN = {True: ("cupy", "torch", "jax"), False: ("numpy", "torch", "jax")}
 #: Whose products and copies are measured there, and their names.
@@ -120,10 +123,10 @@ def cases(device: str, *, quick: bool = False, compilers: bool = True) -> list[C
     Examples
     --------
     >>> [case.name for case in cases("cpu", quick=True)][0]
-    '256-256-256-256, batch 256, float32'
+    '32-32-32-32, batch 32, float32'
     """
     found = list(_all(device, compilers=compilers, shrink=smaller if quick else None))
-    return [replace(case, seconds=0.3) for case in found] if quick else found
+    return [replace(case, seconds=0.1) for case in found] if quick else found
 
 
 def _all(device: str, *, compilers: bool, shrink: Callable[[Job], Job] | None) -> Iterator[Case]:
@@ -146,19 +149,16 @@ def _all(device: str, *, compilers: bool, shrink: Callable[[Job], Job] | None) -
 
 
 def smaller(job: Job) -> Job:
-    """Return a job of the same kind that a processor does in a moment; the smallest network stays as it is.
+    """Return a job of the same kind that a processor does in a moment; jobs that differ in their sizes still do.
 
     Examples
     --------
-    >>> smaller(Job((4096, 4096), 8192, 4, block=4))
-    Job(sizes=(128, 128), batch=128, epoch=4, precision='float32', members=None, block=4)
+    >>> smaller(Job((4096, 1024, 10), 8192, 4, block=4))
+    Job(sizes=(128, 64, 10), batch=180, epoch=4, precision='float32', members=None, block=4)
     """
-    largest = max(*job.sizes, job.batch)
-    if largest <= 256 and not job.members:
-        return replace(job, block=min(job.block, 32))
-    sizes = tuple(min(size, 128) for size in job.sizes)
+    *sizes, batch = (size if size <= SMALL else 2 * isqrt(size) for size in (*job.sizes, job.batch))
     members = min(job.members, 20) if job.members else None
-    return replace(job, sizes=sizes, batch=min(job.batch, 128), members=members, block=min(job.block, 32))
+    return replace(job, sizes=tuple(sizes), batch=batch, members=members, block=min(job.block, 32))
 
 
 def _training(job: Job, *, device: str, compilers: bool) -> Case:
@@ -192,14 +192,14 @@ def _peer_steps(peer: Peer, job: Job, device: str) -> Steps:
 
 def _peaks(device: str, *, quick: bool) -> Iterator[Case]:
     """Yield a large product in every precision: its rate is the peak that steps are measured by."""
-    width = 256 if quick else 8192
+    width = 128 if quick else 8192
     for precision in ("bfloat16", "tf32", "float32", "float16", "float64"):
         yield _product(Product("forward", width, width, width, precision), device)
 
 
 def _layer_products(device: str, *, quick: bool) -> Iterator[Case]:
     """Yield the three products of a wide layer, and of a stack of small ones."""
-    batch, width, members = (128, 128, 10) if quick else (8192, 4096, 1000)
+    batch, width, members = (64, 64, 10) if quick else (8192, 4096, 1000)
     kinds = ("forward", "error term", "weight gradient")
     for precision in ("bfloat16", "tf32", "float32"):
         yield from (_product(Product(kind, batch, width, width, precision), device) for kind in kinds)

@@ -9,6 +9,7 @@ from typing import Any
 from mlpx.bench import quantities
 from mlpx.bench import report as machines
 from mlpx.bench.gpu import tested
+from mlpx.bench.gpu.questions import worded
 from mlpx.bench.gpu.report import CALLS, call_rows, disagreements, rate, spreads, told
 from mlpx.bench.gpu.results import OWN, CaseFigures, GpuResults, load_folder
 from mlpx.bench.gpu.timing import Figures
@@ -86,7 +87,7 @@ def _remarks(results: GpuResults) -> Iterator[str]:
         yield "\n".join(plans)
     if results.questions:
         yield "Small questions about the device:"
-        yield "\n".join(f"- {letter}: {told(answer)}" for letter, answer in results.questions.items())
+        yield "\n".join(f"- {worded(letter)} {told(answer)}" for letter, answer in results.questions.items())
 
 
 def of_tests(report: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from mlpx.bench import quantities
+from mlpx.bench.gpu.questions import worded
 from mlpx.bench.gpu.results import OWN, CaseFigures, GpuResults
 from mlpx.bench.gpu.timing import Figures, Spread
 
@@ -20,7 +21,7 @@ AGREEMENT = {"float64": 1e-10, "float32": 1e-4, "tf32": 1e-2, "float16": 3e-2, "
 def lines(found: GpuResults) -> Iterator[str]:
     """Yield everything that a run found, the short table last."""
     for letter, answer in found.questions.items():
-        yield from _wrapped(f"question {letter}: {told(answer)}")
+        yield from _wrapped(f"question {worded(letter)} {told(answer)}")
     yield from calls(found)
     for case in trained(found):
         yield ""
@@ -31,6 +32,16 @@ def lines(found: GpuResults) -> Iterator[str]:
     yield from short(found)
     yield ""
     yield f"{len(found.cases)} cases in {found.spent:.0f} of {found.seconds:.0f} s on {found.device}"
+    if found.measured:
+        yield from _caution(found)
+
+
+def _caution(found: GpuResults) -> Iterator[str]:
+    """Say where the figures are none of a GPU at work."""
+    cpu = found.device == "cpu"
+    if found.quick or cpu:
+        sizes, place = "small sizes" if found.quick else "sizes of a GPU", " on the processor" if cpu else ""
+        yield f"{sizes}{place}: this says nothing about a GPU"
 
 
 def told(answer: object) -> str:

@@ -18,6 +18,8 @@ VERSION = 1
 #: Where a clone of the repository keeps the files.
 FOLDER = f"{results.FOLDER}/gpu"
 OWN = "mlpx"
+#: What the answer to a question begins with that was none.
+NOT_ASKED = "not asked"
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,12 @@ class GpuResults:
     skipped: tuple[str, ...] = ()
     questions: dict[str, object] = field(default_factory=dict)
 
+    @property
+    def measured(self) -> bool:
+        """Whether anything was: a contender of a case, or a question."""
+        asked = (not str(answer).startswith(NOT_ASKED) for answer in self.questions.values())
+        return any(case.results for case in self.cases) or any(asked)
+
     def peak(self, precision: str) -> float | None:
         """Return the best rate of any product in a precision."""
         rates = [
@@ -152,16 +160,3 @@ def load(path: str | Path) -> GpuResults:
 def load_folder(folder: str | Path) -> list[GpuResults]:
     """Read the benchmarks' files of a folder, in the order of their names; a folder that is not there holds none."""
     return [load(path) for path in sorted(Path(folder).glob("*-bench.json"))]
-
-
-def check_output(option: str, path: Path, *, cuda: bool) -> Path:
-    """Return the file to write, which must not be among the committed results where no CUDA device was used."""
-    committed = Path(results.FOLDER).parts
-    parts = path.resolve().parts
-    inside = any(parts[i : i + len(committed)] == committed for i in range(len(parts)))
-    if inside and not cuda:
-        msg = (
-            f"`{option}` must lie outside {results.FOLDER} where no CUDA device is measured, got {path}; name another."
-        )
-        raise ValueError(msg)
-    return path

@@ -14,7 +14,7 @@ from typing import Any
 
 from mlpx.bench.gpu.cases import OWN, Case
 from mlpx.bench.gpu.results import CaseFigures, GpuResults, save
-from mlpx.bench.gpu.timing import Clock, measure
+from mlpx.bench.gpu.timing import LONG_SPAN, SHORT_SPAN, Clock, measure
 from mlpx.bench.machine import describe_machine
 from mlpx.bench.peers import STEPS
 from mlpx.bench.places import find_backend
@@ -45,7 +45,7 @@ def run(
     start : GpuResults
         The description of the run, and its seconds.
     output : Path or None
-        The file that is written after each case.
+        The file that is written after each case, once there is something to write.
     report : callable
         Told what is measured next.
     clock : callable
@@ -62,14 +62,15 @@ def run(
             continue
         report(f"{start.seconds - left:4.0f} s  {case.group}: {case.name}")
         seconds = min(case.seconds, PART * left)
-        results, failures = measure(list(case.contenders), seconds=seconds, deadline=deadline, clock=clock)
+        span = SHORT_SPAN if start.quick else LONG_SPAN
+        results, failures = measure(list(case.contenders), seconds=seconds, deadline=deadline, span=span, clock=clock)
         work = case.group, case.name, case.precision, case.per, case.count, case.flop, case.bytes
         found = found.with_case(CaseFigures(*work, tuple(results), failures), clock() - begin)
         release()
-        if output is not None:
+        if output is not None and found.measured:
             save(found, output)
     found = replace(found, spent=clock() - begin)
-    if output is not None:
+    if output is not None and found.measured:
         save(found, output)
     return found
 
@@ -82,8 +83,8 @@ def release() -> None:
             sys.modules[place].release()
 
 
-def missing(device: str) -> str:
-    """Say why no library finds a device, or nothing where one does."""
+def missing(device: str) -> list[str]:
+    """Say of each library why it does not find a device, or nothing where one does."""
     reasons = []
     for name in OWN[True]:
         try:
@@ -91,8 +92,8 @@ def missing(device: str) -> str:
         except Exception as error:
             reasons.append(f"{name}: {' '.join(str(error).split())}")
         else:
-            return ""
-    return "; ".join(reasons)
+            return []
+    return reasons
 
 
 def described(device: str, seconds: float, *, quick: bool) -> GpuResults:

@@ -7,13 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlpx.bench.gpu.results import GpuResults, check_output
+from mlpx.bench.gpu.results import GpuResults
 from mlpx.bench.gpu.running import described
+from mlpx.bench.gpu.targets import check_folder, check_replaceable
+from mlpx.bench.machine import describe_machine
 from mlpx.bench.records import to_record
 
 FORMAT = "mlpx GPU test report"
 VERSION = 1
 MARK = "gpu"
+OPTION = "--gpu-report"
 LONGEST = 500
 
 
@@ -63,18 +66,37 @@ def message(report: Any) -> str:
     return str(getattr(crash, "message", longrepr))[:LONGEST]
 
 
+def check_place(path: str | Path) -> Path:
+    """Return the file to write: that of a JSON file's name, or in a folder under the machine's name.
+
+    Raises
+    ------
+    ValueError
+        For a file that is no report, and for a file in a folder that is not there.
+    """
+    place = Path(path)
+    if place.suffix == ".json" and not place.is_dir():
+        return check_replaceable(OPTION, check_folder(OPTION, place), FORMAT)
+    if place.exists() and not place.is_dir():
+        msg = f"`{OPTION}` must be a JSON file or a folder, got {path}; name another."
+        raise ValueError(msg)
+    return check_replaceable(OPTION, place / f"{describe_machine().slug}-tests.json", FORMAT)
+
+
 def write(stats: Mapping[str, Sequence[Any]], path: str | Path, device: str) -> Path:
     """Write the report, into a folder under the machine's name, and return its path.
 
     Raises
     ------
     ValueError
-        For a place among the committed results where there is no CUDA device.
+        Where there is no CUDA device, and for a place that is none.
     """
-    place = check_output("--gpu-report", Path(path), cuda=bool(device))
+    if not device:
+        skipped = len(marked(stats.get("skipped", ())))
+        msg = f"no CUDA device answers, so no GPU test ran ({skipped} skipped)"
+        raise ValueError(msg)
+    place = check_place(path)
     about = described("", 0.0, quick=False)
-    if place.suffix != ".json":
-        place = place / f"{about.machine.slug}-tests.json"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(record(stats, device, about), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return place

@@ -3,7 +3,7 @@
 Every contender is built, takes its first step (whose loss is kept, so that all can be seen to do the same) and is
 warmed up. Then rounds begin, each with another contender first. A round of a contender is: single steps with a wait
 after each (latency), a few steps by the host's clock from an idle device (enqueue), and many steps in a row
-(throughput).
+(throughput). What would not end before the deadline, as far as the steps so far can tell, is not begun.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ SINGLE_STEPS, FEW_STEPS = 10, 8
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 31
 #: Events see at least this part of what the host waits for, but for a wait's own seconds.
 SEEN, SETTLING = 0.8, 2e-4
+LATE = "not run: the time was used up"
+
+
+class OutOfTime(Exception):  # noqa: N818
+    """What comes next would not end before the deadline."""
 
 
 @dataclass(frozen=True)
@@ -122,17 +127,27 @@ class Turns:
         Whom to measure.
     clock : callable
         Gives seconds.
+    deadline : float
+        The clock's time at which it has to be warm.
+    span : float
+        Seconds that many steps in a row take about.
+
+    Raises
+    ------
+    OutOfTime
+        Where the warm-up would not end before the deadline.
     """
 
-    def __init__(self, contender: Contender, clock: Clock) -> None:
+    def __init__(self, contender: Contender, clock: Clock, deadline: float = math.inf, span: float = LONG_SPAN) -> None:
         begin = clock()
-        self.contender, self._clock = contender, clock
+        self.contender, self._clock, self._deadline = contender, clock, deadline
         self.steps = contender.prepare()
         self.clock = self.steps.clock
+        self._check(0.0)
         self.steps.restart()
         self._issue_and_wait(1)
         self.first_loss = self.steps.loss()
-        self.count = self._warm_up()
+        self.count = self._warm_up(span)
         self.preparation = clock() - begin
         self.latency: list[float] = []
         self.enqueue: list[float] = []
@@ -145,28 +160,52 @@ class Turns:
         self.steps.wait()
         return self._clock() - begin
 
-    def _warm_up(self) -> int:
-        """Make some steps, and return how many a span of throughput has."""
+    def _check(self, seconds: float) -> None:
+        if self._clock() + seconds > self._deadline:
+            raise OutOfTime
+
+    def _warm_up(self, span: float) -> int:
+        """Make some steps, and return how many a span of throughput has.
+
+        A captured plan makes its first steps as they stand and is captured after that, by the number of steps: single
+        steps come once more behind two blocks.
+        """
         block = self.steps.block
-        for count in (1, block, block):
-            each = self._issue_and_wait(count) / count
-        each = max(each, 1e-9)
-        wanted = min(MANY_STEPS, max(FEWEST_STEPS, LONG_SPAN / each))
+        times: list[float] = []
+        for count in (1, block, block, 1, block):
+            self._check(count * min(times, default=0.0))
+            times.append(self._issue_and_wait(count) / count)
+        self.each = each = max(times[-1], 1e-9)
+        wanted = min(MANY_STEPS, max(FEWEST_STEPS, span / each))
         wanted = max(wanted, SHORT_SPAN / each)
         count = math.ceil(wanted / block) * block
-        self._issue_and_wait(min(count, math.ceil(MANY_STEPS / block) * block))
-        self.each = each
+        few = min(count, math.ceil(MANY_STEPS / block) * block)
+        self._check(few * each)
+        self._issue_and_wait(few)
         return count
+
+    @property
+    def single(self) -> int:
+        """Single steps of a round."""
+        return max(1, min(SINGLE_STEPS, int(SHORT_SPAN / self.each)))
+
+    @property
+    def few(self) -> int:
+        """Steps whose enqueuing is measured."""
+        return self.steps.block if self.steps.block > 1 else FEW_STEPS
+
+    @property
+    def expected(self) -> float:
+        """Seconds that a round takes about."""
+        return (self.single + self.few + self.count) * self.each
 
     def turn(self) -> None:
         """Take one round."""
-        single = max(1, min(SINGLE_STEPS, int(SHORT_SPAN / self.each)))
         self.steps.wait()
-        self.latency.append(median(self._issue_and_wait(1) for _ in range(single)))
-        few = self.steps.block if self.steps.block > 1 else FEW_STEPS
+        self.latency.append(median(self._issue_and_wait(1) for _ in range(self.single)))
         begin = self._clock()
-        self.steps.issue(few)
-        self.enqueue.append((self._clock() - begin) / few)
+        self.steps.issue(self.few)
+        self.enqueue.append((self._clock() - begin) / self.few)
         self.steps.wait()
         self._span()
 
@@ -212,6 +251,7 @@ def measure(
     seconds: float,
     deadline: float = math.inf,
     reserve: float = 60.0,
+    span: float = LONG_SPAN,
     clock: Clock = time.perf_counter,
 ) -> tuple[list[Figures], dict[str, str]]:
     """Measure contenders in turn.
@@ -223,9 +263,11 @@ def measure(
     seconds : float
         What the rounds may take together; there are three at least.
     deadline : float
-        The clock's time from which on nothing more is begun.
+        The clock's time at which all has to be done: what would take longer is not begun.
     reserve : float
         Seconds that must be left for a contender that compiles long.
+    span : float
+        Seconds that many steps in a row take about.
     clock : callable
         Gives seconds.
 
@@ -240,24 +282,29 @@ def measure(
     ready: list[Turns] = []
     for contender in contenders:
         if clock() + (reserve if contender.compiles else 0.0) >= deadline:
-            failures[contender.name] = "not run: the time was used up"
+            failures[contender.name] = LATE
             continue
-        _guarded(partial(_make_ready, ready, contender, clock), contender.name, failures)
+        # those who are ready get a round
+        latest = deadline - sum(turns.expected for turns in ready)
+        _guarded(partial(_make_ready, ready, contender, clock, latest, span), contender.name, failures)
     _take_rounds(ready, seconds, deadline, failures, clock)
+    failures |= {turns.contender.name: LATE for turns in ready if not turns.throughput} | failures
     measured = [turns for turns in ready if turns.contender.name not in failures and turns.throughput]
     first = contenders[0].name if contenders else ""
     reference = next((turns.throughput for turns in measured if turns.contender.name == first), [])
     return [turns.figures(reference) for turns in measured], failures
 
 
-def _make_ready(ready: list[Turns], contender: Contender, clock: Clock) -> None:
-    ready.append(Turns(contender, clock))
+def _make_ready(ready: list[Turns], contender: Contender, clock: Clock, deadline: float, span: float) -> None:
+    ready.append(Turns(contender, clock, deadline, span))
 
 
 def _guarded(act: Callable[[], object], name: str, failures: dict[str, str]) -> None:
     """Act, and note what is raised as the failure of a contender."""
     try:
         act()
+    except OutOfTime:
+        failures[name] = LATE
     except Exception as error:
         lines = str(error).strip().splitlines()
         failures[name] = f"failed: {type(error).__name__}: {lines[0][:200] if lines else ''}".rstrip(": ")
@@ -266,10 +313,9 @@ def _guarded(act: Callable[[], object], name: str, failures: dict[str, str]) -> 
 def _take_rounds(ready: list[Turns], seconds: float, deadline: float, failures: dict[str, str], clock: Clock) -> None:
     end = min(clock() + seconds, deadline)
     for round_ in range(MOST_ROUNDS):
-        now = clock()
-        if (round_ >= FEWEST_ROUNDS and now >= end) or (round_ and now >= deadline):
+        if round_ >= FEWEST_ROUNDS and clock() >= end:
             break
         for i in range(len(ready)):
             turns = ready[(i + round_) % len(ready)]
-            if turns.contender.name not in failures:
+            if turns.contender.name not in failures and clock() + turns.expected <= deadline:
                 _guarded(turns.turn, turns.contender.name, failures)
