@@ -301,3 +301,15 @@ def test_functions_that_an_activation_may_use(name, dtype):
     assert all(captured.programs.values())
     (expected,) = formula(NUMPY, a, b, (np.zeros(a.shape),), None)
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_rows_are_not_taken_from_what_is_being_written_over():
+    def formula(ops, x, s, z):
+        return (0.5 * s[0] + (s[0] + ops.xp.take(ops.xp.tanh(x), z[0], axis=0)),)
+
+    def formula_of_the_state(ops, s, z):
+        return (s[0] + ops.xp.take(s[0], z[0], axis=0),)
+
+    index = integers("i8", 3, 300, high=300)
+    check(formula, (normal(300, 6),), (index,), (normal(300, 6),))
+    check(formula_of_the_state, (normal(300, 6),), (index,))

@@ -18,8 +18,8 @@ from mlpx._typing import Array
 from mlpx.backends.notes import Call, Concat, NotRecordable, Operation, Recording, Variable, can_be_reshaped
 
 __all__ = [
-    "LONG", "Bits", "Kernel", "Node", "Plan", "Product", "Role", "axis_of", "contiguous", "fused", "is_column_sum",
-    "is_reduction", "offset_of", "strides_over", "with_copies",
+    "LONG", "Bits", "Kernel", "Node", "Plan", "Product", "Role", "axis_of", "by_element", "contiguous", "fused",
+    "is_column_sum", "is_reduction", "offset_of", "strides_over", "with_copies",
 ]  # fmt: skip
 
 LONG = 8192
@@ -342,6 +342,11 @@ def _role(op: Operation, kernel: Kernel) -> Role | None:
     return Role.ROW if shape in (kernel.rows, (*kernel.rows, 1)) and not kernel.sums_columns else None
 
 
+def by_element(op: Operation, i: int) -> bool:
+    """Say whether an operation reads its i-th input element by element, and not where an index or a number points."""
+    return _name(op) != "dropout" and not (_name(op) == "take" and i == 0)
+
+
 def _is_aligned(i: int, op: Operation, role: Role, kernel: Kernel) -> bool:
     """Say whether an operation reads an input, where the kernel makes that, element for element."""
     v = op.inputs[i]
@@ -350,7 +355,7 @@ def _is_aligned(i: int, op: Operation, role: Role, kernel: Kernel) -> bool:
     made = kernel.roles[v.root]
     if made is Role.COLUMN or (made is Role.FULL and role is Role.ROW and not is_reduction(op)):
         return False
-    if _name(op) in ("take", "dropout") and i == 0:
+    if not by_element(op, i):
         return False
     shape = (*kernel.rows, kernel.columns if made is Role.FULL else 1)
     return offset_of(v) == 0 and strides_over(v.value, i, op, role, kernel) == contiguous(shape)

@@ -14,7 +14,7 @@ import array_api_compat.numpy as standard
 import numpy as np
 
 from mlpx._typing import Array
-from mlpx.backends.cuda.fusion import Kernel, Plan, Role, contiguous, is_reduction, offset_of, strides_over
+from mlpx.backends.cuda.fusion import Kernel, Plan, Role, by_element, contiguous, is_reduction, offset_of, strides_over
 from mlpx.backends.notes import Recording, Variable
 
 __all__ = ["Memory", "Slot", "address"]
@@ -175,7 +175,8 @@ class Memory:
             for i, v in enumerate(op.inputs):
                 if isinstance(v, Variable) and v.root is old:
                     role, level = kernel.roles[op.output], kernel.levels[op.output]
-                    same = offset_of(v) == 0 and strides_over(v.value, i, op, role, kernel) == whole
+                    same = by_element(op, i) and offset_of(v) == 0
+                    same = same and strides_over(v.value, i, op, role, kernel) == whole
                     if not same or (level > kernel.levels[new] and not is_reduction(op)):
                         return False
         # what is made again in a later pass would read what an earlier one has written
