@@ -25,8 +25,10 @@ from mlpx.backends.notes import (
     Operation,
     Recording,
     Variable,
-    can_be_reshaped,
-)
+    address,
+    fits_in_place,
+    needed,
+)  # fmt: skip
 
 __all__ = ["Calls", "Layout"]
 
@@ -112,7 +114,7 @@ class Layout:
         self._blocky: set[Variable] = set()
         self._crossed: set[Variable] = set()
         outputs, donors = recording.outputs, recording.inputs[1]
-        operations = _needed(recording.operations, outputs)
+        operations = needed(recording.operations, outputs)
         self._place_parts(operations, outputs)
         self._last = self._last_uses(operations, outputs)
         self._target = {
@@ -157,7 +159,7 @@ class Layout:
             if isinstance(op.call, Concat):
                 for i, part in enumerate(op.inputs):
                     root = part.root if isinstance(part, Variable) else None
-                    if root in made and root not in self._inside and root not in outputs and _fits(op, i, part):
+                    if root in made and root not in self._inside and root not in outputs and fits_in_place(op, i, part):
                         self._inside[root] = (op.output, op.call, i)
 
     def _last_uses(self, operations: list[Operation], outputs: list[Variable]) -> dict[Variable, int]:
@@ -291,36 +293,6 @@ class Layout:
         return self._constants[key]
 
 
-def _needed(operations: list[Operation], outputs: list[Variable]) -> list[Operation]:
-    """Return the operations without those whose result nobody needs."""
-    wanted = {v.root for v in outputs}
-    kept = []
-    for op in reversed(operations):
-        if op.output in wanted:
-            kept.append(op)
-            wanted |= {v.root for v in op.inputs if isinstance(v, Variable)}
-    return kept[::-1]
-
-
-def _fits(op: Operation, i: int, part: Variable) -> bool:
-    """Say whether a part of a concatenation can be made in its place: all of it, in its own shape and order."""
-    value, root = part.value, part.root.value
-    assert isinstance(op.call, Concat)
-    place = op.call.part(op.output.value, i)
-    return (
-        value.size == root.size
-        and value.dtype == op.output.value.dtype
-        and value.flags.c_contiguous
-        and _address(value) == _address(root)
-        and can_be_reshaped(place, root.shape)
-    )
-
-
-def _address(x: Array) -> int:
-    address: int = x.__array_interface__["data"][0]
-    return address
-
-
 def _once(variable: Variable, op: Operation) -> bool:
     """Say whether an operation reads a variable's memory only through the variable itself."""
     return all(v is variable for v in op.inputs if isinstance(v, Variable) and v.root is variable)
@@ -384,4 +356,4 @@ def _keeps_rows(view: Variable) -> bool:
     except (IndexError, NotRecordable, ValueError):
         return False
     wanted = view.value[:1]
-    return part.shape == wanted.shape and part.strides == wanted.strides and _address(part) == _address(wanted)
+    return part.shape == wanted.shape and part.strides == wanted.strides and address(part) == address(wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ import numpy as np
 from mlpx._typing import Array, Namespace
 
 __all__ = [
-    "Call", "Concat", "Filled", "Kind", "NotRecordable", "Operation", "Recording", "Variable", "can_be_reshaped",
-    "is_one_number", "reshaped",
+    "Call", "Concat", "Filled", "Kind", "NotRecordable", "Operation", "Recording", "Variable", "address", "blank",
+    "can_be_reshaped", "fits_in_place", "is_one_number", "needed", "reshaped",
 ]  # fmt: skip
 
 
@@ -172,3 +172,41 @@ class Recording:
     operations: list[Operation]
     inputs: tuple[list[Variable], ...]
     outputs: list[Variable]
+
+
+def blank(shape: Sequence[int], dtype: Any) -> Array:
+    """Return an array that has a shape, a type and strides, but no memory behind them: nobody may read or write it."""
+    dtype = np.dtype(dtype)
+    strides = np.cumprod([dtype.itemsize, *shape[:0:-1]])[::-1] if shape else ()
+    return np.lib.stride_tricks.as_strided(np.empty((), dtype), tuple(shape), tuple(map(int, strides)))
+
+
+def address(x: Array) -> int:
+    """Return where a NumPy array begins."""
+    start: int = x.__array_interface__["data"][0]
+    return start
+
+
+def needed(operations: list[Operation], outputs: list[Variable]) -> list[Operation]:
+    """Return the operations without those whose result nobody needs."""
+    wanted = {v.root for v in outputs}
+    kept = []
+    for op in reversed(operations):
+        if op.output in wanted:
+            kept.append(op)
+            wanted |= {v.root for v in op.inputs if isinstance(v, Variable)}
+    return kept[::-1]
+
+
+def fits_in_place(op: Operation, i: int, part: Variable) -> bool:
+    """Say whether a part of a concatenation can be made in its place: all of it, in its own shape and order."""
+    value, root = part.value, part.root.value
+    assert isinstance(op.call, Concat)
+    place = op.call.part(op.output.value, i)
+    return (
+        value.size == root.size
+        and value.dtype == op.output.value.dtype
+        and value.flags.c_contiguous
+        and address(value) == address(root)
+        and can_be_reshaped(place, root.shape)
+    )

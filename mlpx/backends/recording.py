@@ -28,6 +28,7 @@ from mlpx.backends.notes import (
     Recording,
     Variable,
     Way,
+    blank,
     is_one_number,
     reshaped,
 )  # fmt: skip
@@ -86,7 +87,7 @@ class Recorder:
         types = function.resolve_dtypes(
             (*(type(v) if type(v) in _NUMBERS else v.dtype for v in values), *(None,) * function.nout)
         )
-        value = _blank(np.broadcast_shapes(*(np.shape(v) for v in values)), types[-1])
+        value = blank(np.broadcast_shapes(*(np.shape(v) for v in values)), types[-1])
         typed = [_typed(x, t, function) for x, t in zip(inputs, types, strict=False)]
         result = self.call(Call(function.__name__), *typed, rowwise=True, elementwise=True, value=value)
         if function is np.equal and self._is_class(inputs[0]) and _are_all_classes(inputs[1]):
@@ -104,21 +105,14 @@ class Recorder:
             return x
         classes = self._compared.get(x.variable)
         if classes is not None:
-            return self.call(Call("one_hot"), classes, rowwise=True, value=_blank(x.shape, dtype))
+            return self.call(Call("one_hot"), classes, rowwise=True, value=blank(x.shape, dtype))
         narrow = self._widened.get(x.variable)
         if narrow is not None and narrow.dtype == dtype:
             return narrow
-        result = self.call(Call("cast"), x, rowwise=True, value=_blank(x.shape, dtype))
+        result = self.call(Call("cast"), x, rowwise=True, value=blank(x.shape, dtype))
         if "float16" in x.dtype.name:  # the way back is exact
             self._widened[result.variable] = x
         return result
-
-
-def _blank(shape: Any, dtype: Any) -> Array:
-    """Return an array that has a shape, a type and strides, but no memory behind them: nobody may read or write it."""
-    dtype = np.dtype(dtype)
-    strides = np.cumprod([dtype.itemsize, *shape[:0:-1]])[::-1] if shape else ()
-    return np.lib.stride_tricks.as_strided(np.empty((), dtype), tuple(shape), tuple(map(int, strides)))
 
 
 def _noted(x: Any) -> Any:
@@ -256,14 +250,14 @@ def _clip(recorder: Recorder, x: Recorded, low: Any = None, high: Any = None) ->
 
 def _where(recorder: Recorder, condition: Any, yes: Any, no: Any) -> Recorded:
     shape = np.broadcast_shapes(*(np.shape(_value(x)) for x in (condition, yes, no)))
-    value = _blank(shape, np.result_type(_value(yes), _value(no)))
+    value = blank(shape, np.result_type(_value(yes), _value(no)))
     return recorder.call(Call("where"), condition, yes, no, rowwise=True, broadcasts=True, value=value)
 
 
 def _matmul(recorder: Recorder, a: Any, b: Any) -> Recorded:
     left, right = _value(a), _value(b)
     stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    value = _blank((*stack, left.shape[-2], right.shape[-1]), np.result_type(left, right))
+    value = blank((*stack, left.shape[-2], right.shape[-1]), np.result_type(left, right))
     return recorder.call(Call("matmul"), a, b, value=value)
 
 
@@ -277,7 +271,7 @@ def _reduction(name: str, function: np.ufunc) -> Callable[..., Recorded]:
         axis = axis % x.ndim
         if function is np.add and axis == x.ndim - 2 and x.dtype.kind == "f":
             return _column_sums(recorder, x, keepdims=keepdims)
-        value = _blank(_reduced(x.shape, axis, keepdims), _type_of_reduction(function, x.dtype))
+        value = blank(_reduced(x.shape, axis, keepdims), _type_of_reduction(function, x.dtype))
         return recorder.call(Call(name, (axis, keepdims)), x, rowwise=axis > 0, value=value)
 
     return reduce
@@ -304,7 +298,7 @@ def _mean(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False)
 
 def _argmax(recorder: Recorder, x: Recorded, *, axis: int, keepdims: bool = False) -> Recorded:
     axis = axis % x.ndim
-    value = _blank(_reduced(x.shape, axis, keepdims), np.int64)
+    value = blank(_reduced(x.shape, axis, keepdims), np.int64)
     return recorder.call(Call("argmax", (axis, keepdims)), x, rowwise=axis > 0, value=value)
 
 
@@ -319,7 +313,7 @@ def _take(recorder: Recorder, x: Any, index: Any, *, axis: int) -> Recorded:
         msg = "taking from the end"
         raise NotRecordable(msg)
     shape = (*source.shape[:axis], *positions.shape, *source.shape[axis + 1 :])
-    return recorder.call(Call("take", (axis,)), x, index, value=_blank(shape, source.dtype))
+    return recorder.call(Call("take", (axis,)), x, index, value=blank(shape, source.dtype))
 
 
 def _value(x: Any) -> Any:
@@ -331,7 +325,7 @@ def _concat(recorder: Recorder, arrays: Any, *, axis: int = 0) -> Recorded:
     stops = tuple(np.cumsum([v.shape[axis] for v in values]).tolist())
     shape = list(values[0].shape)
     shape[axis] = stops[-1]
-    return recorder.call(Concat(axis, stops), *arrays, value=_blank(shape, np.result_type(*values)))
+    return recorder.call(Concat(axis, stops), *arrays, value=blank(shape, np.result_type(*values)))
 
 
 def _constant(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -387,8 +381,8 @@ class RecordingBackend(Backend):
             return draw
         stack, recorder = draw.shape[:-1], draw.recorder
         groups = -(-math.prod(shape) // 16)
-        bits = recorder.call(Call("dropout_bits"), draw, value=_blank((*stack, groups), np.uint16))
-        return recorder.call(Call("dropout", tuple(shape)), bits, draw, value=_blank((*stack, *shape), dtype))
+        bits = recorder.call(Call("dropout_bits"), draw, value=blank((*stack, groups), np.uint16))
+        return recorder.call(Call("dropout", tuple(shape)), bits, draw, value=blank((*stack, *shape), dtype))
 
 
 @lru_cache(maxsize=128)
@@ -403,7 +397,7 @@ def record(step: Any, arguments: tuple[Any, Any, Any]) -> Recording | None:
         ``(fixed, state, batch)`` with a `Kind` for each array.
     """
     recorder = Recorder()
-    fixed, state, batch = trees.mapped(lambda kind: recorder.input(_blank(kind.shape, kind.dtype)), arguments)
+    fixed, state, batch = trees.mapped(lambda kind: recorder.input(blank(kind.shape, kind.dtype)), arguments)
     try:
         result = replace(step, backend=RecordingBackend(recorder))(*fixed, state, batch)
         outputs = [_variable(x) for x in trees.leaves(result)]

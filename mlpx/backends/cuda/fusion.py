@@ -15,7 +15,18 @@ from typing import Any
 import numpy as np
 
 from mlpx._typing import Array
-from mlpx.backends.notes import Call, Concat, NotRecordable, Operation, Recording, Variable, can_be_reshaped
+from mlpx.backends.notes import (
+    Call,
+    Concat,
+    NotRecordable,
+    Operation,
+    Recording,
+    Variable,
+    address,
+    blank,
+    fits_in_place,
+    needed,
+)  # fmt: skip
 
 __all__ = [
     "LONG", "Bits", "Kernel", "Node", "Plan", "Product", "Role", "axis_of", "by_element", "contiguous", "fused",
@@ -179,25 +190,15 @@ def with_copies(recording: Recording) -> Recording:
         if new is old or new.root not in inputs:
             outputs.append(new)
             continue
-        outputs.append(Variable(_like(new.value, new.value.dtype)))
+        outputs.append(Variable(blank(new.value.shape, new.value.dtype)))
         operations.append(Operation(Call("copy"), (new,), outputs[-1], rowwise=True, elementwise=True, broadcasts=True))
     return Recording(operations, recording.inputs, outputs)
 
 
 def fused(recording: Recording) -> Plan:
     """Return the nodes that make a recorded step."""
-    operations = _needed(recording.operations, recording.outputs)
+    operations = needed(recording.operations, recording.outputs)
     return _Fusion(operations, recording.outputs).plan
-
-
-def _needed(operations: list[Operation], outputs: list[Variable]) -> list[Operation]:
-    wanted = {v.root for v in outputs}
-    kept = []
-    for op in reversed(operations):
-        if op.output in wanted:
-            kept.append(op)
-            wanted |= {v.root for v in op.inputs if isinstance(v, Variable)}
-    return kept[::-1]
 
 
 class _Fusion:
@@ -242,11 +243,10 @@ class _Fusion:
         parts = []
         for i, part in enumerate(op.inputs):
             root = part.root if isinstance(part, Variable) else None
-            if root in self._made - self._outputs and root not in self.plan.inside and _fits(op, i, part):
+            if root in self._made - self._outputs and root not in self.plan.inside and fits_in_place(op, i, part):
                 assert root is not None
             else:
-                value = concat.part(op.output.value, i)
-                root = Variable(_like(value, op.output.value.dtype))
+                root = Variable(blank(concat.part(op.output.value, i).shape, op.output.value.dtype))
                 self._join(Operation(Call("copy"), (part,), root, rowwise=True, elementwise=True, broadcasts=True))
             self.plan.inside[root] = (op.output, concat, i)
             parts.append(self._ready[root])
@@ -271,30 +271,9 @@ class _Fusion:
         self._append(kernel)
 
 
-def _like(value: Array, dtype: np.dtype[Any]) -> Array:
-    strides = np.cumprod([dtype.itemsize, *value.shape[:0:-1]])[::-1] if value.ndim else ()
-    return np.lib.stride_tricks.as_strided(np.empty((), dtype), value.shape, tuple(map(int, strides)))
-
-
-def _fits(op: Operation, i: int, part: Variable) -> bool:
-    """Say whether a part of a concatenation can be made in its place: all of it, in its own shape and order."""
-    assert isinstance(op.call, Concat)
-    value, root = part.value, part.root.value
-    place = op.call.part(op.output.value, i)
-    return (
-        value.size == root.size
-        and value.dtype == op.output.value.dtype
-        and value.flags.c_contiguous
-        and offset_of(part) == 0
-        and can_be_reshaped(place, root.shape)
-    )
-
-
 def offset_of(variable: Variable) -> int:
     """Return how many elements after the start of its memory a view begins."""
-    start: int = variable.root.value.__array_interface__["data"][0]
-    place: int = variable.value.__array_interface__["data"][0]
-    return (place - start) // int(variable.value.itemsize)
+    return (address(variable.value) - address(variable.root.value)) // int(variable.value.itemsize)
 
 
 def _space(op: Operation) -> tuple[tuple[int, ...], int]:

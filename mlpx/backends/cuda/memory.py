@@ -15,9 +15,9 @@ import numpy as np
 
 from mlpx._typing import Array
 from mlpx.backends.cuda.fusion import Kernel, Plan, Role, by_element, contiguous, is_reduction, offset_of, strides_over
-from mlpx.backends.notes import Recording, Variable
+from mlpx.backends.notes import Recording, Variable, address
 
-__all__ = ["Memory", "Slot", "address"]
+__all__ = ["Memory", "Slot"]
 
 _ALIGNMENT = 256
 
@@ -219,9 +219,3 @@ class Memory:
 
 def _alike(a: Variable, b: Variable) -> bool:
     return bool(a.value.shape == b.value.shape and a.value.dtype == b.value.dtype)
-
-
-def address(x: Array) -> int:
-    """Return where an array begins."""
-    start: int = x.__array_interface__["data"][0]
-    return start

@@ -25,7 +25,7 @@ from mlpx.backends.cuda.products import TYPES, NotMapped, mapped
 from mlpx.backends.cuda.sharing import shared_out
 from mlpx.backends.cuda.source import Source, module_text, written
 from mlpx.backends.cuda.writing import Argument
-from mlpx.backends.notes import NotRecordable, Recording, Variable
+from mlpx.backends.notes import NotRecordable, Recording, Variable, blank
 
 __all__ = ["Device", "Graph", "Program", "compiled"]
 
@@ -224,7 +224,7 @@ class Program:
         self._batches = []
         for v, start in zip(batch, starts, strict=True):
             like = np.broadcast_to(v.value, (self.capacity, *v.value.shape))
-            self._batches.append(self._device.view(room, start, _in_rows(like.shape, like.dtype)))
+            self._batches.append(self._device.view(room, start, blank(like.shape, like.dtype)))
             self._arrays[v] = self._batches[-1]
 
     # Launches.
@@ -317,9 +317,3 @@ class Program:
                 launch(ahead)
         counter = np.uint64(self._device.address(self._counter))
         self._device.launch(self._count, (1,), 1, (counter, np.int64(size)))
-
-
-def _in_rows(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return an array that has a shape, a type and strides, but no memory behind them."""
-    strides = np.cumprod([np.dtype(dtype).itemsize, *shape[:0:-1]])[::-1]
-    return np.lib.stride_tricks.as_strided(np.empty((), dtype), shape, tuple(map(int, strides)))
