@@ -49,10 +49,12 @@ def tests(session: nox.Session) -> None:
     if torch := TORCH.get(str(session.python)):
         session.install(*torch)
     install_wheel(session, "cli", "sklearn", "jax")
-    session.install(*group("test"), *(group("cuda-compile") if session.python in CUDA_COMPILE else []))
+    kernels = session.python in CUDA_COMPILE
+    session.install(*group("test"), *(group("cuda-compile") if kernels else []))
+    chosen = [] if kernels else ["-m", "not kernels"]
     # one process a core, each with one thread of its own
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    session.run("pytest", "-n", "auto", *session.posargs, env={**single, **jax_settings(session)})
+    session.run("pytest", "-n", "auto", *chosen, *session.posargs, env={**single, **jax_settings(session)})
 
 
 @nox.session(python="3.11")

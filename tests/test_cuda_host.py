@@ -6,7 +6,10 @@ import pytest
 import cuda_host
 import nvrtc
 
-pytestmark = pytest.mark.skipif(not cuda_host.available(), reason="needs a C++ compiler on Linux")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(not cuda_host.available(), reason="needs a C++ compiler on Linux"),
+]
 
 SAXPY = """
 extern "C" __global__ void __launch_bounds__(256) saxpy(

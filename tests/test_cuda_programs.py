@@ -16,7 +16,10 @@ from mlpx.backends.cuda.listing import listing
 from mlpx.backends.notes import NotRecordable
 from mlpx.backends.numpy import NumPyBackend
 
-pytestmark = pytest.mark.skipif(not cuda_host.available(), reason="needs a C++ compiler")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(not cuda_host.available(), reason="needs a C++ compiler"),
+]
 
 OPTIMIZERS = [
     mlpx.SGD(0.1),

@@ -22,6 +22,7 @@ from mlpx.backends.notes import Kind
 from mlpx.backends.recording import record
 
 NUMPY = mlpx.get_backend("numpy")
+pytestmark = pytest.mark.kernels
 needs_compiler = pytest.mark.skipif(not cuda_host.available(), reason="needs a C++ compiler")
 
 
@@ -275,6 +276,7 @@ def test_more_members_than_a_grid_has_blocks_along_its_second_axis():
     assert {grid[0] for grid in grids if len(grid) > 1} == {70_000}
 
 
+@needs_compiler
 def test_axes_that_come_and_go_are_recorded():
     def formula(b, x, s, z):
         xp = b.xp
@@ -284,6 +286,7 @@ def test_axes_that_come_and_go_are_recorded():
     check(formula, (normal(4, 5),), (normal(3, 1),), (normal(5, 4),))
 
 
+@needs_compiler
 @pytest.mark.parametrize("name", ["remainder", "logaddexp", "signbit", "round", "hypot", "atan2", "copysign"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_functions_that_an_activation_may_use(name, dtype):
@@ -303,6 +306,7 @@ def test_functions_that_an_activation_may_use(name, dtype):
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
+@needs_compiler
 def test_rows_are_not_taken_from_what_is_being_written_over():
     def formula(ops, x, s, z):
         return (0.5 * s[0] + (s[0] + ops.xp.take(ops.xp.tanh(x), z[0], axis=0)),)

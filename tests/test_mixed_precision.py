@@ -387,6 +387,7 @@ def cuda_on_the_host():
     return WithBfloat16()
 
 
+@pytest.mark.kernels
 @pytest.mark.skipif(not cuda_host.available(), reason="needs a C++ compiler")
 @pytest.mark.parametrize("members", [None, S])
 @pytest.mark.parametrize(("name", "dtype"), [("numpy", "float16"), ("torch", "bfloat16")])
