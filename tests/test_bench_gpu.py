@@ -49,7 +49,17 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def _compilers_forget() -> Iterator[None]:
+    libraries = {name: import_module(name) for name in ("jax", "torch") if util.find_spec(name)}
+    if jax := libraries.get("jax"):
+        before = jax.config.jax_default_matmul_precision
+    if torch := libraries.get("torch"):
+        precision = torch.get_float32_matmul_precision()
     yield
+    # the contenders set the precision of products for the whole process
+    if jax:
+        jax.config.update("jax_default_matmul_precision", before)
+    if torch:
+        torch.set_float32_matmul_precision(precision)
     if STEPS["torch"] in sys.modules:
         sys.modules[STEPS["torch"]].release()
 
