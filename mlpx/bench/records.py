@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -110,3 +111,11 @@ def _check(kind: type, value: Any, where: str, words: str) -> Any:
 def _refuse(where: str, words: str, value: Any) -> Any:
     msg = f"`{where}` must be {words}, got {str(value)[:60]!r}"
     raise RecordError(msg)
+
+
+def to_text(record: dict[str, Any]) -> str:
+    """Return a record with the list ``cases`` as JSON, one case a line."""
+    lines = ",\n".join(f"  {json.dumps(case, ensure_ascii=False)}" for case in record["cases"])
+    rest = {name: value for name, value in record.items() if name != "cases"}
+    head = json.dumps(rest, indent=1, ensure_ascii=False)
+    return f'{head.removesuffix("}").rstrip()},\n "cases": [\n{lines}\n ]\n}}\n'

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpx.bench.machine import Machine
-from mlpx.bench.records import RecordError, from_record, to_record
+from mlpx.bench.records import RecordError, from_record, to_record, to_text
 from mlpx.bench.roofline import Roofline
 from mlpx.bench.timing import CaseResult
 
@@ -87,10 +87,7 @@ def save(results: Results, path: str | Path) -> Path:
     """Write results as JSON, one case a line; folders are made."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    record = to_record(results)
-    cases = ",\n".join(f"  {json.dumps(case, ensure_ascii=False)}" for case in record.pop("cases"))
-    head = json.dumps({"format": FORMAT, "version": VERSION, **record}, indent=1, ensure_ascii=False)
-    path.write_text(f'{head.removesuffix("}").rstrip()},\n "cases": [\n{cases}\n ]\n}}\n', encoding="utf-8")
+    path.write_text(to_text({"format": FORMAT, "version": VERSION, **to_record(results)}), encoding="utf-8")
     return path
 
 

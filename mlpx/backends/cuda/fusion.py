@@ -51,29 +51,32 @@ class Role(Enum):
 
 
 @dataclass(eq=False)
-class Product:
+class _One:
+    """A node that makes one array.
+
+    Attributes
+    ----------
+    inputs : tuple
+        What it reads.
+    output : Variable
+        What it makes.
+    """
+
+    inputs: tuple[Any, ...]
+    output: Variable
+
+    @property
+    def outputs(self) -> list[Variable]:
+        """What it makes."""
+        return [self.output]
+
+
+class Product(_One):
     """A matrix product ``output = a b``."""
 
-    inputs: tuple[Any, ...]
-    output: Variable
 
-    @property
-    def outputs(self) -> list[Variable]:
-        """What it makes."""
-        return [self.output]
-
-
-@dataclass(eq=False)
-class Bits:
+class Bits(_One):
     """The random bits of dropout, which a kernel of their own draws from the words that name a stream."""
-
-    inputs: tuple[Any, ...]
-    output: Variable
-
-    @property
-    def outputs(self) -> list[Variable]:
-        """What it makes."""
-        return [self.output]
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ from typing import Any
 from mlpx.bench import results
 from mlpx.bench.gpu.timing import Figures
 from mlpx.bench.machine import Machine
-from mlpx.bench.records import RecordError, from_record, to_record
+from mlpx.bench.records import RecordError, from_record, to_record, to_text
 
 FORMAT = "mlpx GPU benchmark results"
 VERSION = 1
@@ -124,11 +124,8 @@ class GpuResults:
 def save(found: GpuResults, path: Path) -> Path:
     """Write results as JSON, one case a line; what stood there is replaced at once, so that a cut run loses nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    record = to_record(found)
-    lines = ",\n".join(f"  {json.dumps(case, ensure_ascii=False)}" for case in record.pop("cases"))
-    head = json.dumps({"format": FORMAT, "version": VERSION, **record}, indent=1, ensure_ascii=False)
     beside = path.with_name(f"{path.name}.part")
-    beside.write_text(f'{head.removesuffix("}").rstrip()},\n "cases": [\n{lines}\n ]\n}}\n', encoding="utf-8")
+    beside.write_text(to_text({"format": FORMAT, "version": VERSION, **to_record(found)}), encoding="utf-8")
     os.replace(beside, path)
     return path
 
