@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mlpx._typing import Array
-from mlpx.network import Architecture
+from mlpx.layers import Layer
+from mlpx.losses import Loss
 from mlpx.sklearn.draws import Stream
 from mlpx.training import Carried
 
@@ -57,8 +58,8 @@ class Problem:
         Who asks; its parameters are the numbers of the training.
     backend : Backend
         Where to train.
-    architecture : Architecture
-        The network.
+    layers, loss
+        The network, as `mlpx.Network` takes them.
     source : Source
         The data.
     stream : Stream
@@ -75,6 +76,8 @@ class Problem:
         Rows a step.
     epochs : int
         The most epochs.
+    seen : int
+        Samples seen before.
     first_rate : float
         The rate of the first epoch, where the schedule asks for one.
     carried : Carried, optional
@@ -83,7 +86,8 @@ class Problem:
 
     estimator: Any
     backend: Any
-    architecture: Architecture
+    layers: tuple[Layer, ...]
+    loss: Loss
     source: Source
     stream: Stream
     weight: Array | None
@@ -93,6 +97,7 @@ class Problem:
     seed: int = 0
     batch_size: int = 0
     epochs: int = 1
+    seen: int = 0
     first_rate: float = 0.0
     carried: Carried | None = None
 
