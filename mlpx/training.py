@@ -167,6 +167,8 @@ class Run:
     def _loop(self, bar: Progress) -> None:
         while self.epoch < self.epochs:
             bar.epoch(self.epoch)
+            for callback in self.settings.callbacks:
+                callback.begin(self)
             before, steps_before = self._copied_state(), self._steps
             self._before = before
             means = self._train_epoch(bar)
