@@ -166,16 +166,19 @@ class Slices(NamedTuple):
         Their weights with the sum 1 (0 where all are zero); None: equal weights.
     total : array of shape (n,) or (n, S)
         Sums of the weights before.
+    count : array of shape (n,) or (n, S)
+        Numbers of rows, those of weight zero among them.
     """
 
     index: Array
     weight: Array | None
     total: Array
+    count: Array
 
     def select(self, steps: Any) -> Slices:
         """Return some of the batches."""
         weight = None if self.weight is None else self.weight[steps, ...]
-        return Slices(self.index[steps, ...], weight, self.total[steps, ...])
+        return Slices(self.index[steps, ...], weight, self.total[steps, ...], self.count[steps, ...])
 
 
 def slices(rows: Rows, batch_size: int, weight: Array | None) -> Iterator[Slices]:
@@ -197,12 +200,17 @@ def slices(rows: Rows, batch_size: int, weight: Array | None) -> Iterator[Slices
         if start == stop:
             continue
         part = _cut(index[..., start:stop], size)
+        full = hxp.full(part.shape[0], float(size))
         if w is None:
-            yield Slices(part, None, hxp.full(part.shape[0], float(size)))
+            yield Slices(part, None, full, full)
             continue
         own = _cut(w[..., start:stop], size)
         total = hxp.sum(own, axis=-1)
-        yield Slices(part, own / hxp.where(total > 0, total, 1.0)[..., None], total)
+        count = full
+        if rows.count.ndim:
+            first = hxp.arange(start, stop, size)[:, None]
+            count = hxp.clip(hxp.astype(rows.count - first, hxp.float64), 0.0, float(size))
+        yield Slices(part, own / hxp.where(total > 0, total, 1.0)[..., None], total, count)
 
 
 def _cut(array: Array, size: int) -> Array:

@@ -4,6 +4,7 @@ import io
 import re
 import warnings
 from contextlib import redirect_stdout
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -298,74 +299,74 @@ def printed(function: Any) -> str:
     return out.getvalue()
 
 
-class Told:
-    """Stands for a run that had the numbers of scikit-learn's own fit."""
-
-    def __init__(self, reference: Any, rates: list[float], stopped: str) -> None:
-        self.scores = getattr(reference, "validation_scores_", None)
-        self.losses, self.rates = reference.loss_curve_, rates
-        self.history = type("History", (), {"stopped": stopped})()
-
-    def tell(self, callback: mlpx.Callback) -> None:
-        callback.start(self)
-        for i in range(len(self.losses)):
-            self.epoch = i + 1
-            self.row = {"loss": self.losses[i], "learning_rate": self.rates[i]}
-            if self.scores is not None:
-                self.row["validation_accuracy"] = self.scores[i]
-            callback.epoch(self)
-        callback.end(self)
+def tell(callback: mlpx.Callback, reference: Any, rates: list[float]) -> None:
+    """Tell a callback the numbers of scikit-learn's own fit."""
+    scores = reference.validation_scores_ or [np.nan] * len(reference.loss_curve_)
+    for i, (loss, score, rate) in enumerate(zip(reference.loss_curve_, scores, rates, strict=True)):
+        row = {"loss": loss, "validation_accuracy": score, "learning_rate": rate}
+        callback.epoch(SimpleNamespace(epoch=i + 1, row=row))
 
 
-@pytest.mark.parametrize(
-    ("kind", "stopped"),
-    [("all epochs", "epochs"), ("loss", "patience"), ("score", "patience"), ("adaptive", "patience")],
-)
-def test_verbose_prints_what_scikit_learn_prints(kind: str, stopped: str) -> None:
-    settings: dict[str, Any] = {
-        "all epochs": {"max_iter": 3},
-        "loss": {"max_iter": 100, "tol": 0.01, "n_iter_no_change": 2},
-        "score": {"max_iter": 100, "early_stopping": True, "n_iter_no_change": 3},
-        "adaptive": {"max_iter": 200, "solver": "sgd", "learning_rate": "adaptive", "tol": 0.5, "n_iter_no_change": 2},
-    }[kind]
-    rates: list[float] = []
-    reference = Reference((4,), random_state=0, verbose=True, **settings)
+CASES: dict[str, dict[str, Any]] = {
+    "all epochs": {"max_iter": 3},
+    "loss": {"max_iter": 100, "tol": 0.01, "n_iter_no_change": 2},
+    "score": {"max_iter": 100, "early_stopping": True, "n_iter_no_change": 3},
+    "adaptive": {"max_iter": 200, "solver": "sgd", "learning_rate": "adaptive", "tol": 0.5, "n_iter_no_change": 2},
+    "adaptive, by score": {
+        "max_iter": 20,
+        "solver": "sgd",
+        "learning_rate": "adaptive",
+        "early_stopping": True,
+        "n_iter_no_change": 3,
+    },
+    "lowered in the last epoch": {
+        "max_iter": 4,
+        "solver": "sgd",
+        "learning_rate": "adaptive",
+        "tol": 0.5,
+        "n_iter_no_change": 2,
+    },
+}
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_verbose_prints_what_scikit_learn_prints(kind: str) -> None:
+    reference = Reference((4,), random_state=0, verbose=True, **CASES[kind])
     wanted = printed(lambda: reference.fit(X, Y))
-    assert ("Stopping." in wanted) == (stopped == "patience")
-    assert ("Setting" in wanted) == ("too small" in wanted) == (kind == "adaptive")
-    # the rates that scikit-learn had: a fifth after each message
-    rate = reference.learning_rate_init
+    rates, rate = [], reference.learning_rate_init
     for line in wanted.splitlines():
         if line.startswith("Iteration"):
             rates.append(rate)
         if "Setting" in line:
             rate /= 5
+    assert (" Stopping." in wanted) == (kind in ("loss", "score", "adaptive"))
+    assert (" Setting" in wanted) == ("adaptive" in kind or "lowered" in kind)
     verbose = Verbose(
         reference.tol,
         reference.n_iter_no_change,
-        score="validation_accuracy" if kind == "score" else None,
-        adaptive=kind == "adaptive",
+        score="validation_accuracy" if reference.early_stopping else None,
+        adaptive=reference.learning_rate == "adaptive",
     )
-    assert printed(lambda: Told(reference, rates, stopped).tell(verbose)) == wanted
+    assert printed(lambda: tell(verbose, reference, rates)) == wanted
+
+
+def test_verbose_goes_on_where_an_earlier_fit_ended() -> None:
+    reference = Reference((4,), random_state=0, warm_start=True, max_iter=2, tol=1.0, n_iter_no_change=3)
+    printed(lambda: reference.fit(X, Y))
+    best, seen = reference.best_loss_, len(reference.loss_curve_)
+    wanted = printed(lambda: reference.set_params(verbose=True, max_iter=9).fit(X, Y))
+    assert "Stopping" in wanted
+    reference.loss_curve_ = reference.loss_curve_[seen:]
+    verbose = Verbose(1.0, 3, best=best, waited=1)
+    assert printed(lambda: tell(verbose, reference, [0.001] * len(reference.loss_curve_))) == wanted
 
 
 def test_verbose_in_a_real_fit() -> None:
-    verbose = Verbose(0.0, 2, score="validation_accuracy")
-    net = mlpx.MLP([3, 4, 2], seed=1)
-
-    def fit() -> None:
-        net.fit(
-            X,
-            (Y == "yes").astype(int),
-            validation=0.3,
-            monitor="accuracy",
-            patience=2,
-            epochs=50,
-            callbacks=verbose,
-            progress=False,
+    verbose = Verbose(0.0, 2)
+    lines = printed(
+        lambda: mlpx.MLP([3, 4, 2], seed=1).fit(
+            X, (Y == "yes").astype(int), epochs=2, callbacks=verbose, progress=False
         )
-
-    lines = printed(fit).splitlines()
+    ).splitlines()
+    assert len(lines) == 2
     assert re.fullmatch(r"Iteration 1, loss = \d\.\d{8}", lines[0])
-    assert re.fullmatch(r"Validation score: \d\.\d{6}", lines[1])
-    assert lines[-1] == ("Validation score did not improve more than tol=0.000000 for 2 consecutive epochs. Stopping.")

@@ -7,6 +7,7 @@ told when a task begins and when it ends; at its end they may ask that the epoch
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +24,9 @@ except ImportError:  # scikit-learn before 1.9
 
 
 __all__ = ["CallbackSupportMixin", "Epochs", "FitTask", "Verbose", "present_parameters"]
+
+_SMALLEST_RATE, _DIVISOR = 1e-6, 5.0
+"""Of scikit-learn's adaptive learning rate: it is divided as long as it is larger."""
 
 
 class FitTask:
@@ -143,31 +147,58 @@ class Verbose(Callback):
     n_iter_no_change : int
         For how many epochs it may be missing.
     score : str, optional
-        Column of the validation score that is watched, such as ``"validation_accuracy"``; None: the training loss is.
+        Column of the validation score that is watched, of which more is better; None: the training loss is.
     adaptive : bool
         Whether the learning rate is lowered where the improvement is missing, before training stops.
+    best : float, optional
+        The best score, or loss, of earlier fits that this one goes on from.
+    waited : int
+        Epochs without improvement at the end of those.
     """
 
-    def __init__(self, tol: float, n_iter_no_change: int, *, score: str | None = None, adaptive: bool = False) -> None:
+    def __init__(
+        self,
+        tol: float,
+        n_iter_no_change: int,
+        *,
+        score: str | None = None,
+        adaptive: bool = False,
+        best: float | None = None,
+        waited: int = 0,
+    ) -> None:
+        self.tol, self.n_iter_no_change = tol, n_iter_no_change
         self.score, self.adaptive = score, adaptive
-        what = "Training loss" if score is None else "Validation score"
-        self._waited = f"{what} did not improve more than tol={tol:f} for {n_iter_no_change} consecutive epochs."
-        self._rate: float | None = None
+        # less is better
+        self._sign = 1.0 if score is None else -1.0
+        self._best = math.inf if best is None else self._sign * best
+        self._waited = waited
 
     def epoch(self, run: Any) -> None:
-        """Print the loss, the score, and that the learning rate was lowered, which is seen at the epoch after."""
-        rate = run.row.get("learning_rate")
-        if self.adaptive and self._rate is not None and rate < self._rate:
-            self._say(f"{self._waited} Setting learning rate to {rate:f}")
-        self._rate = rate
-        self._say(f"Iteration {run.epoch}, loss = {run.row['loss']:.8f}")
+        """Print loss and score, and what follows where they have not improved for too long."""
+        row = run.row
+        _say(f"Iteration {run.epoch}, loss = {row['loss']:.8f}")
         if self.score is not None:
-            self._say(f"Validation score: {run.row[self.score]:f}")
+            _say(f"Validation score: {row[self.score]:f}")
+        watched = self._sign * row[self.score or "loss"]
+        self._waited = self._waited + 1 if watched > self._best - self.tol else 0
+        self._best = min(self._best, watched)
+        if self._waited > self.n_iter_no_change:
+            self._waited = 0
+            _say(f"{self._missing} {self._consequence(row['learning_rate'])}")
 
-    def end(self, run: Any) -> None:
-        """Print why training stopped early."""
-        if run.history.stopped == "patience":
-            self._say(f"{self._waited}{' Learning rate too small.' if self.adaptive else ''} Stopping.")
+    @property
+    def _missing(self) -> str:
+        what = "Training loss" if self.score is None else "Validation score"
+        epochs = f"for {self.n_iter_no_change} consecutive epochs."
+        return f"{what} did not improve more than tol={self.tol:f} {epochs}"
 
-    def _say(self, line: str) -> None:
-        print(line)  # noqa: T201
+    def _consequence(self, rate: float) -> str:
+        if not self.adaptive:
+            return "Stopping."
+        if rate <= _SMALLEST_RATE:
+            return "Learning rate too small. Stopping."
+        return f"Setting learning rate to {rate / _DIVISOR:f}"
+
+
+def _say(line: str) -> None:
+    print(line)  # noqa: T201
