@@ -208,6 +208,11 @@ class Run:
         self._best_epoch = hxp.zeros(self._members, dtype=hxp.int64)
         self._finished: dict[int, Array] = {}
 
+    @property
+    def left(self) -> list[int]:
+        """Numbers of the members that are left in the stack."""
+        return self._alive.tolist()  # type: ignore[no-any-return]
+
     def stop(self) -> None:
         """End training after this epoch; for callbacks."""
         self._stop_asked = True
@@ -242,6 +247,8 @@ class Run:
     def _loop(self, bar: Progress) -> None:
         while self.epoch < self.epochs:
             bar.epoch(self.epoch)
+            for callback in self.settings.callbacks:
+                callback.begin(self)
             if self.settings.finite:
                 self._before = self._copied_state()
             before, steps_before = self._before, self._steps
