@@ -30,6 +30,7 @@ EDGES = {
     "mlpx.tables": {"numpy"},  # tables are host data before there is a network
     "mlpx.bench": {"numpy"},  # draws its data on the host, and times NumPy's own products
     "mlpx.bench.peers": {"torch", "jax", "cupy"},  # measures these libraries
+    "mlpx.conversion": {"numpy", "torch"},  # what it converts to is theirs
     "mlpx.cli": {"numpy"},  # and what the command line reads and prints
 }
 
