@@ -4,11 +4,14 @@ scikit-learn and PyTorch are imported when a function first needs them, not befo
 
 Examples
 --------
->>> import mlpx
+>>> from sklearn.neural_network import MLPRegressor
 >>> from mlpx.conversion import from_sklearn, to_sklearn
->>> estimator = to_sklearn(mlpx.MLP([4, 8, 3]))
->>> from_sklearn(estimator)
-<MLP 4 - 8 relu - 3 softmax; loss cross_entropy; 67 parameters float32 on numpy, cpu>
+>>> fitted = MLPRegressor(hidden_layer_sizes=(8,), random_state=0).partial_fit([[0.0], [1.0]], [1.0, 3.0])
+>>> net = from_sklearn(fitted)
+>>> net
+<MLP 1 - 8 relu - 1 identity; loss squared_error; 25 parameters float64 on numpy, cpu>
+>>> to_sklearn(net)
+MLPRegressor(hidden_layer_sizes=(8,))
 """
 
 from mlpx.conversion.scikit_learn import from_sklearn, to_sklearn

@@ -194,9 +194,9 @@ def _hidden_activation(net: Network) -> str:
     """Return the one activation of the hidden layers; refuse layers that scikit-learn has not."""
     first: tuple[int, str] | None = None
     for position, layer in enumerate(net.layers[:-1]):
-        if isinstance(layer, Dropout):
+        if type(layer) is Dropout:
             continue
-        if not isinstance(layer, Dense):
+        if type(layer) is not Dense:  # a subclass may compute something else
             refuse_layer(position, layer.name, "a scikit-learn estimator has dense layers only.")
         name: str = layer.activation.name  # type: ignore[union-attr]
         if name not in _HIDDEN:
@@ -265,7 +265,7 @@ def _estimator(output: Any, loss: str, parameters: dict[str, Any]) -> Any:
     if "loss" not in MLPRegressor().get_params():
         msg = f"`net` has the output {output.activation.name!r}, which needs scikit-learn 1.7 or later; update it."
         raise ValueError(msg)
-    return MLPRegressor(loss, **parameters)
+    return MLPRegressor(loss=loss, **parameters)
 
 
 def _set_fitted(estimator: Any, weights: list[Array], biases: list[Array], task: str, labels: Array | None) -> None:

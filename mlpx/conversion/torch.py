@@ -177,9 +177,10 @@ def to_torch(net: Network, *, logits: bool = False) -> Any:
     last = len(net.layers) - 1
     modules: list[Any] = []
     for position, layer in enumerate(net.layers):
-        if isinstance(layer, Dropout):
+        # a subclass may compute something else
+        if type(layer) is Dropout:
             modules.append(_dropout(position, layer, torch.nn))
-        elif isinstance(layer, Dense):
+        elif type(layer) is Dense:
             modules.append(_linear(layer, *next(parameters), torch, dtype))
             if not (logits and position == last):
                 modules.extend(_activation(position, layer, torch.nn, last=position == last))

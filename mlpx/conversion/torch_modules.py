@@ -71,6 +71,8 @@ def _check_as_written(place: str, module: Any, nn: Any) -> None:
     """Refuse a module that does something else than its class says."""
     if isinstance(module, nn.Linear) and nn.parameter.is_lazy(module.weight):
         _refuse(place, module, "its size is not known yet; run the model once")
+    if isinstance(module, nn.Linear) and module.weight.is_meta:
+        _refuse(place, module, "it is on the meta device and has no numbers; load them first")
     for base in (nn.Sequential, nn.Linear):
         if isinstance(module, base) and type(module).forward is not base.forward:
             _refuse(place, module, f"it is a {base.__name__} with a forward of its own")
