@@ -20,7 +20,7 @@ from mlpx.optimizers import SGD, Adam, Optimizer
 from mlpx.schedules import Schedule
 from mlpx.sklearn import rules
 from mlpx.sklearn.draws import Shuffles, Stream
-from mlpx.sklearn.problem import HeldOut, Outcome, Problem, Source
+from mlpx.sklearn.problem import Outcome, Problem, Source
 from mlpx.training import Carried, Run, Settings
 
 __all__ = ["train"]
@@ -120,6 +120,7 @@ class Stack:
                     [array[i].copy() if self._stack else array.copy() for array in biases],
                     made,
                     columns,
+                    net.steps_seen[i] - problem.steps_seen,
                     converged=bool(over[i]),
                     interrupted=history.interrupted,
                     carried=None if self._stack else self._on_host(carried),
@@ -149,6 +150,7 @@ class Stack:
             members=len(problems) if stack else None,
             backend=self._first.backend,
         )
+        net.steps_seen = [problem.steps_seen for problem in problems]
         coefs, intercepts = ([getattr(p, name) for p in problems] for name in ("coefs", "intercepts"))
         join: Callable[[Any], Any] = (lambda each: [np.stack(a) for a in zip(*each, strict=True)]) if stack else (
             lambda each: each[0]

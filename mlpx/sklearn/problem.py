@@ -11,7 +11,7 @@ from mlpx.losses import Loss
 from mlpx.sklearn.draws import Stream
 from mlpx.training import Carried
 
-__all__ = ["HeldOut", "Outcome", "Problem", "Source"]
+__all__ = ["Validation", "Outcome", "Problem", "Source"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,13 +24,19 @@ class Source:
         Features, of the backend.
     y : array of shape (N,) or (N, K)
         Class indices, or targets of the outputs.
+    features : array or SciPy sparse matrix of shape (N, M)
+        The features as they came, checked.
+    labels : array of shape (N,) or (N, K)
+        What is to be learned as it came, checked, on the host.
     """
 
     x: Any
     y: Array
+    features: Any
+    labels: Array
 
 
-class HeldOut(NamedTuple):
+class Validation(NamedTuple):
     """Rows that are validated on.
 
     Attributes
@@ -66,7 +72,7 @@ class Problem:
         The training rows, and where their orders come from.
     weight : array of shape (N,), optional
         Weights by row.
-    held_out : HeldOut, optional
+    held_out : Validation, optional
         What is validated on.
     coefs, intercepts : list of array
         The first parameters, on the host.
@@ -82,6 +88,10 @@ class Problem:
         The rate of the first epoch, where the schedule asks for one.
     carried : Carried, optional
         What to go on from.
+    steps_seen : int
+        Steps of earlier fits: where the dropout masks go on.
+    task : FitTask, optional
+        The fit, as scikit-learn's callbacks see it.
     """
 
     estimator: Any
@@ -91,7 +101,7 @@ class Problem:
     source: Source
     stream: Stream
     weight: Array | None
-    held_out: HeldOut | None
+    held_out: Validation | None
     coefs: list[Array]
     intercepts: list[Array]
     seed: int = 0
@@ -100,6 +110,8 @@ class Problem:
     seen: int = 0
     first_rate: float = 0.0
     carried: Carried | None = None
+    steps_seen: int = 0
+    task: Any = None
 
     @property
     def dtype_name(self) -> str:
@@ -119,6 +131,8 @@ class Outcome:
         How many were made.
     columns : dict of list
         The numbers of each epoch, by name.
+    steps : int
+        Steps that were made.
     converged : bool
         Whether the rule of the estimator ended training.
     interrupted : bool
@@ -131,6 +145,7 @@ class Outcome:
     intercepts: list[Array]
     epochs: int
     columns: dict[str, list[float]] = field(default_factory=dict)
+    steps: int = 0
     converged: bool = False
     interrupted: bool = False
     carried: Carried | None = None
