@@ -21,8 +21,8 @@ _MOST_STEPS, _MOST_DRAWN = 256, 2**23
 """Of the steps that are handed over at once: how many, and how many random numbers from the host."""
 
 Run = tuple[Batch, Array, Array]
-"""The batches of a run, their weight in the means of the epoch, and the step counters after them: (S,), or (1,) where
-those of all members are alike."""
+"""The batches of a run, their weight in the means of the epoch, and the step counters after them of the members that are
+left: (A,), or (1,) where they are alike."""
 
 
 class Order(Protocol):
@@ -151,20 +151,19 @@ class Batches:
             Which members are left.
         epoch : int
             The epoch, from 0.
-        steps : integer array of shape (S,) or (1,)
-            How many steps each member has made before.
+        steps : integer array of shape (A,) or (1,)
+            How many steps each of them has made before.
         schedule : Any
             What the learning-rate schedule remembers.
         staged : callable
             ``staged(index)``: the most steps whose rows are brought to the device at once, or None.
         """
         for pieces, active in self._pieces(self.order(train.rows, alive, epoch), train.weight, alive):
-            counted = None if active is None else scatter(active, alive, self._members, fill=False)
-            after = self._counters(steps, counted, pieces.total.shape[0])
+            after = self._counters(steps, active, pieces.total.shape[0])
             n, size = pieces.total.shape[0], self._run_length(pieces.index, alive, staged(pieces.index))
             for start in range(0, n, size):
                 part = slice(start, min(start + size, n))
-                own = None if counted is None else counted[part]
+                own = None if active is None else active[part]
                 before = after[part] - (1 if own is None else own)
                 some = pieces.select(part)
                 batch = Batch(
@@ -173,7 +172,7 @@ class Batches:
                     some.total,
                     self._numbers(before, own, some.total, alive, epoch, schedule),
                     self._draws(before, alive, some.index.shape[-1]),
-                    None if active is None or hxp.all(active[part]) else active[part][:, :, None],
+                    None if own is None or hxp.all(own) else own[:, :, None],
                 )
                 if self._by_row:
                     batch = batch._replace(total=some.count)
@@ -197,10 +196,10 @@ class Batches:
             elif hxp.any(some):
                 yield pieces.select(some), active[some]
 
-    def _counters(self, steps: Array, counted: Array | None, n: int) -> Array:
-        """Return the step counters after each of n steps, shape (n, S), or (n, 1) where those of all are alike."""
-        if counted is not None:
-            return steps + hxp.cumulative_sum(hxp.astype(counted, hxp.int64), axis=0)
+    def _counters(self, steps: Array, active: Array | None, n: int) -> Array:
+        """Return the step counters after each of n steps, shape (n, A), or (n, 1) where those of all are alike."""
+        if active is not None:
+            return steps + hxp.cumulative_sum(hxp.astype(active, hxp.int64), axis=0)
         if steps.shape[0] > 1 and hxp.all(steps == steps[0]):
             steps = steps[:1]
         return steps + hxp.arange(1, n + 1)[:, None]
@@ -219,8 +218,8 @@ class Batches:
         net = self._net
         if not net.architecture.random:
             return (None,) * len(net.architecture.layers)
-        counted = hxp.take(before + hxp.asarray(net.steps_seen), alive, axis=1)
         members = alive.tolist()
+        counted = before + hxp.take(hxp.asarray(net.steps_seen), alive)
         who = StepKeys(members, [net.keys[member] for member in members], counted)
         drawn: tuple[Array | None, ...] = net.architecture.draw(
             net.backend, who, batch_size, net.dtype, stack=self._stack
@@ -228,16 +227,17 @@ class Batches:
         return drawn
 
     def _numbers(
-        self, before: Array, counted: Array | None, total: Array, alive: Array, epoch: int, schedule: Any
+        self, before: Array, active: Array | None, total: Array, alive: Array, epoch: int, schedule: Any
     ) -> Array:
         """Return the numbers of many steps for the members that are left, shape (n, C) or, by member, (n, C, A, 1).
 
-        `before` has the step counters before each step, `counted` says for whom it is one; both have shape (n, S),
-        `before` also (n, 1).
+        `before` has the step counters before each step, shape (n, A) or (n, 1), `active` says for whom it is one.
         """
         t = before + 1
+        if 1 < t.shape[1] < self._members:
+            t = scatter(t, alive, self._members, 1)
         rate = self._schedule(Point(t, epoch, self._steps_asked), schedule, hxp)
-        self.rate = _last(rate, counted, self.rate)
+        self._note_rate(rate, active, alive)
         coefficients = self._optimizer.coefficients(rate, hxp.astype(t, hxp.float64), hxp)
         values = [self._of(value, alive) for value in (self._l2, self._clip, *coefficients)]
         if self._l2_by_batch:
@@ -249,20 +249,21 @@ class Batches:
             numbers[:, i, :] = value
         return numbers[:, :, 0] if width == 1 else numbers[..., None]
 
+    def _note_rate(self, rate: Array, active: Array | None, alive: Array) -> None:
+        """Keep the rate of the last step that each member made."""
+        if rate.ndim < 2:
+            self.rate = rate
+        elif active is None or hxp.all(active[-1, :]):
+            self.rate = rate[-1, :]
+        else:
+            own = self._of(hxp.broadcast_to(rate, (rate.shape[0], self._members)), alive)
+            position = active.shape[0] - 1 - hxp.argmax(hxp.flip(active, axis=0), axis=0)
+            last = hxp.take_along_axis(own, position[None, :], axis=0)[0, :]
+            made = scatter(hxp.any(active, axis=0), alive, self._members, fill=False)
+            self.rate = hxp.where(made, scatter(last, alive, self._members, hxp.nan), self.rate)
+
     def _of(self, value: Array, alive: Array) -> Array:
         """Return numbers of the members that are left, where there is one for each."""
         if value.ndim == 0 or value.shape[-1] != self._members or alive.shape[0] == self._members:
             return value
         return hxp.take(value, alive, axis=-1)
-
-
-def _last(rate: Array, counted: Array | None, old: Array) -> Array:
-    """Return the rates of the last step that counts for each member, the old one where none does."""
-    if rate.ndim < 2:
-        return rate
-    if counted is None or hxp.all(counted[-1, :]):
-        return rate[-1, :]
-    values = hxp.broadcast_to(rate, counted.shape)
-    position = counted.shape[0] - 1 - hxp.argmax(hxp.flip(counted, axis=0), axis=0)
-    last = hxp.take_along_axis(values, position[None, :], axis=0)[0, :]
-    return hxp.where(hxp.any(counted, axis=0), last, old)

@@ -15,7 +15,7 @@ from mlpx.backends import to_numpy
 from mlpx.backends.host import Key, permutations
 from mlpx.backends.host import xp as hxp
 
-__all__ = ["Rows", "Slices", "choose_rows", "ordered", "slices", "split_rows"]
+__all__ = ["Rows", "Slices", "choose_rows", "ordered", "padded", "slices", "split_rows"]
 
 
 class Rows(NamedTuple):
@@ -63,7 +63,7 @@ def choose_rows(n: int, subsets: Sequence[Any] | None, members: int | None) -> R
         msg = f"`subsets` must hold one list of rows for each of the {members} members, got {subsets!r}."
         raise ValueError(msg)
     lists = [_check_subset(to_numpy(subset), n, s) for s, subset in enumerate(subsets)]
-    return _pad(lists)
+    return padded(lists)
 
 
 def _check_subset(rows: Array, n: int, member: int) -> Array:
@@ -79,10 +79,11 @@ def _check_subset(rows: Array, n: int, member: int) -> Array:
     return hxp.astype(rows, hxp.int64)
 
 
-def _pad(lists: Sequence[Array]) -> Rows:
+def padded(lists: Sequence[Array]) -> Rows:
+    """Return lists of rows, one a member, as one."""
     width = max(rows.shape[0] for rows in lists)
-    padded = [hxp.concat([rows, hxp.zeros(width - rows.shape[0], dtype=hxp.int64)]) for rows in lists]
-    return Rows(hxp.stack(padded), hxp.asarray([rows.shape[0] for rows in lists]))
+    rows = [hxp.concat([rows, hxp.zeros(width - rows.shape[0], dtype=hxp.int64)]) for rows in lists]
+    return Rows(hxp.stack(rows), hxp.asarray([rows.shape[0] for rows in lists]))
 
 
 def split_rows(
@@ -139,7 +140,7 @@ def ordered(
         permutations([key], "shuffle", [epoch], own.shape[0])[0, :]
         for own, key, epoch in zip(lists, keys, epochs, strict=True)
     ]
-    return _pad([hxp.take(own, order) for own, order in zip(lists, orders, strict=True)])
+    return padded([hxp.take(own, order) for own, order in zip(lists, orders, strict=True)])
 
 
 def _one_list(rows: Rows, *, shuffle: bool, shared: bool, stack: bool) -> bool:
@@ -152,7 +153,7 @@ def _lists(rows: Rows, members: int, *, alone: bool) -> list[Array]:
 
 
 def _gather(lists: Sequence[Array], *, alone: bool) -> Rows:
-    return Rows(lists[0], hxp.asarray(lists[0].shape[0])) if alone else _pad(lists)
+    return Rows(lists[0], hxp.asarray(lists[0].shape[0])) if alone else padded(lists)
 
 
 class Slices(NamedTuple):

@@ -300,7 +300,7 @@ class Run:
             if data is not self._fixed[0]:
                 self._fixed = data, self._masks
             self._state = self._fold(self._fixed, self._state, batches, members)
-            self._steps = steps
+            self._steps = self._counted(steps)
             weight = weight + total
             bar.advance(batches.index.shape[0] * batches.index.shape[-1])
         if self.epoch + 1 < self.epochs:
@@ -309,9 +309,19 @@ class Run:
         return sums / hxp.reshape(weight, (-1, 1))
 
     def _runs(self, steps: Array) -> Iterator[Steps]:
-        """Yield the runs of the epoch under way, after so many steps."""
+        """Yield the runs of the epoch under way, after so many steps of all members."""
         staged = partial(self._feed.most_steps, self._train.data)
+        if steps.shape[0] == self._members:
+            steps = hxp.take(steps, self._alive)
         return self._batches(self._train, self._alive, self.epoch, steps, self._schedule_state, staged)
+
+    def _counted(self, steps: Array) -> Array:
+        """Return the step counters of all members from those of the members that are left."""
+        if self._alive.shape[0] == self._members:
+            return steps
+        counted = hxp.asarray(hxp.broadcast_to(self._steps, (self._members,)), copy=True)
+        counted[self._alive] = steps
+        return counted
 
     def _note_scaling(self) -> None:
         """Put loss scale and number of skipped steps of the members that are left into the history."""
@@ -366,6 +376,9 @@ class Run:
         """Keep the weights of the members whose score is better than ever; return whose is an improvement."""
         better = watched < self._best_score
         improved = self.settings.stopping.improves(watched, self._best_score)
+        waited = hxp.where(improved, 0, self._waited + 1)
+        if self._alive.shape[0] < self._members:  # the others stay as they left
+            waited = hxp.where(scatter(self._alive >= 0, self._alive, self._members, fill=False), waited, self._waited)
         best = self._best
         if self.settings.keep_best:
             best = self._choose(better, self.net.backend.copy(self._state.parameters), best)
@@ -374,7 +387,7 @@ class Run:
             best,
             hxp.where(better, watched, self._best_score),
             hxp.where(better, self.epoch, self._best_epoch),
-            hxp.where(improved, 0, self._waited + 1),
+            waited,
         )
         return improved
 
