@@ -18,7 +18,9 @@ from sklearn.utils.validation import validate_data
 import mlpx
 from mlpx.backends import Backend, library_of
 from mlpx.backends.gathering import HostRows
-from mlpx.sklearn import arrays
+from mlpx.sklearn import arrays, sparse
+from mlpx.sklearn.predictions import labels, probabilities
+from mlpx.sklearn.sparse import dense_rows
 
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((40, 5)).astype("float32")
@@ -145,9 +147,9 @@ def test_a_sparse_array_of_another_library_is_refused() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch calls these rows a beta version
         by_rows = torch.eye(3).to_sparse_csr()
-    for sparse in (torch.eye(3).to_sparse(), by_rows):
+    for tensor in (torch.eye(3).to_sparse(), by_rows):
         with pytest.raises(TypeError, match=r"`X` must be dense .* got a sparse Tensor; give its to_dense\(\)"):
-            arrays.check_features(Blank(), sparse, reset=True)
+            arrays.check_features(Blank(), tensor, reset=True)
     with pytest.raises(TypeError, match=r"`X` must be dense"):
         arrays.check_training_data(Blank(), torch.eye(3).to_sparse(), [0, 1, 0], reset=True)
 
@@ -226,13 +228,13 @@ def test_types_follow_scikit_learns_rule(given: str, wanted: str, backend: Backe
 def test_a_small_sparse_matrix_is_dense_at_once() -> None:
     found = arrays.check_features(Blank(), sp.csc_array(X), reset=True)
     assert sp.issparse(found)
-    np.testing.assert_array_equal(arrays.dense_rows(found), X)
-    assert arrays.dense_rows(X) is X
+    np.testing.assert_array_equal(dense_rows(found), X)
+    assert dense_rows(X) is X
 
 
 def test_a_large_sparse_matrix_is_never_dense_as_a_whole() -> None:
     wide = sp.random_array((200_000, 1000), density=1e-5, format="csc", dtype="float32", rng=0)
-    rows = arrays.dense_rows(wide)
+    rows = dense_rows(wide)
     assert isinstance(rows, HostRows)
     assert rows.shape == (200_000, 1000)
     index = np.asarray([5, 3, 199_999, 3])
@@ -254,18 +256,18 @@ def test_networks_learn_from_sparse_rows_as_from_dense_ones(
     if backend.name == "jax" and (kind, dtype) != (sp.csr_array, "float32"):
         pytest.skip("compiling takes long, and one case is enough")
     dense = (X * (X > 0) * 5).astype(dtype)
-    monkeypatch.setattr(arrays, "MOST_DENSE", 0)
+    monkeypatch.setattr(sparse, "MOST_DENSE", 0)
     found, y = arrays.check_training_data(Blank(), kind(dense), Y, reset=True)
-    rows = arrays.dense_rows(found)
+    rows = dense_rows(found)
     assert isinstance(rows, HostRows)
     how: dict[str, Any] = {"epochs": 3, "batch_size": 16, "progress": False, "validation": 0.2, "metrics": "accuracy"}
-    sparse, plain = (mlpx.MLP([5, 4, 2], dtype=arrays.dtype_for(found), backend=backend) for _ in range(2))
-    history = sparse.fit(rows, y, **how)
+    net, plain = (mlpx.MLP([5, 4, 2], dtype=arrays.dtype_for(found), backend=backend) for _ in range(2))
+    history = net.fit(rows, y, **how)
     wanted = plain.fit(dense, y, **how)
-    np.testing.assert_allclose(mlpx.to_numpy(sparse.vector), mlpx.to_numpy(plain.vector), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(mlpx.to_numpy(net.vector), mlpx.to_numpy(plain.vector), rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(history["validation_loss"], wanted["validation_loss"], rtol=1e-6)
-    assert isinstance(sparse.predict(rows), np.ndarray)
-    np.testing.assert_allclose(sparse.predict(rows), plain.predict(dense), rtol=1e-6)
+    assert isinstance(net.predict(rows), np.ndarray)
+    np.testing.assert_allclose(net.predict(rows), plain.predict(dense), rtol=1e-6)
     with pytest.raises(ValueError, match=r"`X` must have the shape \(n_samples, 6\), got \(40, 5\)"):
         mlpx.MLP([6, 2], backend=backend).predict(rows)
 
@@ -275,12 +277,12 @@ def test_few_long_rows_are_predicted_at_once(monkeypatch: pytest.MonkeyPatch) ->
     take = HostRows.take
     monkeypatch.setattr(HostRows, "take", lambda self, index: taken.append(len(index)) or take(self, index))
     wide = sp.random_array((300, 2**17), density=1e-4, format="csr", dtype="float32", rng=0)
-    monkeypatch.setattr(arrays, "MOST_DENSE", 0)
+    monkeypatch.setattr(sparse, "MOST_DENSE", 0)
     net = mlpx.MLP([2**17, 2])
-    outputs = net.predict(arrays.dense_rows(wide))
+    outputs = net.predict(dense_rows(wide))
     assert taken == [128, 128, 44]  # 64 MiB
     np.testing.assert_allclose(outputs, net.predict(wide.toarray()), rtol=1e-5)
-    net.evaluate(arrays.dense_rows(wide), np.zeros(300, int))
+    net.evaluate(dense_rows(wide), np.zeros(300, int))
     assert max(taken) == 128
 
 
@@ -299,29 +301,29 @@ def test_predictions_come_back_in_kind(backend: Backend) -> None:
     for sizes, output, activation in (([5, 3], "softmax", "softmax"), ([5, 1], "sigmoid", "logistic")):
         net = mlpx.MLP(sizes, output=output, dtype="float64", backend=arrays.backend_for(x))
         outputs = net.predict(x)
-        found = arrays.probabilities(outputs)
+        found = probabilities(outputs)
         assert type(found) is type(x)
         assert str(found.dtype) == str(x.dtype)
         host = mlpx.to_numpy(found)
         np.testing.assert_allclose(host.sum(axis=1), 1, rtol=1e-15)
         classes = np.asarray([3, 5, 9])[: host.shape[1]]
-        decided = arrays.labels(outputs, classes, activation, x)
+        decided = labels(outputs, classes, activation, x)
         assert library_of(decided) is type(backend)
         np.testing.assert_array_equal(mlpx.to_numpy(decided), classes[host.argmax(axis=1)])
-        text = arrays.labels(outputs, np.asarray(["x", "y", "z"]), activation, x)
+        text = labels(outputs, np.asarray(["x", "y", "z"]), activation, x)
         assert isinstance(text, np.ndarray)
         assert set(text) <= {"x", "y", "z"}
 
 
 def test_several_sigmoids_decide_each_for_itself() -> None:
     outputs = np.asarray([[0.2, 0.7], [0.5, 0.9]])
-    decided = arrays.labels(outputs, np.asarray([0, 1]), "logistic", X)
+    decided = labels(outputs, np.asarray([0, 1]), "logistic", X)
     np.testing.assert_array_equal(decided, [[0, 1], [0, 1]])
-    assert arrays.probabilities(outputs) is outputs
+    assert probabilities(outputs) is outputs
 
 
 def test_for_tables_lists_and_sparse_rows_numpy_comes_back() -> None:
     pd = pytest.importorskip("pandas")
     outputs = np.asarray([[0.2, 0.8]])
     for given in (pd.DataFrame(X), X.tolist(), sp.csr_array(X), X):
-        assert isinstance(arrays.labels(outputs, np.asarray([1, 2]), "softmax", given), np.ndarray)
+        assert isinstance(labels(outputs, np.asarray([1, 2]), "softmax", given), np.ndarray)

@@ -21,7 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import mlpx
-from mlpx.sklearn.callbacks import CallbackSupportMixin, Epochs, FitTask, Verbose, present_parameters
+from mlpx.sklearn.callbacks import CallbackSupportMixin, FitTask, present_parameters
+from mlpx.sklearn.verbose import Verbose
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 3))
@@ -50,7 +51,7 @@ class Small(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             batch_size=16,
             optimizer=mlpx.Adam(self.learning_rate),
             sample_weight=sample_weight,
-            callbacks=[Epochs(task), *self.own],
+            callbacks=[*task.callbacks(), *self.own],
             progress=False,
         )
         self.coefs_, self.intercepts_ = list(self._net.weights), list(self._net.biases)
@@ -220,6 +221,7 @@ def test_without_callbacks_there_are_no_epochs_to_look_at() -> None:
     estimator = Small()
     task = FitTask(estimator, X, Y, 3)
     assert not task.watched
+    assert task.callbacks() == ()
     task.begin()
     assert task.end(lambda: pytest.fail("nobody asked")) is False
     assert list(estimator._callback_fit_ctx) == [estimator._callback_fit_ctx]

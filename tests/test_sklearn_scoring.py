@@ -21,7 +21,7 @@ from mlpx.backends import Backend
 from mlpx.batches import Drawn
 from mlpx.data import choose_rows
 from mlpx.evaluation import Sample
-from mlpx.sklearn import arrays, scoring
+from mlpx.sklearn import scoring, sparse
 from mlpx.sklearn.scoring import EpochScores, HeldOut, PresentClassifier, PresentRegressor, metric_name
 from mlpx.stopping import Patience, Stopping
 from mlpx.training import Run, Settings
@@ -222,7 +222,7 @@ def test_a_callable_sees_rows_labels_and_weights(backend: Backend) -> None:
 
 
 def test_scorers_see_sparse_rows_and_arrays_of_other_libraries(backend: Backend, monkeypatch: Any) -> None:
-    monkeypatch.setattr(arrays, "MOST_DENSE", 0)
+    monkeypatch.setattr(sparse, "MOST_DENSE", 0)
     reference, present = classifier(TWO)
     with backend.context():
         x = backend.asarray(X)

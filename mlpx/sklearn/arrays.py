@@ -14,29 +14,20 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from mlpx import inputs
 from mlpx._typing import Array
 from mlpx.backends import Backend, get_backend, library_of, make_backend, to_numpy
-from mlpx.backends.gathering import HostRows
 from mlpx.backends.host import xp as hxp
 from mlpx.precision import check_dtype
 
 __all__ = [
-    "MOST_DENSE",
-    "SparseRows",
     "backend_for",
+    "backend_of",
     "check_features",
     "check_training_data",
     "check_weights",
-    "dense_rows",
     "dtype_for",
-    "labels",
     "on_host",
-    "probabilities",
 ]
-
-MOST_DENSE = 2**28
-"""Bytes of a sparse matrix up to which all its rows are made dense at once."""
 
 _RULES: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": (hxp.float64, hxp.float32)}
 
@@ -67,7 +58,7 @@ def check_features(estimator: Any, X: Any, *, reset: bool) -> Any:
         scikit-learn's own, for what it refuses.
     """
     _refuse_foreign_sparse(X)
-    ops = _foreign_backend(X)
+    ops = backend_of(X)
     if ops is None:
         return validate_data(estimator, X, reset=reset, **_RULES)
     _check_foreign(estimator, X, ops)
@@ -88,7 +79,7 @@ def check_training_data(estimator: Any, X: Any, y: Any, *, reset: bool, numeric:
     """
     y = on_host(y)
     _refuse_foreign_sparse(X)
-    ops = _foreign_backend(X)
+    ops = backend_of(X)
     how = {"multi_output": True, "y_numeric": numeric}
     if ops is None:
         found: tuple[Any, Array] = validate_data(estimator, X, y, reset=reset, **how, **_RULES)
@@ -125,8 +116,8 @@ def _refuse_foreign_sparse(X: Any) -> None:
         raise TypeError(msg)
 
 
-def _foreign_backend(X: Any) -> Backend | None:
-    """Return the backend on whose device an array of another library than NumPy lies."""
+def backend_of(X: Any) -> Backend | None:
+    """Return the backend on whose device an array of another library lies; None for what NumPy reads."""
     cls = library_of(X)
     if cls is None or cls is library_of(hxp.empty(0)):
         return None
@@ -162,7 +153,7 @@ def backend_for(X: Any, backend: str | Backend | None = None, device: str | None
     backend, device : optional
         The estimator's parameters.
     """
-    own = _foreign_backend(X)
+    own = backend_of(X)
     if backend is not None or own is None:
         return get_backend(backend, device)
     return own if device is None else make_backend(own.name, device)
@@ -180,77 +171,3 @@ def dtype_for(X: Any, dtype: str | None = None) -> str:
     if dtype is not None:
         return check_dtype(dtype)
     return "float32" if str(X.dtype).rpartition(".")[2] == "float32" else "float64"
-
-
-class SparseRows:
-    """A sparse matrix of which rows are taken as dense ones; what `mlpx.backends.gathering.HostRows` gathers from.
-
-    Parameters
-    ----------
-    matrix : SciPy sparse matrix of shape (N, M)
-        The rows.
-    """
-
-    def __init__(self, matrix: Any) -> None:
-        self._matrix = matrix.tocsr()
-        self.shape: tuple[int, int] = self._matrix.shape
-        self.dtype: Any = self._matrix.dtype
-        self.itemsize = int(self.dtype.itemsize)
-
-    def __getitem__(self, rows: Any) -> Array:
-        return self._matrix[rows].toarray()
-
-
-def dense_rows(X: Any) -> Any:
-    """Return what a network takes in: a large sparse matrix as `HostRows`, of which batches are dense, never the whole.
-
-    Parameters
-    ----------
-    X : array or SciPy sparse matrix of shape (N, M)
-        What `check_features` returned.
-    """
-    if not issparse(X):
-        return X
-    if X.shape[0] * X.shape[1] * X.dtype.itemsize <= MOST_DENSE:
-        return X.toarray()
-    return HostRows(SparseRows(X), X.dtype)
-
-
-# Giving back.
-
-
-def probabilities(outputs: Array) -> Array:
-    """Return outputs of shape (N, K) as probabilities by class; one sigmoid gives those of both its classes."""
-    ops = _foreign_backend(outputs) or make_backend("numpy")
-    if outputs.shape[1] > 1:
-        return outputs
-    with ops.context():
-        return ops.xp.concat([1 - outputs, outputs], axis=1)
-
-
-def labels(outputs: Array, classes: Array, activation: str, X: Any) -> Array:
-    """Return the decided labels: numbers in the library and on the device of the features, text in NumPy.
-
-    Parameters
-    ----------
-    outputs : array of shape (N, K)
-        Of softmax, or of one sigmoid or several.
-    classes : NumPy array of shape (n_classes,)
-        The labels.
-    activation : {"softmax", "logistic"}
-        The output's, as the estimators name it in ``out_activation_``.
-    X : array, table, sequence or SciPy sparse matrix
-        The features that the outputs are of.
-
-    Returns
-    -------
-    array of shape (N,), for several sigmoids (N, K)
-    """
-    y_hat = to_numpy(outputs)
-    if activation == "softmax":
-        found = classes[hxp.argmax(y_hat, axis=1)]
-    elif y_hat.shape[1] > 1:
-        found = hxp.astype(y_hat > 0.5, hxp.int64)
-    else:
-        found = classes[hxp.astype(y_hat[:, 0] > 0.5, hxp.int64)]
-    return inputs.like(found, make_backend("numpy"), X) if found.dtype.kind in "biuf" else found

@@ -1,4 +1,4 @@
-"""The training loop as scikit-learn sees it: its callbacks, and what `verbose` prints.
+"""The training loop as scikit-learn's callbacks see it.
 
 scikit-learn (from 1.9 on) looks at a fit as a tree of tasks: the fit is one, and each of its epochs is one below it. A
 search or a pipeline that fits the estimator hangs this tree into its own and hands its callbacks down. Callbacks are
@@ -7,7 +7,6 @@ told when a task begins and when it ends; at its end they may ask that the epoch
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,10 +22,7 @@ except ImportError:  # scikit-learn before 1.9
         """An estimator without scikit-learn's callbacks, which this version of it does not have."""
 
 
-__all__ = ["CallbackSupportMixin", "Epochs", "FitTask", "Verbose", "present_parameters"]
-
-_SMALLEST_RATE, _DIVISOR = 1e-6, 5.0
-"""Of scikit-learn's adaptive learning rate: it is divided as long as it is larger."""
+__all__ = ["CallbackSupportMixin", "Epochs", "FitTask", "present_parameters"]
 
 
 class FitTask:
@@ -89,6 +85,10 @@ class FitTask:
         iteration, self._iteration = self._iteration, None
         return bool(iteration.call_on_fit_task_end(**self._data, reconstruction_attributes=attributes))
 
+    def callbacks(self, attributes: Callable[[Any], Mapping[str, Any]] | None = None) -> tuple[Callback, ...]:
+        """Return what the run of a network is given: `Epochs`, or nothing where nobody watches."""
+        return (Epochs(self, attributes),) if self.watched else ()
+
     def close(self) -> None:
         """End the fit, when the estimator has all its fitted attributes; first an iteration that was broken off."""
         if self._fit is not None:
@@ -135,70 +135,3 @@ def present_parameters(run: Any) -> dict[str, Any]:
 
 def _copied(array: Any) -> Any:
     return hxp.asarray(to_numpy(array), copy=True)
-
-
-class Verbose(Callback):
-    """Prints what scikit-learn's own multi-layer perceptrons print with ``verbose=True``.
-
-    Parameters
-    ----------
-    tol : float
-        The least improvement.
-    n_iter_no_change : int
-        For how many epochs it may be missing.
-    score : str, optional
-        Column of the validation score that is watched, of which more is better; None: the training loss is.
-    adaptive : bool
-        Whether the learning rate is lowered where the improvement is missing, before training stops.
-    best : float, optional
-        The best score, or loss, of earlier fits that this one goes on from.
-    waited : int
-        Epochs without improvement at the end of those.
-    """
-
-    def __init__(
-        self,
-        tol: float,
-        n_iter_no_change: int,
-        *,
-        score: str | None = None,
-        adaptive: bool = False,
-        best: float | None = None,
-        waited: int = 0,
-    ) -> None:
-        self.tol, self.n_iter_no_change = tol, n_iter_no_change
-        self.score, self.adaptive = score, adaptive
-        # less is better
-        self._sign = 1.0 if score is None else -1.0
-        self._best = math.inf if best is None else self._sign * best
-        self._waited = waited
-
-    def epoch(self, run: Any) -> None:
-        """Print loss and score, and what follows where they have not improved for too long."""
-        row = run.row
-        _say(f"Iteration {run.epoch}, loss = {row['loss']:.8f}")
-        if self.score is not None:
-            _say(f"Validation score: {row[self.score]:f}")
-        watched = self._sign * row[self.score or "loss"]
-        self._waited = self._waited + 1 if watched > self._best - self.tol else 0
-        self._best = min(self._best, watched)
-        if self._waited > self.n_iter_no_change:
-            self._waited = 0
-            _say(f"{self._missing} {self._consequence(row['learning_rate'])}")
-
-    @property
-    def _missing(self) -> str:
-        what = "Training loss" if self.score is None else "Validation score"
-        epochs = f"for {self.n_iter_no_change} consecutive epochs."
-        return f"{what} did not improve more than tol={self.tol:f} {epochs}"
-
-    def _consequence(self, rate: float) -> str:
-        if not self.adaptive:
-            return "Stopping."
-        if rate <= _SMALLEST_RATE:
-            return "Learning rate too small. Stopping."
-        return f"Setting learning rate to {rate / _DIVISOR:f}"
-
-
-def _say(line: str) -> None:
-    print(line)  # noqa: T201

@@ -19,7 +19,9 @@ from sklearn.metrics import accuracy_score, check_scoring, r2_score
 from mlpx._typing import Array
 from mlpx.backends import library_of, to_numpy
 from mlpx.backends.host import xp as hxp
-from mlpx.sklearn.arrays import dense_rows, labels, on_host, probabilities
+from mlpx.sklearn.arrays import on_host
+from mlpx.sklearn.predictions import labels, probabilities
+from mlpx.sklearn.sparse import dense_rows
 
 __all__ = ["EpochScores", "HeldOut", "Present", "PresentClassifier", "PresentRegressor", "metric_name", "score"]
 
