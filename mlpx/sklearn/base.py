@@ -14,22 +14,23 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
 import mlpx
-from mlpx import activations, inputs, losses, optimizers
+from mlpx import activations, optimizers
 from mlpx._typing import Array
 from mlpx.activations import Activation
-from mlpx.backends import Backend, make_backend
+from mlpx.backends import Backend
 from mlpx.layers import Dense, Dropout, Layer
 from mlpx.losses import Loss
 from mlpx.sklearn import arrays, lbfgs, scoring
-from mlpx.sklearn.callbacks import CallbackSupportMixin, Epochs, FitTask, Verbose
+from mlpx.sklearn.callbacks import CallbackSupportMixin, FitTask, present_parameters
 from mlpx.sklearn.draws import Stream, initial_parameters, split
 from mlpx.sklearn.fitting import train
 from mlpx.sklearn.intake import Intake
-from mlpx.sklearn.problem import Outcome, Problem, Source, Validation
+from mlpx.sklearn.problem import Outcome, Problem, Validation
+from mlpx.sklearn.sparse import dense_rows
+from mlpx.sklearn.verbose import Verbose
 from mlpx.training import Carried
 
 __all__ = ["BaseMLP", "fit_many"]
@@ -50,6 +51,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """
 
     default_score: ClassVar[str]
+    label_smoothing: float = 0.0
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions({*Activation.known, *Activation.aliases}), Activation, callable, list, tuple],
@@ -85,6 +87,77 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
         "device": [str, None],
         "dtype": [StrOptions({"float32", "float64"}), None],
     }
+
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes: Any,
+        activation: Any,
+        solver: Any,
+        alpha: Any,
+        batch_size: Any,
+        learning_rate: Any,
+        learning_rate_init: Any,
+        power_t: Any,
+        max_iter: Any,
+        shuffle: Any,
+        random_state: Any,
+        tol: Any,
+        verbose: Any,
+        warm_start: Any,
+        momentum: Any,
+        nesterovs_momentum: Any,
+        early_stopping: Any,
+        validation_fraction: Any,
+        beta_1: Any,
+        beta_2: Any,
+        epsilon: Any,
+        n_iter_no_change: Any,
+        max_fun: Any,
+        dropout: Any,
+        optimizer: Any,
+        clip_norm: Any,
+        alpha_mode: Any,
+        scoring: Any,
+        callbacks: Any,
+        progress: Any,
+        backend: Any,
+        device: Any,
+        dtype: Any,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.optimizer = optimizer
+        self.clip_norm = clip_norm
+        self.alpha_mode = alpha_mode
+        self.scoring = scoring
+        self.callbacks = callbacks
+        self.progress = progress
+        self.backend = backend
+        self.device = device
+        self.dtype = dtype
 
     # What a subclass says.
 
@@ -170,7 +243,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
             self.shuffle,
             self.early_stopping,
             self.clip_norm is None,
-            getattr(self, "label_smoothing", 0.0),
+            self.label_smoothing,
         )
 
     def training_callbacks(self, problems: Sequence[Problem]) -> tuple[Any, ...]:
@@ -185,9 +258,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
                 Verbose(self.tol, self.n_iter_no_change, score=score, adaptive=self.optimizer is None and self.adapts,
                         best=best, waited=self._no_improvement_count)
             )  # fmt: skip
-        if problem.task is not None and problem.task.watched:
-            found.append(Epochs(problem.task))
-        return tuple(found)
+        return tuple(found) if problem.task is None else (*found, *problem.task.callbacks(present_parameters))
 
     def scorer(self, problems: Sequence[Problem]) -> scoring.EpochScores | None:
         """Return what computes the score that is watched; None where training's own metric is that score."""
@@ -375,7 +446,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """Add the numbers of the epochs to those of earlier fits."""
         self.loss_curve_ += columns["loss"]
         self.loss_ = self.loss_curve_[-1]
-        self.validation_loss_curve_ = [*getattr(self, "validation_loss_curve_", ()), *columns.get("validation_loss", ())]
+        self.validation_loss_curve_ = [
+            *getattr(self, "validation_loss_curve_", ()),
+            *columns.get("validation_loss", ()),
+        ]
         if not self.early_stopping:
             self.best_loss_ = min([self.best_loss_, *(loss for loss in columns["loss"] if loss == loss)])
             return
@@ -398,16 +472,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _network(self, backend: Backend) -> mlpx.Network:
         """Return a network with the parameters as they are now."""
         units = [self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_)]
-        net = mlpx.Network(
-            self._layers(units), loss=self._loss(), dtype=str(self.coefs_[0].dtype), backend=backend
-        )
+        net = mlpx.Network(self._layers(units), loss=self._loss(), dtype=str(self.coefs_[0].dtype), backend=backend)
         net.set_weights(self.coefs_, self.intercepts_)
         return net
 
     def _outputs(self, X: Any) -> Any:
         """Return the outputs of the network in the library of X, NumPy's for tables, lists and sparse rows."""
         check_is_fitted(self)
-        rows = arrays.dense_rows(arrays.check_features(self, X, reset=False))
+        rows = dense_rows(arrays.check_features(self, X, reset=False))
         return self._network(arrays.backend_for(X, self.backend, self.device)).predict(rows)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -500,7 +572,9 @@ def _fit_together(
                 problem.estimator._adopt(problem, outcomes[i], incremental=incremental)
             else:
                 lbfgs.minimize(problem)
-            if not all(np.isfinite(array).all() for array in (*problem.estimator.coefs_, *problem.estimator.intercepts_)):
+            if not all(
+                np.isfinite(array).all() for array in (*problem.estimator.coefs_, *problem.estimator.intercepts_)
+            ):
                 raise ValueError(_NOT_FINITE)
         except Exception as error:
             errors[i] = error

@@ -152,8 +152,8 @@ class Stack:
         )
         net.steps_seen = [problem.steps_seen for problem in problems]
         coefs, intercepts = ([getattr(p, name) for p in problems] for name in ("coefs", "intercepts"))
-        join: Callable[[Any], Any] = (lambda each: [np.stack(a) for a in zip(*each, strict=True)]) if stack else (
-            lambda each: each[0]
+        join: Callable[[Any], Any] = (
+            (lambda each: [np.stack(a) for a in zip(*each, strict=True)]) if stack else (lambda each: each[0])
         )
         net.set_weights(join(coefs), join(intercepts))
         return net
@@ -218,7 +218,9 @@ class Stack:
         """Return training sample, validation sample, and the orders of the training rows."""
         problems, ops = self._problems, net.backend
         joined = _Joined([problem.source for problem in problems], ops)
-        streams = [Stream(p.stream.random, p.stream.rows + start) for p, start in zip(problems, joined.starts, strict=True)]
+        streams = [
+            Stream(p.stream.random, p.stream.rows + start) for p, start in zip(problems, joined.starts, strict=True)
+        ]
         order = Shuffles(streams, shuffle=self._estimator.shuffle, stack=self._stack)
         y, truth = joined.y, None
         if self._estimator.label_smoothing:

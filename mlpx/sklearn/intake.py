@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _check_feature_names, _check_n_features
 
@@ -13,6 +12,7 @@ from mlpx._typing import Array
 from mlpx.backends import Backend
 from mlpx.sklearn import arrays
 from mlpx.sklearn.problem import Source
+from mlpx.sklearn.sparse import dense_rows
 
 __all__ = ["Intake"]
 
@@ -72,7 +72,7 @@ class Intake:
         found = next(known, None)
         if found is not None:
             return found
-        rows = arrays.dense_rows(features)
+        rows = dense_rows(features)
         with backend.context():
             return inputs.features(rows, backend, backend.dtype(dtype), rows.shape[1], None, may_stay=True)
 

@@ -56,9 +56,7 @@ class _Risk:
         sample = Sample.of(ops, source.x, source.y, Rows(rows, np.asarray(rows.shape[0])), problem.weight)
         self._data, self._feed = sample.data, Feed(ops)
         l2 = np.asarray(net.l2)
-        step = TrainingStep(
-            ops, net.architecture, _Gradient(), (), frozen=False, penalized=bool(l2 > 0), clipped=False
-        )
+        step = TrainingStep(ops, net.architecture, _Gradient(), (), frozen=False, penalized=bool(l2 > 0), clipped=False)
         self._fold = ops.fold(step)
         decay, trained = net.architecture.masks()
         self._masks = (ops.asarray(decay, dtype=net.master_dtype), ops.asarray(trained, dtype=net.master_dtype))

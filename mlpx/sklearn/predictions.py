@@ -10,7 +10,7 @@ from mlpx.backends import make_backend, to_numpy
 from mlpx.backends.host import xp as hxp
 from mlpx.sklearn.arrays import backend_of
 
-__all__ = ["labels", "probabilities"]
+__all__ = ["labels", "logarithms", "probabilities"]
 
 
 def probabilities(outputs: Array) -> Array:
@@ -20,6 +20,13 @@ def probabilities(outputs: Array) -> Array:
         return outputs
     with ops.context():
         return ops.xp.concat([1 - outputs, outputs], axis=1)
+
+
+def logarithms(array: Array) -> Array:
+    """Return the logarithm of each number."""
+    ops = backend_of(array) or make_backend("numpy")
+    with ops.context():
+        return ops.xp.log(array)
 
 
 def labels(outputs: Array, classes: Array, activation: str, X: Any) -> Array:

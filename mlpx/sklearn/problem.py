@@ -11,7 +11,7 @@ from mlpx.losses import Loss
 from mlpx.sklearn.draws import Stream
 from mlpx.training import Carried
 
-__all__ = ["Validation", "Outcome", "Problem", "Source"]
+__all__ = ["Outcome", "Problem", "Source", "Validation"]
 
 
 @dataclass(frozen=True, eq=False)
