@@ -21,8 +21,8 @@ _MOST_STEPS, _MOST_DRAWN = 256, 2**23
 """Of the steps that are handed over at once: how many, and how many random numbers from the host."""
 
 Run = tuple[Batch, Array, Array]
-"""The batches of a run, their weight in the means of the epoch, and the step counters after them of the members that are
-left: (A,), or (1,) where they are alike."""
+"""The batches of a run, their weight in the means of the epoch, and the step counters of the members after them, of
+shape (A,), or (1,) where they are alike."""
 
 
 class Order(Protocol):

@@ -1,4 +1,4 @@
-"""What both estimators share: from parameters and data to a problem for training, and from its outcome to attributes."""
+"""What both estimators share: from parameters and data to a problem, and from its outcome to attributes."""
 
 from __future__ import annotations
 
@@ -251,8 +251,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
         found = list(mlpx.callbacks.get(self.callbacks or ()))
         problem = problems[0]
         if self.verbose:
-            watched = f"validation_{self.default_score}" if self.scorer(problems) is None else "validation_score"
-            score = watched if self.early_stopping else None
+            score = problem.watched if self.early_stopping else None
             best = getattr(self, "best_validation_score_" if score else "best_loss_", None)
             found.append(
                 Verbose(self.tol, self.n_iter_no_change, score=score, adaptive=self.optimizer is None and self.adapts,
@@ -329,6 +328,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
             )
         problem.epochs = 1 if incremental else self.max_iter
+        if self.early_stopping:
+            default = scoring.metric_name(self, self.scoring) is not None
+            problem.watched = f"validation_{self.default_score}" if default else "validation_score"
         problem.seen, problem.first_rate = self.t_, self.learning_rate_init
         if incremental and self._carried is not None:
             problem.carried = self._carried

@@ -183,9 +183,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _check_labels(self, labels: Array) -> None:
         unknown = np.setdiff1d(unique_labels(labels), self.classes_)
         if len(unknown):
-            msg = (
-                f"`y_val` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. Unknown: {unknown}."
-            )
+            msg = f"`y_val` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. New: {unknown}."
             raise ValueError(msg)
 
     def _encode(self, labels: Array) -> Array:
@@ -224,8 +222,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     # Use.
 
-    @available_if(lambda estimator: estimator._check_solver())
-    @_fit_context(prefer_skip_nested_validation=True)
+    @available_if(lambda estimator: estimator._check_solver())  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
         """Update the model with a single iteration over the given data.
 

@@ -163,7 +163,6 @@ class Stack:
         train, held_out, order = self._samples(net)
         metric = () if first.held_out is None else metrics.get(estimator.default_score, net.architecture.output)
         scorer, early = estimator.scorer(self._problems), estimator.early_stopping
-        watched = "loss" if not early else "validation_score" if scorer else f"validation_{estimator.default_score}"
         carried = first.carried
         if carried is not None:
             carried = carried._replace(moments=tuple(map(net.backend.asarray, carried.moments)))
@@ -173,7 +172,7 @@ class Stack:
             optimizer=self._optimizer(),
             order=order,
             held_out_metrics=metric,
-            monitor=watched,
+            monitor=first.watched,
             stopping=self._rule,
             keep_best=early,
             clip_norm=None if estimator.clip_norm is None else self._each("clip_norm"),
@@ -218,9 +217,8 @@ class Stack:
         """Return training sample, validation sample, and the orders of the training rows."""
         problems, ops = self._problems, net.backend
         joined = _Joined([problem.source for problem in problems], ops)
-        streams = [
-            Stream(p.stream.random, p.stream.rows + start) for p, start in zip(problems, joined.starts, strict=True)
-        ]
+        pairs = zip(problems, joined.starts, strict=True)
+        streams = [Stream(problem.stream.random, problem.stream.rows + start) for problem, start in pairs]
         order = Shuffles(streams, shuffle=self._estimator.shuffle, stack=self._stack)
         y, truth = joined.y, None
         if self._estimator.label_smoothing:

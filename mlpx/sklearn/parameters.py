@@ -63,8 +63,8 @@ optimizer : Optimizer or str, default=None
 clip_norm : float, default=None
     Bound on the norm of the gradient.
 alpha_mode : {"batch", "risk"}, default="batch"
-    ``"batch"``: the penalty is ``alpha / 2 * sum(w**2)`` divided by the weight of the batch, as in scikit-learn, so that
-    it grows when batches get smaller. ``"risk"``: it is added to the mean loss as it is, whatever the batch size.
+    ``"batch"``: the penalty is ``alpha / 2 * sum(w**2)`` divided by the weight of the batch, as in scikit-learn: it
+    grows when batches get smaller. ``"risk"``: it is added to the mean loss as it is, whatever the batch size.
 scoring : str or callable, default=None
     What early stopping watches: a scorer of scikit-learn; by default accuracy or R².
 callbacks : Callback, callable or sequence of these, default=None

@@ -92,6 +92,8 @@ class Problem:
         Steps of earlier fits: where the dropout masks go on.
     task : FitTask, optional
         The fit, as scikit-learn's callbacks see it.
+    watched : str
+        The column of the history that is watched.
     """
 
     estimator: Any
@@ -112,6 +114,7 @@ class Problem:
     carried: Carried | None = None
     steps_seen: int = 0
     task: Any = None
+    watched: str = "loss"
 
     @property
     def dtype_name(self) -> str:
