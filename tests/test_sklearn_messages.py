@@ -312,9 +312,8 @@ def test_a_batch_of_more_than_all_rows() -> None:
     assert any("It is going to be clipped" in text for text in said)
 
 
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_weights_that_are_not_finite(solver: str) -> None:
-    pair = make_pair("MLPRegressor", solver=solver, learning_rate_init=1e6, activation="identity", random_state=0)
+def test_weights_that_are_not_finite() -> None:
+    pair = make_pair("MLPRegressor", solver="sgd", learning_rate_init=1e6, activation="identity", random_state=0)
     errors = [outcome(lambda each: each.fit(1e150 * X, 1e150 * numbers), each).error for each in pair]
     assert errors[0] == errors[1]
     assert "Solver produced non-finite parameter weights" in errors[1][1]
