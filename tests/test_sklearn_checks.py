@@ -1,6 +1,9 @@
 """scikit-learn's checks of what an estimator must be, over every estimator of `mlpx.sklearn`."""
 
 import functools
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -45,3 +48,22 @@ def test_the_checks_of_an_estimator_pass(estimator, check) -> None:
 @pytest.mark.parametrize("estimator", [CLASSIFIER, REGRESSOR], ids=["classifier", "regressor"])
 def test_parameters_are_checked_as_scikit_learn_checks_its_own(estimator) -> None:
     check_param_validation(type(estimator).__name__, estimator)
+
+
+def test_the_checks_of_the_array_api_pass_where_scipy_allows_it() -> None:
+    # SciPy reads its variable when it is imported
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "array_api and the_checks_of_an",
+        __file__,
+    ]
+    done = subprocess.run(
+        command, env=os.environ | {"SCIPY_ARRAY_API": "1"}, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout
+    assert "SCIPY_ARRAY_API" not in done.stdout
