@@ -28,6 +28,7 @@ DATA: dict[str, tuple[str, dict[str, Any]]] = {
     "numbers": ("MLPRegressor", {}),
     "outputs": ("MLPRegressor", {"alpha": 0.0}),
     "counts": ("MLPRegressor", {"loss": "poisson"}),
+    "several counts": ("MLPRegressor", {"loss": "poisson"}),
 }
 ROWS, FEATURES = 60, 5
 
@@ -48,6 +49,7 @@ def data(name: str) -> tuple[Any, np.ndarray]:
         "numbers": signal[:, 0],
         "outputs": signal,
         "counts": rng.poisson(np.exp(0.5 * signal[:, 0])).astype(float),
+        "several counts": rng.poisson(np.exp(0.5 * signal)),
     }
     return (sparse.csr_array(np.where(X > 0, X, 0.0)) if name == "sparse" else X), targets[name]
 
@@ -126,6 +128,9 @@ def _assert_close(name: str, found: Any, expected: Any, factor: int, tolerance: 
     elif isinstance(expected, numbers.Real):
         assert isinstance(found, numbers.Real), name
         np.testing.assert_allclose(found, factor * expected, rtol=tolerance, atol=tolerance, err_msg=name)
+    elif sparse.issparse(expected):
+        assert type(found) is type(expected), name
+        np.testing.assert_array_equal(found.toarray(), expected.toarray(), err_msg=name)
     else:
         assert found.dtype == expected.dtype, name
         if expected.dtype.kind == "f":
