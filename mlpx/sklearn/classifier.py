@@ -205,7 +205,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return losses.cross_entropy() if self.out_activation_ == "softmax" else losses.binary_cross_entropy()
 
     def _strata(self, labels: Array, rows: Array) -> Array | None:
-        return self._encode(labels[rows])[:, 0] if self.n_outputs_ == 1 else None
+        return self._encode(labels[rows]).astype(bool) if self.n_outputs_ == 1 else None
 
     def _weighted(self, weight: Array | None, labels: Array, rows: Array, *, incremental: bool) -> Array | None:
         if self.class_weight is None:

@@ -149,7 +149,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         return type(self).__name__
 
     def _encode(self, labels: Array) -> Array:
-        return labels[:, None] if labels.ndim == 1 else labels
+        return np.asarray(labels[:, None] if labels.ndim == 1 else labels, dtype=np.float64)
 
     def _loss(self) -> Loss:
         return losses.get(self.loss)
