@@ -155,6 +155,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     # Labels.
 
     def learn_labels(self, intake: Intake, labels: Array, rows: Array | None, *, incremental: bool) -> Hashable:
+        """Learn the classes, or compare the labels with those that are known; return the classes as a key."""
         own = labels if rows is None else labels[rows]
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
             known = intake.encoders.get(id(rows))
@@ -181,12 +182,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             raise ValueError(msg)
 
     def check_labels(self, labels: Array) -> None:
+        """Refuse validation labels that the training labels do not know."""
         unknown = np.setdiff1d(unique_labels(labels), self.classes_)
         if len(unknown):
             msg = f"`y_val` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. New: {unknown}."
             raise ValueError(msg)
 
     def encode(self, labels: Array) -> Array:
+        """Return class indices, or the targets of the sigmoids."""
         if labels.ndim == 2:
             targets = self._label_binarizer.transform(labels)
             return np.asarray(targets.toarray() if hasattr(targets, "toarray") else targets, dtype=np.float64)
@@ -195,6 +198,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return index if len(self.classes_) > 2 else index[:, None].astype(np.float64)
 
     def output_of(self, labels: Array) -> tuple[int, str, Loss]:
+        """Return number of outputs, their activation and the loss."""
         if self._label_binarizer.y_type_.startswith("multilabel"):
             return len(self.classes_), "logistic", losses.binary_cross_entropy()
         if len(self.classes_) > 2:
@@ -202,12 +206,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return 1, "logistic", losses.binary_cross_entropy()
 
     def loss_of(self) -> Loss:
+        """Return the loss that belongs to the output."""
         return losses.cross_entropy() if self.out_activation_ == "softmax" else losses.binary_cross_entropy()
 
+    def watches_metric(self) -> bool:
+        """Say whether early stopping watches training's own accuracy; where there is one class, that is another."""
+        return len(self.classes_) > 1 and super().watches_metric()
+
     def strata(self, source: Source, rows: Array) -> Array | None:
+        """Return what the validation split is stratified by: two classes, as scikit-learn does."""
         return self.encode(source.labels[rows]).astype(bool) if self.n_outputs_ == 1 else None
 
     def weights_of(self, weight: Array | None, labels: Array, rows: Array, *, incremental: bool) -> Array | None:
+        """Return the weights of all rows times those of their classes."""
         if self.class_weight is None:
             return weight
         if incremental and self.class_weight == "balanced":
@@ -221,6 +232,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return full if weight is None else full * weight
 
     # Use.
+
+    score = BaseMLP.score  # instead of the mixin's, which takes NumPy's arrays alone
 
     @available_if(lambda estimator: estimator._check_solver())  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]

@@ -153,9 +153,10 @@ def _go_on(estimator: Any, units: list[int]) -> None:
         )
         raise ValueError(msg)
     # where a user has set the parameters there may be nothing else
-    known = dict.fromkeys(("_seed", "_steps_seen", "_no_improvement_count"), 0)
+    known = {"_seed": 0, "_steps_seen": 0, "_no_improvement_count": 0, "_carried": None}
     for name, value in known.items():
         setattr(estimator, name, getattr(estimator, name, value))
+    estimator.validation_loss_curve_ = getattr(estimator, "validation_loss_curve_", [])
 
 
 # Rows and epochs.

@@ -55,8 +55,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     >>> from mlpx.sklearn import MLPRegressor
     >>> X = np.linspace(-1, 1, 200)[:, None]
     >>> model = MLPRegressor(activation="tanh", solver="lbfgs", random_state=0).fit(X, X[:, 0] ** 2)
-    >>> model.predict([[0.5]]).round(1)
-    array([0.2])
+    >>> model.predict([[0.6]]).round(2)
+    array([0.36])
     """
 
     default_score = "r2"
@@ -143,20 +143,26 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     # Targets.
 
     def learn_labels(self, intake: Intake, labels: Array, rows: Array | None, *, incremental: bool) -> Hashable:
+        """Refuse targets that the loss cannot take."""
         self.loss_of().check_targets(labels if rows is None else labels[rows], np)
         return type(self).__name__
 
     def encode(self, labels: Array) -> Array:
+        """Return the targets as columns."""
         return np.asarray(labels[:, None] if labels.ndim == 1 else labels, dtype=np.float64)
 
     def loss_of(self) -> Loss:
+        """Return the loss."""
         return losses.get(self.loss)
 
     def output_of(self, labels: Array) -> tuple[int, str, Loss]:
+        """Return number of outputs, their activation and the loss."""
         loss = self.loss_of()
         return (1 if labels.ndim == 1 else labels.shape[1]), loss.output or "identity", loss
 
     # Use.
+
+    score = BaseMLP.score  # instead of the mixin's, which takes NumPy's arrays alone
 
     @available_if(lambda estimator: estimator._check_solver())  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
