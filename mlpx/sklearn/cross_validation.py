@@ -1,0 +1,3 @@
+"""`cross_val_stack`."""
+def cross_val_stack(): 
+    """T."""

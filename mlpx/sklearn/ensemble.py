@@ -1,0 +1,5 @@
+"""E."""
+class MLPEnsembleClassifier: 
+    """T."""
+class MLPEnsembleRegressor: 
+    """T."""

@@ -1,0 +1,74 @@
+"""The one place that takes private names from scikit-learn: what its own searches are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.metrics._scorer import _MultimetricScorer as MultimetricScorer
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._validation import _insert_error_scores as insert_error_scores
+from sklearn.model_selection._validation import _score as score
+from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures as report_failures
+from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
+from sklearn.utils.metaestimators import _safe_split as safe_split
+from sklearn.utils.validation import _check_method_params as check_method_params
+
+__all__ = [
+    "BaseSearchCV",
+    "MultimetricScorer",
+    "Task",
+    "check_method_params",
+    "fit_context",
+    "insert_error_scores",
+    "report_failures",
+    "routing_enabled",
+    "safe_split",
+    "score",
+]
+
+
+class Task:
+    """A part of a fit, told to scikit-learn's callbacks where its version has them (from 1.9 on).
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is fitted.
+    context : CallbackContext or None
+        scikit-learn's node of the tree of tasks.
+    **data
+        X, y and metadata of the task.
+    """
+
+    def __init__(self, estimator: Any, context: Any, **data: Any) -> None:
+        self._estimator, self._context, self._data = estimator, context, data
+        if context is not None:
+            context.call_on_fit_task_begin(estimator=estimator, **data)
+
+    @classmethod
+    def root(cls, estimator: Any, *, max_subtasks: int, **data: Any) -> Task:
+        """Begin the fit itself."""
+        begin = getattr(estimator, "_init_callback_context", None)
+        return cls(estimator, begin and begin(max_subtasks=max_subtasks), **data)
+
+    def subtask(self, name: str, task_id: int | None = None, max_subtasks: int = 0, **data: Any) -> Task:
+        """Begin a part of this task; its own parts have numbers where there are any."""
+        context = self._context and self._context.subcontext(
+            task_name=name, task_id=task_id, max_subtasks=max_subtasks, sequential_subtasks=max_subtasks == 0
+        )
+        return Task(self._estimator, context, **data)
+
+    def fit(self, inner: Any, X: Any, y: Any, params: dict[str, Any]) -> None:
+        """Fit another estimator as this task; callbacks that spread over estimators go along."""
+        arguments = (X,) if y is None else (X, y)
+        if self._context is None:
+            inner.fit(*arguments, **params)
+            return
+        with self._context.propagate_callback_context(inner):
+            inner.fit(*arguments, **params)
+
+    def end(self) -> None:
+        """Say that it is done."""
+        if self._context is not None:
+            self._context.call_on_fit_task_end(estimator=self._estimator, **self._data)
