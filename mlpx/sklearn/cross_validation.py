@@ -14,7 +14,9 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from mlpx.sklearn.internals import routing_enabled
 from mlpx.sklearn.outcomes import by_metric, outcomes_of
-from mlpx.sklearn.trials import Scoring, Split, Trial, fit_trials, score_trials, seed_list, with_settings
+from mlpx.sklearn.trial_fits import fit_trials
+from mlpx.sklearn.trial_scores import Scoring, score_trials
+from mlpx.sklearn.trials import Split, Trial, seed_list, with_settings
 
 __all__ = ["cross_val_stack"]
 
@@ -72,8 +74,8 @@ def cross_val_stack(
     dict
         ``test_score`` of shape (n_splits,), or ``test_<metric>`` of several; with `seeds` the mean over them.
         ``fit_time`` and ``score_time`` in seconds: what was done together is shared out evenly.
-        ``train_score``, ``estimator`` and ``indices`` where asked for. With `seeds` also ``test_score_by_seed`` of shape
-        (n_splits, n_seeds), and ``estimator`` has a list for each fold.
+        ``train_score``, ``estimator`` and ``indices`` where asked for. With `seeds` also ``test_score_by_seed`` of
+        shape (n_splits, n_seeds), and ``estimator`` has a list for each fold.
 
     Raises
     ------
@@ -129,7 +131,11 @@ def _routed(estimator: Any, cv: Any, scorer: Any, groups: Any, params: dict[str,
         msg = "`groups` can only be passed where metadata routing is off. Pass `params={'groups': groups}` instead."
         raise ValueError(msg)
     router = MetadataRouter(owner="cross_val_stack")
-    for method, receiver in (("split", {"splitter": cv}), ("fit", {"estimator": estimator}), ("score", {"scorer": scorer})):
+    for method, receiver in (
+        ("split", {"splitter": cv}),
+        ("fit", {"estimator": estimator}),
+        ("score", {"scorer": scorer}),
+    ):
         router.add(**receiver, method_mapping=MethodMapping().add(caller="fit", callee=method))
     routed = process_routing(router, "fit", **params)
     return routed.splitter.split, routed.estimator.fit, routed.scorer.score

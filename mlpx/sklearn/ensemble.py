@@ -1,4 +1,4 @@
-"""Deep ensembles: networks that differ in their seed, trained as one stack; their mean predicts better than one of them.
+"""Deep ensembles: networks that differ in their seed, trained as one stack; their mean is better than one of them.
 
 B. Lakshminarayanan, A. Pritzel and C. Blundell, "Simple and scalable predictive uncertainty estimation using deep
 ensembles", 2017.

@@ -10,8 +10,8 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import _insert_error_scores as insert_error_scores
 from sklearn.model_selection._validation import _score as score
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures as report_failures
-from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
 from sklearn.utils._param_validation import Interval
+from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
 from sklearn.utils.metaestimators import _safe_split as safe_split
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _num_samples as num_samples

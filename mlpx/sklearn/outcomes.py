@@ -14,7 +14,9 @@ from mlpx.sklearn.trials import Trial
 __all__ = ["by_metric", "mean_outcome", "outcomes_of"]
 
 
-def outcomes_of(trials: Sequence[Trial], error_score: Any, *, train: bool, callable_scoring: bool) -> list[dict[str, Any]]:
+def outcomes_of(
+    trials: Sequence[Trial], error_score: Any, *, train: bool, callable_scoring: bool
+) -> list[dict[str, Any]]:
     """Return one dict a trial, and warn of the fits that failed.
 
     Raises

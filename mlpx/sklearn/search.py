@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from numbers import Integral
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -21,7 +21,9 @@ from mlpx.sklearn.internals import (
     fit_context,
 )
 from mlpx.sklearn.outcomes import by_metric, mean_outcome, outcomes_of
-from mlpx.sklearn.trials import Scoring, Split, Trial, fit_trials, score_trials, seed_list, with_settings
+from mlpx.sklearn.trial_fits import fit_trials
+from mlpx.sklearn.trial_scores import Scoring, score_trials
+from mlpx.sklearn.trials import Split, Trial, seed_list, with_settings
 
 __all__ = ["MLPSearchCV"]
 
@@ -29,7 +31,94 @@ _SAMPLED = 10
 
 
 class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
-    """TODO."""
+    """Search over the settings of a network, with all candidates, folds and seeds trained as stacks.
+
+    It has the interface of scikit-learn's `GridSearchCV` and of its `RandomizedSearchCV`, and finds what they find over
+    the same estimator: scores equal theirs to rounding. What differs is the time: networks of one shape, from all
+    candidates and folds, are trained side by side by one program, instead of one after the other.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier, MLPRegressor or Pipeline
+        What is cloned for every trial. The steps of a pipeline that ends in one of these networks are fitted once a
+        fold and once for every setting of their own parameters. Any other estimator is searched too, one fit after the
+        other.
+    param_grid : dict or list of dict, optional
+        Lists of values by parameter name: all combinations are tried. With `n_iter`, or if a value is a distribution
+        (has the method ``rvs``), settings are drawn from it instead, so that arguments of either of scikit-learn's
+        classes can stand here.
+    param_distributions : dict or list of dict, optional
+        Lists or distributions by parameter name, to draw settings from; instead of `param_grid`.
+    n_iter : int, optional
+        Number of settings to draw; 10 where settings are drawn and nothing is said.
+    scoring : str, callable, list, tuple or dict, optional
+        One metric or several; by default the estimator's `score`.
+    n_jobs : int, optional
+        Processes for estimators that cannot be stacked; stacks use the threads of the array library.
+    refit : bool, str or callable
+        Whether to fit the best candidate on all data; with several metrics the one that decides; or a function from
+        `cv_results_` to the index of the best.
+    cv : int, splitter or iterable, optional
+        How to split; five folds by default, stratified for a classifier.
+    verbose : int
+        From 1 on the number of fits is printed, from 2 on the outcome of each.
+    pre_dispatch : int or str
+        For estimators that cannot be stacked, as in `GridSearchCV`.
+    random_state : int, RandomState instance or None
+        For drawing settings from distributions. Weights and shuffles come from the estimator's own `random_state`.
+    error_score : float or "raise"
+        What stands where a fit or a score failed.
+    return_train_score : bool
+        Whether the training rows are scored too.
+    seeds : int or sequence, optional
+        Values of `random_state` of the network, each of which every candidate is trained with on every fold; a number n
+        stands for 0 to n - 1. Scores are means over them. By default the network's own `random_state`.
+
+    Attributes
+    ----------
+    cv_results_ : dict of arrays
+        The same keys as scikit-learn's. ``fit_time`` and ``score_time`` share out evenly what was done together, so
+        that their sum is the time that passed. With `seeds`, ``split0_test_score`` is the mean over the seeds, times
+        are sums over them, and there are also ``split0_seed0_test_score`` for each split and seed (by number), and
+        ``std_seeds_test_score``: the standard deviation, over the seeds, of the mean over the splits. A lead of one
+        candidate over another that is smaller than this says little.
+    best_estimator_ : estimator
+        The best candidate, fitted on all data with the estimator's own `random_state`, unless `refit` is False.
+    best_params_, best_score_, best_index_
+        Setting, mean test score, and row in `cv_results_` of the best candidate.
+    scorer_ : callable or dict
+        What scored.
+    n_splits_ : int
+        Number of splits.
+    refit_time_ : float
+        Seconds for the last fit.
+    multimetric_ : bool
+        Whether there are several metrics.
+    classes_ : array of shape (n_classes,)
+        Labels of the best estimator.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of shape (n_features_in_,)
+        Names of the features, where X had them.
+
+    Notes
+    -----
+    Callbacks of scikit-learn's protocol are told of the search's tasks; the epochs of networks in a stack are not
+    told one by one.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from mlpx.sklearn import MLPClassifier, MLPSearchCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = MLPClassifier((8,), max_iter=50, batch_size=32, tol=0, n_iter_no_change=50, random_state=0)
+    >>> grid = {"learning_rate_init": [0.001, 0.01, 0.1], "alpha": [0.0001, 0.01]}
+    >>> search = MLPSearchCV(network, grid, cv=3).fit(X / X.max(axis=0), y)
+    >>> search.cv_results_["mean_test_score"].shape
+    (6,)
+    >>> search.best_params_["learning_rate_init"] > 0.001
+    True
+    """
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         **BaseSearchCV._parameter_constraints,
@@ -127,9 +216,9 @@ class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
             raise ValueError(msg)
         space = self.param_distributions if self.param_grid is None else self.param_grid
         if self.n_iter is None and self.param_distributions is None and not _has_distributions(space):
-            return ParameterGrid(space)
+            return cast("Iterable[dict[str, Any]]", ParameterGrid(space))
         count = _SAMPLED if self.n_iter is None else self.n_iter
-        return ParameterSampler(space, count, random_state=self.random_state)
+        return cast("Iterable[dict[str, Any]]", ParameterSampler(space, count, random_state=self.random_state))
 
     def _splits(self, X: Any, y: Any, routed: Any) -> list[Split]:
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
@@ -158,14 +247,26 @@ class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
 
     def _run(self, trials: list[Trial], scorer: Any, task: Task) -> None:
         search = task.subtask("search", max_subtasks=len(trials))
-        tasks = [search.subtask("candidate-split-evaluation", number) for number in range(len(trials))]
+        tasks = [search.subtask("candidate-split-evaluation", i, **_lazy_data(t.split)) for i, t in enumerate(trials)]
         fit_trials(trials, n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch)
         score_trials(trials, Scoring(scorer, self.error_score, self.return_train_score))
         for each in (*tasks, search):
             each.end()
+        if self.verbose > 1:
+            self._print(trials)
+
+    def _print(self, trials: list[Trial]) -> None:
+        splits = list(dict.fromkeys(trial.split for trial in trials))
+        for trial in trials:
+            settings = ", ".join(f"{name}={trial.parameters[name]}" for name in sorted(trial.parameters))
+            place = f"[CV {splits.index(trial.split) + 1}/{len(splits)}]"
+            seconds = trial.fit_time + trial.score_time
+            print(f"{place} END {settings}; score={trial.test_scores}; total time={seconds:.3g}s")  # noqa: T201
 
     def _results(self, candidates: list[dict[str, Any]], trials: list[Trial]) -> dict[str, Any]:
-        outcomes = outcomes_of(trials, self.error_score, train=self.return_train_score, callable_scoring=callable(self.scoring))
+        outcomes = outcomes_of(
+            trials, self.error_score, train=self.return_train_score, callable_scoring=callable(self.scoring)
+        )
         n_seeds = len(seed_list(self.seeds))
         averaged = [mean_outcome(outcomes[i : i + n_seeds]) for i in range(0, len(outcomes), n_seeds)]
         self.multimetric_ = isinstance(averaged[0]["test_scores"], dict)
@@ -203,6 +304,11 @@ class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
         refit.end()
+
+
+def _lazy_data(split: Split) -> dict[str, Any]:
+    """Return a split's training data as callbacks take it: cut only for those that ask."""
+    return {"X": lambda: split.training[0], "y": lambda: split.training[1]}
 
 
 def _has_distributions(space: Any) -> bool:
