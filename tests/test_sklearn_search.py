@@ -20,9 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mlpx.sklearn import MLPClassifier, MLPRegressor, MLPSearchCV, cross_val_stack
+from mlpx.sklearn import MLPClassifier, MLPRegressor, MLPSearchCV, cross_val_stack, trial_fits
 from mlpx.sklearn import recalling as recalling_module
-from mlpx.sklearn import trial_fits
 from mlpx.sklearn.recalling import recalling
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -43,7 +42,9 @@ def patients() -> tuple[np.ndarray, np.ndarray]:
 
 
 def classifier(**parameters: Any) -> MLPClassifier:
-    return MLPClassifier(**{"hidden_layer_sizes": (6,), "max_iter": 4, "batch_size": 32, "random_state": 0} | parameters)
+    return MLPClassifier(
+        **{"hidden_layer_sizes": (6,), "max_iter": 4, "batch_size": 32, "random_state": 0} | parameters
+    )
 
 
 def regressor(**parameters: Any) -> MLPRegressor:
@@ -406,7 +407,9 @@ def test_a_fold_that_fails_in_cross_validation_gets_the_error_score(flowers: Any
 
 
 CHECKED = [
-    MLPSearchCV(MLPClassifier((8,), max_iter=40, learning_rate_init=0.01, random_state=0), {"alpha": [1e-4, 1e-3]}, cv=2),
+    MLPSearchCV(
+        MLPClassifier((8,), max_iter=40, learning_rate_init=0.01, random_state=0), {"alpha": [1e-4, 1e-3]}, cv=2
+    ),
     MLPSearchCV(regressor(max_iter=40, learning_rate_init=0.05), {"alpha": [1e-4, 1e-3]}, cv=2, error_score="raise"),
 ]
 

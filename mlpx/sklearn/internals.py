@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import _fit_context as fit_context
-from sklearn.metrics._scorer import _MultimetricScorer as MultimetricScorer
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.model_selection._validation import _insert_error_scores as insert_error_scores
-from sklearn.model_selection._validation import _score as score
-from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures as report_failures
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
-from sklearn.utils.metaestimators import _safe_split as safe_split
-from sklearn.utils.validation import _check_method_params as check_method_params
-from sklearn.utils.validation import _num_samples as num_samples
+from sklearn import base
+from sklearn.metrics import _scorer
+from sklearn.model_selection import _search, _validation
+from sklearn.utils import _param_validation, metadata_routing, metaestimators, validation
 
-__all__ = [
-    "BaseSearchCV",
-    "Interval",
-    "MultimetricScorer",
-    "Task",
-    "check_method_params",
-    "fit_context",
-    "insert_error_scores",
-    "num_samples",
-    "report_failures",
-    "routing_enabled",
-    "safe_split",
-    "score",
-]
+__all__ = ["Task"]
+
+BaseSearchCV = _search.BaseSearchCV
+MultimetricScorer = _scorer._MultimetricScorer
+
+fit_context = base._fit_context
+Interval = _param_validation.Interval
+routing_enabled = metadata_routing._routing_enabled
+
+check_method_params = validation._check_method_params
+num_samples = validation._num_samples
+safe_split = metaestimators._safe_split
+
+score = _validation._score
+report_failures = _validation._warn_or_raise_about_fit_failures
+insert_error_scores = _validation._insert_error_scores
 
 
 class Task:

@@ -111,12 +111,12 @@ class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
     >>> from sklearn.datasets import load_iris
     >>> from mlpx.sklearn import MLPClassifier, MLPSearchCV
     >>> X, y = load_iris(return_X_y=True)
-    >>> network = MLPClassifier((8,), max_iter=50, batch_size=32, tol=0, n_iter_no_change=50, random_state=0)
-    >>> grid = {"learning_rate_init": [0.001, 0.01, 0.1], "alpha": [0.0001, 0.01]}
+    >>> network = MLPClassifier((8,), batch_size=32, tol=0.01, random_state=0)
+    >>> grid = {"learning_rate_init": [0.01, 0.03, 0.1], "alpha": [0.0001, 0.01]}
     >>> search = MLPSearchCV(network, grid, cv=3).fit(X / X.max(axis=0), y)
     >>> search.cv_results_["mean_test_score"].shape
     (6,)
-    >>> search.best_params_["learning_rate_init"] > 0.001
+    >>> bool(search.best_score_ > 0.9)
     True
     """
 
