@@ -17,8 +17,9 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from mlpx._typing import Array
-from mlpx.sklearn.estimators import MLPClassifier, MLPRegressor
-from mlpx.sklearn.fitting import fit_many
+from mlpx.sklearn.classifier import MLPClassifier
+from mlpx.sklearn.regressor import MLPRegressor
+from mlpx.sklearn.base import fit_many
 from mlpx.sklearn.internals import Interval, fit_context, num_samples
 from mlpx.sklearn.recalling import recalling
 

@@ -7,7 +7,7 @@ from typing import Any
 from sklearn import base
 from sklearn.metrics import _scorer
 from sklearn.model_selection import _search, _validation
-from sklearn.utils import _param_validation, metadata_routing, metaestimators, validation
+from sklearn.utils import _array_api, _param_validation, metadata_routing, metaestimators, validation
 
 __all__ = ["Task"]
 
@@ -25,6 +25,12 @@ safe_split = metaestimators._safe_split
 score = _validation._score
 report_failures = _validation._warn_or_raise_about_fit_failures
 insert_error_scores = _validation._insert_error_scores
+
+
+def rows_like(X: Any, rows: Any) -> Any:
+    """Return row numbers in the library and on the device of X, where scikit-learn's dispatch is on."""
+    xp, found = _array_api.get_namespace(X)
+    return xp.asarray(rows, device=_array_api.device(X)) if found else rows
 
 
 class Task:

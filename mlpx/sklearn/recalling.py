@@ -14,7 +14,8 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from mlpx.sklearn.fitting import outputs_many
+from mlpx.sklearn import arrays
+from mlpx.sklearn.outputs import outputs_many
 
 __all__ = ["recalling"]
 
@@ -32,13 +33,17 @@ def recalling(estimators: Sequence[Any], X: Any) -> list[Any]:
     Returns
     -------
     list of estimators
-        Not to be kept longer than `X`.
+        Those that refuse X, in a step or in the network, are returned themselves. Not to be kept longer than `X`.
     """
-    doubles: list[Any] = [None] * len(estimators)
+    doubles = list(estimators)
     for members in _by_transformers(estimators):
-        before, inner = _transformed(estimators[members[0]], X)
         networks = [_last(estimators[i]) for i in members]
-        for i, network, outputs in zip(members, networks, outputs_many(networks, inner), strict=True):
+        try:
+            before, inner = _transformed(estimators[members[0]], X)
+            features = arrays.check_features(networks[0], inner, reset=False)
+        except Exception:  # raised again by the estimators themselves, when they are asked
+            continue
+        for i, network, outputs in zip(members, networks, outputs_many(networks, inner, features), strict=True):
             double = _knowing(network, "_outputs", inner, outputs)
             doubles[i] = double if estimators[i] is network else _with_steps(estimators[i], before, double)
     return doubles

@@ -82,12 +82,9 @@ def _score_split(
 
 
 def _recalling(estimators: list[Any], X: Any) -> list[Any]:
-    """Return doubles that know their outputs for X where they can be had at once."""
+    """Return doubles that know their outputs for X of what was trained in stacks."""
     stacked = [i for i, estimator in enumerate(estimators) if network_of(estimator) is not None]
     doubles = list(estimators)
-    try:
-        for i, double in zip(stacked, recalling([estimators[i] for i in stacked], X), strict=True):
-            doubles[i] = double
-    except Exception:  # it comes again when the scorer asks the estimator itself, and is handled as `error_score` says
-        return estimators
+    for i, double in zip(stacked, recalling([estimators[i] for i in stacked], X), strict=True):
+        doubles[i] = double
     return doubles

@@ -11,8 +11,9 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from mlpx.sklearn.estimators import MLPClassifier, MLPRegressor
-from mlpx.sklearn.internals import check_method_params, safe_split
+from mlpx.sklearn.classifier import MLPClassifier
+from mlpx.sklearn.regressor import MLPRegressor
+from mlpx.sklearn.internals import check_method_params, rows_like, safe_split
 
 __all__ = ["Split", "Trial", "network_of", "seed_list", "with_settings"]
 
@@ -44,12 +45,13 @@ class Split:
     @cached_property
     def training(self) -> Any:
         """X and y to train on."""
-        return safe_split(self.estimator, self.X, self.y, self.train)
+        return safe_split(self.estimator, self.X, self.y, rows_like(self.X, self.train))
 
     @cached_property
     def held_out(self) -> Any:
         """X and y to score."""
-        return safe_split(self.estimator, self.X, self.y, self.test, self.train)
+        test, train = rows_like(self.X, self.test), rows_like(self.X, self.train)
+        return safe_split(self.estimator, self.X, self.y, test, train)
 
     @cached_property
     def training_params(self) -> Any:
