@@ -194,7 +194,7 @@ def test_doubles_know_the_outputs_for_one_object_alone(flowers: Any, monkeypatch
     networks = [classifier(random_state=seed).fit(X, y) for seed in range(3)]
     expected = [network.predict_proba(X) for network in networks]
     own = MLPClassifier._outputs
-    monkeypatch.setattr(recalling_module, "outputs_many", lambda e, X: [own(each, X) for each in e])
+    monkeypatch.setattr(recalling_module, "outputs_many", lambda e, X, features: [own(each, X) for each in e])
     monkeypatch.setattr(MLPClassifier, "_outputs", lambda self, X: asked.append(self) or own(self, X))
     doubles = recalling(networks, X)
     for double, outputs in zip(doubles, expected, strict=True):
@@ -401,7 +401,7 @@ def test_a_fold_that_fails_in_cross_validation_gets_the_error_score(flowers: Any
     bad = np.where(rows < 50, np.nan, X[:, 0])[:, None] * np.ones(4)
     cv = [(rows[50:100], rows[100:]), (rows[:100], rows[100:])]
     with pytest.warns(FitFailedWarning, match="1 fits failed out of a total of 2"):
-        found = cross_val_stack(classifier(), bad, y % 2, cv=cv, error_score=-2.0)
+        found = cross_val_stack(classifier(), bad, rows % 2, cv=cv, error_score=-2.0)
     assert found["test_score"][1] == -2.0
     assert found["test_score"][0] >= 0
 

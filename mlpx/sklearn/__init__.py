@@ -1,8 +1,10 @@
-"""Estimators and searches for users of scikit-learn."""
+"""Estimators with scikit-learn's interface, and a search that trains all its candidates side by side."""
 
+from mlpx.conversion import from_sklearn, to_sklearn
+from mlpx.sklearn.classifier import MLPClassifier
 from mlpx.sklearn.cross_validation import cross_val_stack
 from mlpx.sklearn.ensemble import MLPEnsembleClassifier, MLPEnsembleRegressor
-from mlpx.sklearn.estimators import MLPClassifier, MLPRegressor
+from mlpx.sklearn.regressor import MLPRegressor
 from mlpx.sklearn.search import MLPSearchCV
 
 __all__ = [
@@ -12,4 +14,6 @@ __all__ = [
     "MLPRegressor",
     "MLPSearchCV",
     "cross_val_stack",
+    "from_sklearn",
+    "to_sklearn",
 ]

@@ -12,6 +12,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
+from mlpx.sklearn import arrays
 from mlpx.sklearn.internals import routing_enabled
 from mlpx.sklearn.outcomes import by_metric, outcomes_of
 from mlpx.sklearn.trial_fits import fit_trials
@@ -95,10 +96,13 @@ def cross_val_stack(
     True
     """
     X, y = indexable(X, y)
-    cv = check_cv(cv, y, classifier=is_classifier(estimator))
+    labels = arrays.on_host(y)
+    cv = check_cv(cv, labels, classifier=is_classifier(estimator))
     scorer = check_scoring(estimator, scoring=scoring, raise_exc=error_score == "raise")
     for_split, for_fit, for_score = _routed(estimator, cv, scorer, groups, dict(params or {}))
-    splits = [Split(estimator, X, y, train, test, for_fit, for_score) for train, test in cv.split(X, y, **for_split)]
+    splits = [
+        Split(estimator, X, y, train, test, for_fit, for_score) for train, test in cv.split(X, labels, **for_split)
+    ]
     random_states = seed_list(seeds)
     trials = [Trial(with_settings(estimator, {}, seed), split) for split in splits for seed in random_states]
     fit_trials(trials, n_jobs=n_jobs)

@@ -17,11 +17,12 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from mlpx._typing import Array
-from mlpx.sklearn.classifier import MLPClassifier
-from mlpx.sklearn.regressor import MLPRegressor
+from mlpx.sklearn import arrays, predictions
 from mlpx.sklearn.base import fit_many
+from mlpx.sklearn.classifier import MLPClassifier
 from mlpx.sklearn.internals import Interval, fit_context, num_samples
 from mlpx.sklearn.recalling import recalling
+from mlpx.sklearn.regressor import MLPRegressor
 
 __all__ = ["MLPEnsembleClassifier", "MLPEnsembleRegressor"]
 
@@ -154,6 +155,7 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
             Itself.
         """
         self._fit(X, y, sample_weight)
+        y = arrays.on_host(y)
         self._several = type_of_target(y).startswith("multilabel")
         # a draw of rows may lack a class
         self.classes_ = unique_labels(y) if self.bootstrap else self.estimators_[0].classes_
@@ -218,10 +220,7 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
         array of shape (n_samples,) or (n_samples, n_labels)
         """
         probabilities = self.predict_proba(X)
-        xp = array_namespace(probabilities)
-        if self._several:
-            return xp.astype(probabilities > 0.5, xp.int64)
-        return self.classes_[xp.argmax(probabilities, axis=1)]
+        return predictions.labels(probabilities, self.classes_, "logistic" if self._several else "softmax", X)
 
 
 class MLPEnsembleRegressor(RegressorMixin, _Ensemble):  # type: ignore[misc]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
-
 import mlpx
 from mlpx._typing import Array
 from mlpx.backends import Backend
@@ -48,7 +47,7 @@ def outputs_many(estimators: Sequence[BaseMLP], X: Any, features: Any) -> list[A
     for members in groups.values():
         for some in _pieces(members, rows.shape[0], max(_units(estimators[members[0]]))):
             stacked = _network([estimators[i] for i in some], backends[some[0]]).predict(rows)
-            outputs.update((i, stacked[position]) for position, i in enumerate(some))
+            outputs.update((i, stacked[position, ...]) for position, i in enumerate(some))
     return [outputs[i] for i in range(len(estimators))]
 
 

@@ -13,6 +13,7 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
 from sklearn.utils import indexable
 
+from mlpx.sklearn import arrays
 from mlpx.sklearn.internals import (
     BaseSearchCV,
     MultimetricScorer,
@@ -221,9 +222,10 @@ class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
         return cast("Iterable[dict[str, Any]]", ParameterSampler(space, count, random_state=self.random_state))
 
     def _splits(self, X: Any, y: Any, routed: Any) -> list[Split]:
-        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        self.n_splits_ = cv.get_n_splits(X, y, **routed.splitter.split)
-        rows = list(cv.split(X, y, **routed.splitter.split))
+        labels = arrays.on_host(y)
+        cv = check_cv(self.cv, labels, classifier=is_classifier(self.estimator))
+        self.n_splits_ = cv.get_n_splits(X, labels, **routed.splitter.split)
+        rows = list(cv.split(X, labels, **routed.splitter.split))
         if len(rows) != self.n_splits_:
             msg = (
                 "cv.split and cv.get_n_splits return inconsistent results. "

@@ -12,8 +12,8 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from mlpx.sklearn.classifier import MLPClassifier
-from mlpx.sklearn.regressor import MLPRegressor
 from mlpx.sklearn.internals import check_method_params, rows_like, safe_split
+from mlpx.sklearn.regressor import MLPRegressor
 
 __all__ = ["Split", "Trial", "network_of", "seed_list", "with_settings"]
 
