@@ -170,7 +170,7 @@ def test_training_without_an_end() -> None:
 @pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive"])
 @pytest.mark.parametrize("name", ["classes", "numbers"])
 def test_learning_rates_and_what_is_printed(name: str, learning_rate: str, early_stopping: bool, capsys) -> None:
-    settings = {"solver": "sgd", "learning_rate": learning_rate, "learning_rate_init": 0.3, "power_t": 0.4}
+    settings = {"solver": "sgd", "learning_rate": learning_rate, "learning_rate_init": 0.1, "power_t": 0.4}
     stopping = {"early_stopping": early_stopping, "tol": 0.02, "n_iter_no_change": 2, "max_iter": 80}
     pair = make(name, **settings, **stopping, verbose=True)
     said = []

@@ -35,22 +35,20 @@ _RULES: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": (hxp.float64
 # Taking in.
 
 
-def check_features(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """Return features that scikit-learn's rules allow, and set or compare what the estimator knows of them.
+def check_features(estimator: Any, X: Any) -> Any:
+    """Return features to predict from, as scikit-learn's rules allow them for a fitted estimator.
 
     Parameters
     ----------
     estimator : estimator
-        Gets ``n_features_in_``, and ``feature_names_in_`` where the features have names.
+        Its ``n_features_in_``, and ``feature_names_in_`` where it has them, are compared with those of the features.
     X : array, table, sequence or SciPy sparse matrix of shape (N, M)
         The features.
-    reset : bool
-        Whether the estimator learns number and names, or compares them with those that it knows.
 
     Returns
     -------
     array or SciPy sparse matrix
-        A NumPy array or sparse matrix of float32 or float64; an array of another library as it came.
+        A NumPy array or sparse matrix of numbers; an array of another library as it came.
 
     Raises
     ------
@@ -60,18 +58,22 @@ def check_features(estimator: Any, X: Any, *, reset: bool) -> Any:
     _refuse_foreign_sparse(X)
     ops = backend_of(X)
     if ops is None:
-        return validate_data(estimator, X, reset=reset, **_RULES)
+        return validate_data(estimator, X, reset=False, accept_sparse=_RULES["accept_sparse"])
     _check_foreign(estimator, X, ops)
-    return validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return validate_data(estimator, X, reset=False, skip_check_array=True)
 
 
 def check_training_data(estimator: Any, X: Any, y: Any, *, reset: bool, numeric: bool = False) -> tuple[Any, Array]:
-    """Return features as `check_features` does, and targets on the host, checked against each other.
+    """Return features and targets to fit to, the latter on the host, checked against each other.
 
     Parameters
     ----------
-    estimator, X, reset
-        As for `check_features`.
+    estimator : estimator
+        Gets ``n_features_in_``, and ``feature_names_in_`` where the features have names.
+    X : array, table, sequence or SciPy sparse matrix of shape (N, M)
+        The features; they are returned as float32 or float64, those of another library as they came.
+    reset : bool
+        Whether the estimator learns number and names, or compares them with those that it knows.
     y : array, table or sequence of shape (N,) or (N, K)
         Targets, of any library.
     numeric : bool

@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -24,6 +25,7 @@ from mlpx.sklearn import predictions
 from mlpx.sklearn.base import BaseMLP
 from mlpx.sklearn.intake import Intake
 from mlpx.sklearn.parameters import ATTRIBUTES, PARAMETERS, documented
+from mlpx.sklearn.problem import Source
 
 __all__ = ["MLPClassifier"]
 
@@ -152,9 +154,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     # Labels.
 
-    def _learn_labels(
-        self, intake: Intake, labels: Array, rows: Array | None, *, first: bool, incremental: bool
-    ) -> Hashable:
+    def learn_labels(self, intake: Intake, labels: Array, rows: Array | None, *, incremental: bool) -> Hashable:
         own = labels if rows is None else labels[rows]
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
             known = intake.encoders.get(id(rows))
@@ -180,13 +180,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             msg = f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}."
             raise ValueError(msg)
 
-    def _check_labels(self, labels: Array) -> None:
+    def check_labels(self, labels: Array) -> None:
         unknown = np.setdiff1d(unique_labels(labels), self.classes_)
         if len(unknown):
             msg = f"`y_val` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. New: {unknown}."
             raise ValueError(msg)
 
-    def _encode(self, labels: Array) -> Array:
+    def encode(self, labels: Array) -> Array:
         if labels.ndim == 2:
             targets = self._label_binarizer.transform(labels)
             return np.asarray(targets.toarray() if hasattr(targets, "toarray") else targets, dtype=np.float64)
@@ -194,20 +194,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         index = np.minimum(np.searchsorted(self.classes_, labels), len(self.classes_) - 1)
         return index if len(self.classes_) > 2 else index[:, None].astype(np.float64)
 
-    def _output(self, labels: Array) -> tuple[int, str, Loss]:
+    def output_of(self, labels: Array) -> tuple[int, str, Loss]:
         if self._label_binarizer.y_type_.startswith("multilabel"):
             return len(self.classes_), "logistic", losses.binary_cross_entropy()
         if len(self.classes_) > 2:
             return len(self.classes_), "softmax", losses.cross_entropy()
         return 1, "logistic", losses.binary_cross_entropy()
 
-    def _loss(self) -> Loss:
+    def loss_of(self) -> Loss:
         return losses.cross_entropy() if self.out_activation_ == "softmax" else losses.binary_cross_entropy()
 
-    def _strata(self, labels: Array, rows: Array) -> Array | None:
-        return self._encode(labels[rows]).astype(bool) if self.n_outputs_ == 1 else None
+    def strata(self, source: Source, rows: Array) -> Array | None:
+        return self.encode(source.labels[rows]).astype(bool) if self.n_outputs_ == 1 else None
 
-    def _weighted(self, weight: Array | None, labels: Array, rows: Array, *, incremental: bool) -> Array | None:
+    def weights_of(self, weight: Array | None, labels: Array, rows: Array, *, incremental: bool) -> Array | None:
         if self.class_weight is None:
             return weight
         if incremental and self.class_weight == "balanced":
@@ -262,10 +262,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         array of shape (n_samples,), with several labels a sample (n_samples, n_classes)
             Numbers in the library and on the device of `X`; text in NumPy.
         """
-        return predictions.labels(self._outputs(X), self.classes_, self._decision(), X)
-
-    def _decision(self) -> str:
-        return "softmax" if self.out_activation_ == "softmax" else "logistic"
+        found = predictions.labels(self._outputs(X), self.classes_, self.out_activation_, X)
+        return csr_matrix(found) if self._label_binarizer.sparse_input_ else found
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class.

@@ -10,6 +10,7 @@ from sklearn.utils.validation import _check_feature_names, _check_n_features
 from mlpx import inputs
 from mlpx._typing import Array
 from mlpx.backends import Backend
+from mlpx.backends.gathering import HostRows
 from mlpx.sklearn import arrays
 from mlpx.sklearn.problem import Source
 from mlpx.sklearn.sparse import dense_rows
@@ -78,8 +79,8 @@ class Intake:
 
     @staticmethod
     def _targets(encoded: Array, backend: Backend, dtype: str, x: Any) -> Any:
-        if isinstance(x, inputs.HostRows):
+        if isinstance(x, HostRows):
             kept = encoded if encoded.dtype.kind == "i" else encoded.astype(x.dtype)
-            return inputs.HostRows(kept, kept.dtype)
+            return HostRows(kept, kept.dtype)
         with backend.context():
             return backend.asarray(encoded, dtype=None if encoded.dtype.kind == "i" else backend.dtype(dtype))

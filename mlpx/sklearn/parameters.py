@@ -1,14 +1,60 @@
-"""What the docstrings of both estimators say of the parameters and attributes that they share."""
+"""The parameters and attributes that both estimators share: what they may be, and what the docstrings say of them."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TypeVar
+from numbers import Integral, Real
+from typing import Any, TypeVar
 
-__all__ = ["ATTRIBUTES", "PARAMETERS", "documented"]
+import numpy as np
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from mlpx.activations import Activation
+from mlpx.backends import Backend
+from mlpx.callbacks import Callback
+from mlpx.optimizers import Optimizer
+
+__all__ = ["ATTRIBUTES", "CONSTRAINTS", "PARAMETERS", "documented"]
 
 T = TypeVar("T", bound=type)
+
+CONSTRAINTS: dict[str, Any] = {
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "activation": [StrOptions({*Activation.known, *Activation.aliases}), Activation, callable, list, tuple],
+    "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "beta_1": [Interval(Real, 0, 1, closed="left")],
+    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "max_fun": [Interval(Integral, 1, None, closed="left")],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "optimizer": [Optimizer, StrOptions({name.lower() for name in Optimizer.known}), None],
+    "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "alpha_mode": [StrOptions({"batch", "risk"})],
+    "scoring": [str, callable, None],
+    "callbacks": [list, tuple, Callback, callable, None],
+    "progress": ["boolean"],
+    "backend": [str, Backend, None],
+    "device": [str, None],
+    "dtype": [StrOptions({"float32", "float64"}), None],
+}
+"""As scikit-learn describes them."""
 
 PARAMETERS = """\
 hidden_layer_sizes : int or sequence of int, default=(100,)

@@ -48,7 +48,9 @@ def labels(outputs: Array, classes: Array, activation: str, X: Any) -> Array:
     array of shape (N,), for several sigmoids (N, K)
     """
     y_hat = to_numpy(outputs)
-    if activation == "softmax":
+    if len(classes) == 1:
+        found = hxp.full(y_hat.shape[0], classes[0])
+    elif activation == "softmax":
         found = classes[hxp.argmax(y_hat, axis=1)]
     elif y_hat.shape[1] > 1:
         found = hxp.astype(y_hat > 0.5, hxp.int64)

@@ -72,10 +72,10 @@ class Problem:
         The training rows, and where their orders come from.
     weight : array of shape (N,), optional
         Weights by row.
-    held_out : Validation, optional
-        What is validated on.
     coefs, intercepts : list of array
         The first parameters, on the host.
+    held_out : Validation, optional
+        What is validated on.
     seed : int
         Key of the dropout masks.
     batch_size : int
@@ -103,9 +103,9 @@ class Problem:
     source: Source
     stream: Stream
     weight: Array | None
-    held_out: Validation | None
     coefs: list[Array]
     intercepts: list[Array]
+    held_out: Validation | None = None
     seed: int = 0
     batch_size: int = 0
     epochs: int = 1
@@ -140,6 +140,8 @@ class Outcome:
         Whether the rule of the estimator ended training.
     interrupted : bool
         Whether Ctrl-C did.
+    waited : int
+        Epochs since the last improvement.
     carried : Carried, optional
         What later training goes on from.
     """
@@ -151,4 +153,5 @@ class Outcome:
     steps: int = 0
     converged: bool = False
     interrupted: bool = False
+    waited: int = 0
     carried: Carried | None = None

@@ -142,20 +142,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     # Targets.
 
-    def _learn_labels(
-        self, intake: Intake, labels: Array, rows: Array | None, *, first: bool, incremental: bool
-    ) -> Hashable:
-        self._loss().check_targets(labels if rows is None else labels[rows], np)
+    def learn_labels(self, intake: Intake, labels: Array, rows: Array | None, *, incremental: bool) -> Hashable:
+        self.loss_of().check_targets(labels if rows is None else labels[rows], np)
         return type(self).__name__
 
-    def _encode(self, labels: Array) -> Array:
+    def encode(self, labels: Array) -> Array:
         return np.asarray(labels[:, None] if labels.ndim == 1 else labels, dtype=np.float64)
 
-    def _loss(self) -> Loss:
+    def loss_of(self) -> Loss:
         return losses.get(self.loss)
 
-    def _output(self, labels: Array) -> tuple[int, str, Loss]:
-        loss = self._loss()
+    def output_of(self, labels: Array) -> tuple[int, str, Loss]:
+        loss = self.loss_of()
         return (1 if labels.ndim == 1 else labels.shape[1]), loss.output or "identity", loss
 
     # Use.

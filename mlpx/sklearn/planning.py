@@ -1,0 +1,218 @@
+"""From an estimator's parameters and its data to the network that is to be trained."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from mlpx import activations
+from mlpx._typing import Array
+from mlpx.activations import Activation
+from mlpx.layers import Dense, Dropout, Layer
+from mlpx.sklearn import arrays
+from mlpx.sklearn.draws import Stream, initial_parameters, split
+from mlpx.sklearn.intake import Intake
+from mlpx.sklearn.problem import Problem, Validation
+from mlpx.training import Carried
+
+__all__ = ["Request", "descends", "layers_of", "problem_of"]
+
+
+class Request(NamedTuple):
+    """What a fit is asked for, beside the estimator's parameters.
+
+    Attributes
+    ----------
+    intake : Intake
+        The data.
+    rows : integer array, optional
+        Which rows; None: all.
+    sample_weight : array of shape (N,), optional
+        Weights of all rows.
+    incremental : bool
+        Whether it is a `partial_fit`.
+    validation : tuple, optional
+        ``(X_val, y_val)``, each of which may be None.
+    task : FitTask, optional
+        The fit, as scikit-learn's callbacks see it.
+    """
+
+    intake: Intake
+    rows: Array | None
+    sample_weight: Any
+    incremental: bool = False
+    validation: tuple[Any, Any] | None = None
+    task: Any = None
+
+
+def descends(estimator: Any) -> bool:
+    """Say whether an estimator trains by gradient descent, instead of L-BFGS."""
+    return estimator.optimizer is not None or estimator.solver != "lbfgs"
+
+
+def problem_of(estimator: Any, request: Request) -> Problem:
+    """Return what is to be trained, and set the attributes that are known before."""
+    hidden = _hidden_sizes(estimator.hidden_layer_sizes)
+    intake, incremental = request.intake, request.incremental
+    first = not hasattr(estimator, "coefs_") or not (estimator.warm_start or incremental)
+    features, labels = intake.checked(estimator, reset=first, numeric=estimator.default_score == "r2")
+    given = arrays.check_weights(request.sample_weight, features)
+    key = estimator.learn_labels(intake, labels, request.rows, incremental=incremental)
+    estimator.n_outputs_, activation, loss = estimator.output_of(labels)
+    random = check_random_state(estimator.random_state)
+    backend = arrays.backend_for(intake.X, estimator.backend, estimator.device)
+    units = [features.shape[1], *hidden, estimator.n_outputs_]
+    if first:
+        _start(estimator, units, activation, arrays.dtype_for(features, estimator.dtype), random)
+    else:
+        _go_on(estimator, units)
+    source = intake.source(backend, str(estimator.coefs_[0].dtype), labels, key, estimator.encode, features)
+    rows = np.arange(features.shape[0]) if request.rows is None else request.rows
+    problem = Problem(
+        estimator,
+        backend,
+        layers_of(estimator, units),
+        loss,
+        source,
+        Stream(random, rows),
+        estimator.weights_of(given, labels, rows, incremental=incremental),
+        estimator.coefs_,
+        estimator.intercepts_,
+        seed=estimator._seed,
+        steps_seen=estimator._steps_seen,
+        task=request.task,
+    )
+    if descends(estimator):
+        _hold_out(problem, request, given)
+        _plan_epochs(problem, incremental=incremental)
+    return problem
+
+
+# Layers and first parameters.
+
+
+def _hidden_sizes(given: Any) -> list[int]:
+    sizes = list(given) if hasattr(given, "__iter__") else [given]
+    if np.any(np.asarray(sizes) <= 0):
+        msg = f"hidden_layer_sizes must be > 0, got {sizes}."
+        raise ValueError(msg)
+    return [int(size) for size in sizes]
+
+
+def _activations(given: Any, count: int) -> list[Activation]:
+    """Return the activation of each hidden layer."""
+    several = list(given) if isinstance(given, (list, tuple)) else [given] * count
+    if len(several) != count:
+        msg = f"`activation` must be one, or a list of {count}, one a hidden layer; got {len(several)}."
+        raise ValueError(msg)
+    return [activations.get(one) for one in several]
+
+
+def layers_of(estimator: Any, units: list[int]) -> tuple[Layer, ...]:
+    """Return the layers of a fitted estimator's network, the last with the output's activation."""
+    layers: list[Layer] = []
+    hidden = _activations(estimator.activation, len(units) - 2)
+    for fan_in, fan_out, function in zip(units, units[1:-1], hidden, strict=False):
+        layers.append(Dense(fan_in, fan_out, function, initializer="zeros"))
+        if estimator.dropout:
+            layers.append(Dropout(estimator.dropout))
+    return (*layers, Dense(units[-2], units[-1], estimator.out_activation_, initializer="zeros"))
+
+
+def _start(estimator: Any, units: list[int], activation: str, dtype: str, random: Any) -> None:
+    """Draw the first parameters and forget all earlier fits."""
+    estimator.n_iter_ = estimator.t_ = 0
+    estimator.n_layers_ = len(units)
+    estimator.out_activation_ = activation
+    names = [one.name for one in _activations(estimator.activation, len(units) - 2)]
+    # the last layer has the bound of the hidden ones before it, also where there are none
+    last = names[-1] if names else estimator.activation
+    factors = [2.0 if name == "logistic" else 6.0 for name in (*names, last)]
+    estimator.coefs_, estimator.intercepts_ = initial_parameters(units, factors, dtype, random)
+    estimator._seed = int(random.randint(np.iinfo(np.int32).max)) if estimator.dropout else 0
+    estimator._steps_seen, estimator._no_improvement_count, estimator._carried = 0, 0, None
+    if descends(estimator):
+        early = estimator.early_stopping
+        estimator.loss_curve_, estimator.validation_loss_curve_ = [], []
+        estimator.validation_scores_ = [] if early else None
+        estimator.best_validation_score_ = -np.inf if early else None
+        estimator.best_loss_ = None if early else np.inf
+
+
+def _go_on(estimator: Any, units: list[int]) -> None:
+    """Refuse parameters of other shapes, such as those of another `hidden_layer_sizes`."""
+    found, wanted = [tuple(np.shape(coef)) for coef in estimator.coefs_], list(pairwise(units))
+    if found != wanted:
+        msg = (
+            f"`coefs_` have the shapes {found}, but `hidden_layer_sizes` and the data ask for {wanted}; to go on "
+            "from earlier parameters keep both as they were, or fit with warm_start=False."
+        )
+        raise ValueError(msg)
+    # where a user has set the parameters there may be nothing else
+    known = dict.fromkeys(("_seed", "_steps_seen", "_no_improvement_count"), 0)
+    for name, value in known.items():
+        setattr(estimator, name, getattr(estimator, name, value))
+
+
+# Rows and epochs.
+
+
+def _hold_out(problem: Problem, request: Request, given: Array | None) -> None:
+    """Set the rows that are validated on."""
+    estimator, rows, random = problem.estimator, problem.stream.rows, problem.stream.random
+    if estimator.early_stopping and request.incremental:
+        msg = "partial_fit does not support early_stopping=True"
+        raise ValueError(msg)
+    X_val, y_val = request.validation or (None, None)
+    if (X_val is None) is not (y_val is None):
+        msg = f"`X_val` and `y_val` must be given together; {'X_val' if X_val is None else 'y_val'} is None."
+        raise ValueError(msg)
+    if X_val is not None:
+        problem.held_out = _validation(problem, X_val, y_val)
+    elif estimator.early_stopping:
+        train, held_out = split(rows, estimator.validation_fraction, estimator.strata(problem.source, rows), random)
+        problem.held_out = Validation(problem.source, held_out, given)
+        problem.stream = Stream(random, train)
+    if estimator.early_stopping:
+        own = estimator.watches_metric()
+        problem.watched = f"validation_{estimator.default_score}" if own else "validation_score"
+
+
+def _validation(problem: Problem, X_val: Any, y_val: Any) -> Validation:
+    """Return validation data that were given."""
+    estimator, intake = problem.estimator, Intake(X_val, y_val)
+    features, labels = intake.checked(estimator, reset=False, numeric=estimator.default_score == "r2")
+    estimator.check_labels(labels)
+    source = intake.source(problem.backend, problem.dtype_name, labels, None, estimator.encode, features)
+    return Validation(source, np.arange(features.shape[0]), None)
+
+
+def _plan_epochs(problem: Problem, *, incremental: bool) -> None:
+    """Set batches, epochs and what to go on from."""
+    estimator, n = problem.estimator, problem.stream.rows.shape[0]
+    automatic = estimator.batch_size == "auto"
+    problem.batch_size = min(200, n) if automatic else min(int(estimator.batch_size), n)
+    if not automatic and estimator.batch_size > n:
+        msg = "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+        warnings.warn(msg, stacklevel=7)
+    problem.epochs = 1 if incremental else estimator.max_iter
+    problem.seen, problem.first_rate = estimator.t_, estimator.learning_rate_init
+    if incremental and estimator._carried is not None:
+        problem.carried = estimator._carried
+        problem.first_rate = estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
+    elif estimator.t_:
+        waited = np.asarray([estimator._no_improvement_count])
+        problem.carried = Carried.start(1)._replace(best_score=np.asarray([_best(estimator)]), waited=waited)
+
+
+def _best(estimator: Any) -> float:
+    """Return the best score of earlier fits, less being better."""
+    early = estimator.early_stopping
+    best = getattr(estimator, "best_validation_score_" if early else "best_loss_", None)
+    if best is None:
+        return np.inf
+    return float(-best if early else best)
