@@ -18,8 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from mlpx._typing import Array
 from mlpx.sklearn import arrays, predictions
-from mlpx.sklearn.base import fit_many
 from mlpx.sklearn.classifier import MLPClassifier
+from mlpx.sklearn.fitting import fit_many
 from mlpx.sklearn.internals import Interval, fit_context, num_samples
 from mlpx.sklearn.recalling import recalling
 from mlpx.sklearn.regressor import MLPRegressor

@@ -10,7 +10,7 @@ from mlpx._typing import Array
 from mlpx.backends import Backend
 from mlpx.backends.host import xp as hxp
 from mlpx.layers import Dropout, Layer
-from mlpx.sklearn import arrays, sparse
+from mlpx.sklearn import arrays, planning, sparse
 from mlpx.sklearn.base import BaseMLP
 
 __all__ = ["outputs_many"]
@@ -57,14 +57,14 @@ def _units(estimator: BaseMLP) -> list[int]:
 
 def _layers(estimator: BaseMLP) -> tuple[Layer, ...]:
     """Return the layers that matter for a prediction."""
-    return tuple(layer for layer in estimator._layers(_units(estimator)) if not isinstance(layer, Dropout))
+    return tuple(layer for layer in planning.layers_of(estimator, _units(estimator)) if not isinstance(layer, Dropout))
 
 
 def _network(estimators: Sequence[BaseMLP], backend: Backend) -> mlpx.Network:
     """Return a stack with the parameters of the estimators as they are now."""
     first = estimators[0]
     net = mlpx.Network(
-        _layers(first), loss=first._loss(), dtype=str(first.coefs_[0].dtype), members=len(estimators), backend=backend
+        _layers(first), loss=first.loss_of(), dtype=str(first.coefs_[0].dtype), members=len(estimators), backend=backend
     )
     coefs, intercepts = ([getattr(estimator, name) for estimator in estimators] for name in ("coefs_", "intercepts_"))
     net.set_weights(*([hxp.stack(layer) for layer in zip(*each, strict=True)] for each in (coefs, intercepts)))

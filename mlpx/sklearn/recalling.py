@@ -38,11 +38,10 @@ def recalling(estimators: Sequence[Any], X: Any) -> list[Any]:
     doubles = list(estimators)
     for members in _by_transformers(estimators):
         networks = [_last(estimators[i]) for i in members]
-        try:
-            before, inner = _transformed(estimators[members[0]], X)
-            features = arrays.check_features(networks[0], inner, reset=False)
-        except Exception:  # raised again by the estimators themselves, when they are asked
+        prepared = _prepared(estimators[members[0]], X)
+        if prepared is None:
             continue
+        before, inner, features = prepared
         for i, network, outputs in zip(members, networks, outputs_many(networks, inner, features), strict=True):
             double = _knowing(network, "_outputs", inner, outputs)
             doubles[i] = double if estimators[i] is network else _with_steps(estimators[i], before, double)
@@ -59,6 +58,21 @@ def _by_transformers(estimators: Sequence[Any]) -> list[list[int]]:
         steps = estimator.steps[:-1] if isinstance(estimator, Pipeline) else []
         groups.setdefault(tuple(id(step) for _, step in steps), []).append(i)
     return list(groups.values())
+
+
+def _prepared(estimator: Any, X: Any) -> tuple[list[tuple[str, Any]], Any, Any] | None:
+    """Return what `_transformed` does and the features checked, or None where X is refused.
+
+    The estimators refuse it again, themselves, when they are asked.
+    """
+    try:
+        before, inner = _transformed(estimator, X)
+    except Exception:  # whatever a user's transformer raises
+        return None
+    try:
+        return before, inner, arrays.check_features(_last(estimator), inner)
+    except ValueError:
+        return None
 
 
 def _transformed(estimator: Any, X: Any) -> tuple[list[tuple[str, Any]], Any]:

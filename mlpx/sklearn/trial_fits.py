@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
-from mlpx.sklearn.base import fit_many
+from mlpx.sklearn.fitting import fit_many
 from mlpx.sklearn.internals import routing_enabled
 from mlpx.sklearn.trials import Trial, network_of
 
