@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from mlpx._typing import Array
-from mlpx.sklearn import arrays, predictions
+from mlpx.sklearn import arrays, predictions, scoring
 from mlpx.sklearn.classifier import MLPClassifier
 from mlpx.sklearn.fitting import fit_many
 from mlpx.sklearn.internals import Interval, fit_context, num_samples
@@ -77,6 +77,24 @@ class _Ensemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return [getattr(member, method)(X) for member in recalling(self.estimators_, X)]
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy of a classifier, the coefficient of determination of a regressor.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True labels or values.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each sample.
+
+        Returns
+        -------
+        float
+        """
+        return scoring.score(self, X, y, sample_weight)
+
 
 def _mean(values: list[Array]) -> Array:
     xp = array_namespace(*values)
@@ -131,6 +149,7 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
     """
 
     _network = MLPClassifier
+    score = _Ensemble.score  # not the mixin's, which takes no arrays of other libraries
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_Ensemble._parameter_constraints,
         "estimator": [MLPClassifier, None],
@@ -262,6 +281,7 @@ class MLPEnsembleRegressor(RegressorMixin, _Ensemble):  # type: ignore[misc]
     """
 
     _network = MLPRegressor
+    score = _Ensemble.score  # not the mixin's, which takes no arrays of other libraries
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_Ensemble._parameter_constraints,
         "estimator": [MLPRegressor, None],
