@@ -23,8 +23,9 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "_measurements"]
+exclude_patterns = ["_build", "_measurements", "examples"]
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 suppress_warnings = ["config.cache"]
@@ -41,6 +42,20 @@ autosummary_generate = False
 numpydoc_class_members_toctree = False
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"/plot_",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "min_reported_time": 1,
+    "remove_config_comments": True,
+    "show_signature": False,
+    "write_computation_times": False,
+    "matplotlib_animations": False,
+    "image_srcset": ["2x"],
+}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "mlpx"
