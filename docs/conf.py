@@ -68,7 +68,7 @@ html_sidebars = {
     for page in ("quickstart", "worked-example", "differences", "random-numbers", "measurements", "limitations")
 }
 html_theme_options = {
-    "header_links_before_dropdown": 5,
+    "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": True,

@@ -22,11 +22,9 @@ def test_example(example: Path, tmp_path: Path) -> None:
     """An example comes to its end, and each `plt.show()` has something to show."""
     for library in ("matplotlib", "pandas", "sklearn"):
         pytest.importorskip(library)
-    settings = {"MPLBACKEND": "Agg", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    variables = {**os.environ, "MPLBACKEND": "Agg"}
     command = [sys.executable, "-W", "error", "-c", PICTURES, str(example)]
-    ran = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, **settings}, capture_output=True, text=True, timeout=300, check=False
-    )
+    ran = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr
     assert "pictures: 0" not in ran.stdout
     assert ran.stdout.count("pictures:") == example.read_text(encoding="utf-8").count("plt.show()")
