@@ -15,9 +15,9 @@ have, and a search that trains all its candidates at once.
 # --------
 #
 # The table of 442 diabetes patients comes with scikit-learn. ``sex`` is a category there.
-# The body mass index is kept as doctors write it down, as one of the classes of the World
-# Health Organization; the other columns stay numbers. The question is whether the disease
-# of a patient is among the quarter that progressed most within a year.
+# The body mass index is kept as doctors speak of it, as one of three classes of weight; the
+# other columns stay numbers. The question is whether the disease of a patient is among the
+# quarter that progressed most within a year.
 
 import numpy as np
 import pandas as pd
@@ -27,8 +27,8 @@ diabetes = load_diabetes(as_frame=True, scaled=False)
 names = {"s1": "cholesterol", "s3": "hdl", "s5": "triglycerides", "s6": "glucose"}
 table = diabetes.data[["age", "sex", "bmi", "bp", *names]].rename(columns=names)
 table["sex"] = table["sex"].map({1.0: "group 1", 2.0: "group 2"})
-classes = ["under", "normal", "over", "obese"]
-table["bmi"] = pd.cut(table["bmi"], [0, 18.5, 25, 30, np.inf], right=False, labels=classes)
+classes = ["normal", "overweight", "obese"]
+table["bmi"] = pd.cut(table["bmi"], [0, 25, 30, np.inf], right=False, labels=classes)
 progress = np.where(diabetes.target >= diabetes.target.quantile(0.75), "fast", "slow")
 table.head()
 
@@ -161,33 +161,31 @@ plt.show()
 # A search that trains every candidate at once
 # --------------------------------------------
 #
-# ``MLPSearchCV`` takes the arguments of ``GridSearchCV`` and is a step of a pipeline like
-# any estimator. Here 5 learning rates, 5 penalties and 5 folds make 125 networks of one
-# shape, which are trained side by side as one stack. The step receives scaled columns, so
-# the scaling has seen the rows of all folds, though no target.
+# ``MLPSearchCV`` takes the arguments of ``GridSearchCV``, also around a pipeline: the
+# columns are scaled and coded once for each fold, by its training rows. Here 5 learning
+# rates, 5 penalties and 5 folds make 125 networks of one shape. They are trained side by
+# side as one stack.
 
 from mlpx.sklearn import MLPSearchCV
 
-grid = {
-    "learning_rate_init": [0.0003, 0.001, 0.003, 0.01, 0.03],
-    "alpha": [0.001, 0.01, 0.1, 1.0, 10.0],
-}
-network = MLPClassifier(
-    hidden_layer_sizes=16, batch_size=32, max_iter=40, n_iter_no_change=40, random_state=0
+network = pipeline(
+    MLPClassifier(hidden_layer_sizes=16, batch_size=32, max_iter=40, random_state=0)
 )
-search = MLPSearchCV(network, grid, cv=folds, scoring="roc_auc")
-searched = pipeline(search).fit(X_train, y_train)
-print(searched[-1].best_params_)
-print(f"ROC AUC: {searched[-1].best_score_:.3f} over the folds,", end=" ")
-print(f"{searched.score(X_test, y_test):.3f} on the test rows")
+grid = {
+    "mlpclassifier__learning_rate_init": [0.0003, 0.001, 0.003, 0.01, 0.03],
+    "mlpclassifier__alpha": [0.001, 0.01, 0.1, 1.0, 10.0],
+}
+search = MLPSearchCV(network, grid, cv=folds, scoring="roc_auc").fit(X_train, y_train)
+print(search.best_params_)
+print(f"ROC AUC: {search.best_score_:.3f} over the folds,", end=" ")
+print(f"{search.score(X_test, y_test):.3f} on the test rows")
 
 # %%
 # The mean over the folds for each candidate; the best one has a frame:
 
-results = pd.DataFrame(searched[-1].cv_results_)
-scores = results.pivot(
-    index="param_alpha", columns="param_learning_rate_init", values="mean_test_score"
-)
+results = pd.DataFrame(search.cv_results_)
+rate, penalty = (f"param_{parameter}" for parameter in grid)
+scores = results.pivot(index=penalty, columns=rate, values="mean_test_score")
 best = np.unravel_index(np.argmax(scores), scores.shape)
 middle = (scores.max(axis=None) + scores.min(axis=None)) / 2
 
@@ -199,8 +197,8 @@ for row, column in np.ndindex(scores.shape):
     ax.text(column, row, f"{score:.3f}", ha="center", va="center", color=color)
 frame = plt.Rectangle((best[1] - 0.5, best[0] - 0.5), 1, 1, fill=False, ec="red", lw=2)
 ax.add_patch(frame)
-ax.set_xticks(range(scores.shape[1]), [f"{rate:g}" for rate in scores.columns])
-ax.set_yticks(range(scores.shape[0]), [f"{alpha:g}" for alpha in scores.index])
+ax.set_xticks(range(scores.shape[1]), [f"{value:g}" for value in scores.columns])
+ax.set_yticks(range(scores.shape[0]), [f"{value:g}" for value in scores.index])
 ax.set(xlabel="learning rate", ylabel="alpha (penalty)")
 figure.colorbar(image, label="ROC AUC (mean over 5 folds)")
 plt.show()
