@@ -69,13 +69,18 @@ settings = {"hidden_layer_sizes": 32, "max_iter": 100, "random_state": 0}
 # %%
 # With scikit-learn's class:
 
-from sklearn.neural_network import MLPClassifier
+from sklearn import neural_network
 
-before = pipeline(MLPClassifier(**settings)).fit(X_train, y_train)
+before = pipeline(neural_network.MLPClassifier(**settings)).fit(X_train, y_train)
 before.score(X_test, y_test)
 
 # %%
 # With one import changed:
+#
+# .. code-block:: diff
+#
+#    - from sklearn.neural_network import MLPClassifier
+#    + from mlpx.sklearn import MLPClassifier
 
 from mlpx.sklearn import MLPClassifier
 
