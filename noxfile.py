@@ -65,6 +65,21 @@ def bare(session: nox.Session) -> None:
     session.run("pytest", "tests/test_bare.py", "-p", "no:cacheprovider", "--noconftest")
 
 
+@nox.session(python="3.11")
+def sklearn_tests(session: nox.Session) -> None:
+    """Run scikit-learn's own test file of its multi-layer perceptrons, as installed, against mlpx's estimators."""
+    install_wheel(session, "sklearn")
+    session.install("pytest>=8.3", "scikit-learn>=1.9", "pandas")  # one of the tests is skipped without pandas
+    folder = Path(session.create_tmp())
+    # settings of its own: this project's turn every warning into an error
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    session.run(
+        "pytest", "-c", str(folder / "pytest.ini"), "-p", "no:cacheprovider", "-p", "sklearn_plugin",
+        "--pyargs", "sklearn.neural_network.tests.test_mlp", *session.posargs,
+        env={"PYTHONPATH": str(Path("tests").resolve())},
+    )  # fmt: skip
+
+
 @nox.session(python=False)
 def tests_gpu(session: nox.Session) -> None:
     """Run the tests that need a CUDA device, in the present environment, and write their report."""

@@ -27,6 +27,9 @@ class Callback:
     def start(self, run: Any) -> None:
         """Before the first epoch."""
 
+    def begin(self, run: Any) -> None:
+        """Before each epoch; ``run.epoch`` is the number of those that are done."""
+
     def epoch(self, run: Any) -> None:
         """After each epoch."""
 

@@ -15,7 +15,7 @@ from mlpx.backends import to_numpy
 from mlpx.backends.host import Key, permutations
 from mlpx.backends.host import xp as hxp
 
-__all__ = ["Rows", "Slices", "choose_rows", "ordered", "slices", "split_rows"]
+__all__ = ["Rows", "Slices", "choose_rows", "ordered", "padded", "slices", "split_rows"]
 
 
 class Rows(NamedTuple):
@@ -63,7 +63,7 @@ def choose_rows(n: int, subsets: Sequence[Any] | None, members: int | None) -> R
         msg = f"`subsets` must hold one list of rows for each of the {members} members, got {subsets!r}."
         raise ValueError(msg)
     lists = [_check_subset(to_numpy(subset), n, s) for s, subset in enumerate(subsets)]
-    return _pad(lists)
+    return padded(lists)
 
 
 def _check_subset(rows: Array, n: int, member: int) -> Array:
@@ -79,10 +79,11 @@ def _check_subset(rows: Array, n: int, member: int) -> Array:
     return hxp.astype(rows, hxp.int64)
 
 
-def _pad(lists: Sequence[Array]) -> Rows:
+def padded(lists: Sequence[Array]) -> Rows:
+    """Return lists of rows, one a member, as one."""
     width = max(rows.shape[0] for rows in lists)
-    padded = [hxp.concat([rows, hxp.zeros(width - rows.shape[0], dtype=hxp.int64)]) for rows in lists]
-    return Rows(hxp.stack(padded), hxp.asarray([rows.shape[0] for rows in lists]))
+    rows = [hxp.concat([rows, hxp.zeros(width - rows.shape[0], dtype=hxp.int64)]) for rows in lists]
+    return Rows(hxp.stack(rows), hxp.asarray([rows.shape[0] for rows in lists]))
 
 
 def split_rows(
@@ -139,7 +140,7 @@ def ordered(
         permutations([key], "shuffle", [epoch], own.shape[0])[0, :]
         for own, key, epoch in zip(lists, keys, epochs, strict=True)
     ]
-    return _pad([hxp.take(own, order) for own, order in zip(lists, orders, strict=True)])
+    return padded([hxp.take(own, order) for own, order in zip(lists, orders, strict=True)])
 
 
 def _one_list(rows: Rows, *, shuffle: bool, shared: bool, stack: bool) -> bool:
@@ -152,7 +153,7 @@ def _lists(rows: Rows, members: int, *, alone: bool) -> list[Array]:
 
 
 def _gather(lists: Sequence[Array], *, alone: bool) -> Rows:
-    return Rows(lists[0], hxp.asarray(lists[0].shape[0])) if alone else _pad(lists)
+    return Rows(lists[0], hxp.asarray(lists[0].shape[0])) if alone else padded(lists)
 
 
 class Slices(NamedTuple):
@@ -166,16 +167,19 @@ class Slices(NamedTuple):
         Their weights with the sum 1 (0 where all are zero); None: equal weights.
     total : array of shape (n,) or (n, S)
         Sums of the weights before.
+    count : array of shape (n,) or (n, S)
+        Numbers of rows, those of weight zero among them.
     """
 
     index: Array
     weight: Array | None
     total: Array
+    count: Array
 
     def select(self, steps: Any) -> Slices:
         """Return some of the batches."""
         weight = None if self.weight is None else self.weight[steps, ...]
-        return Slices(self.index[steps, ...], weight, self.total[steps, ...])
+        return Slices(self.index[steps, ...], weight, self.total[steps, ...], self.count[steps, ...])
 
 
 def slices(rows: Rows, batch_size: int, weight: Array | None) -> Iterator[Slices]:
@@ -197,12 +201,17 @@ def slices(rows: Rows, batch_size: int, weight: Array | None) -> Iterator[Slices
         if start == stop:
             continue
         part = _cut(index[..., start:stop], size)
+        full = hxp.full(part.shape[0], float(size))
         if w is None:
-            yield Slices(part, None, hxp.full(part.shape[0], float(size)))
+            yield Slices(part, None, full, full)
             continue
         own = _cut(w[..., start:stop], size)
         total = hxp.sum(own, axis=-1)
-        yield Slices(part, own / hxp.where(total > 0, total, 1.0)[..., None], total)
+        count = full
+        if rows.count.ndim:
+            first = hxp.arange(start, stop, size)[:, None]
+            count = hxp.clip(hxp.astype(rows.count - first, hxp.float64), 0.0, float(size))
+        yield Slices(part, own / hxp.where(total > 0, total, 1.0)[..., None], total, count)
 
 
 def _cut(array: Array, size: int) -> Array:

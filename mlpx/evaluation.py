@@ -13,7 +13,7 @@ from mlpx.data import Rows, Slices, slices
 from mlpx.metrics import Metric
 from mlpx.output import Output
 from mlpx.plan import Data, Evaluation, compiled
-from mlpx.streaming import fetch
+from mlpx.streaming import fetch, rows_at_once
 
 __all__ = ["Sample", "score", "summarize"]
 
@@ -94,7 +94,8 @@ def score(
     weight: Any = 0.0
     outputs, truths = [], []
     members = parameters.shape[0] if parameters.ndim == 2 else 1
-    for piece in _pieces(sample, min(_CHUNK, max(256, _CHUNK_OF_ALL // members))):
+    most = rows_at_once(sample.data.x, min(_CHUNK, max(256, _CHUNK_OF_ALL // members)))
+    for piece in _pieces(sample, most):
         x, y = fetch(ops, sample.data, piece.index)
         size = piece.index.shape[-1]
         share = hxp.full(size, 1 / size) if piece.weight is None else piece.weight

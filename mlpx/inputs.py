@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ def features(
     Parameters
     ----------
     X : array, table or nested sequence of shape (N, M), with a stack also (S, N, M)
-        Real numbers.
+        Real numbers; `HostRows`, whose maker has checked them, stay what they are.
     ops : Backend
         Where they go.
     dtype : dtype
@@ -68,7 +69,7 @@ def features(
     ValueError
         For a wrong shape, no rows, NaN or infinity.
     """
-    raw = _array(X, name)
+    raw = X if isinstance(X, HostRows) else _array(X, name)
     shape = tuple(raw.shape)
     rule = f"(n_samples, {width})" + (f" or ({members}, n_samples, {width})" if members is not None else "")
     stacked = members is not None and len(shape) == 3 and shape[0] == members
@@ -81,6 +82,8 @@ def features(
     if 0 in shape:
         msg = f"`{name}` must hold at least one sample, got the shape {shape}."
         raise ValueError(msg)
+    if isinstance(raw, HostRows):
+        return replace(raw, dtype=ops.host_dtype(dtype))
     many = isinstance(beside, np.ndarray) and beside.size > math.prod(shape)
     if may_stay and (_stays(raw, ops, dtype) or (many and _stays(beside, ops, dtype))):
         return _host_rows(to_numpy(raw), ops.host_dtype(dtype), len(shape) == 3, name)

@@ -20,6 +20,7 @@ from mlpx.activations import Activation
 from mlpx.backends import Backend, get_backend, to_numpy
 from mlpx.backends.host import Key, StepKeys
 from mlpx.backends.host import xp as hxp
+from mlpx.batches import Drawn
 from mlpx.data import Rows, choose_rows, split_rows
 from mlpx.evaluation import Sample, score
 from mlpx.history import History
@@ -31,6 +32,7 @@ from mlpx.network import Architecture, Gradients, Trace
 from mlpx.optimizers import Optimizer
 from mlpx.plan import Prediction, compiled
 from mlpx.precision import MASTER, check_dtype, check_precision
+from mlpx.stopping import Patience, Stopping
 from mlpx.streaming import consecutive
 from mlpx.training import Run, Settings
 
@@ -494,16 +496,22 @@ class Network:
         self._require_derivatives()
         output = self.architecture.output
         chosen = _metrics.get(metrics, output)
+        validated = validation is not None
+        reported = _with_monitor(chosen, monitor, output, validated=validated)
+        stack = self.members is not None
+        shuffle, shared = check_flag("shuffle", shuffle), check_flag("shared_order", shared_order)
+        order = Drawn(tuple(self.keys), tuple(self.epochs_seen), shuffle, shared, stack)
         settings = Settings(
             epochs=check_count("epochs", epochs),
             batch_size=check_count("batch_size", batch_size),
             optimizer=optimizers.get(optimizer),
-            metrics=_with_monitor(chosen, monitor, output, validated=validation is not None),
-            monitor=_metrics.full_name(monitor),
-            patience=None if patience is None else check_count("patience", patience),
+            order=order,
+            metrics=reported,
+            held_out_metrics=reported,
+            monitor=("validation_" if validated else "") + _metrics.full_name(monitor),
+            stopping=Stopping() if patience is None else Patience(check_count("patience", patience)),
+            keep_best=validated or patience is not None,
             clip_norm=None if clip_norm is None else check_numbers("clip_norm", clip_norm, above=0),
-            shuffle=check_flag("shuffle", shuffle),
-            shared_order=check_flag("shared_order", shared_order),
             callbacks=_callbacks.get(callbacks),
             progress=check_flag("progress", progress),
         )
@@ -514,7 +522,7 @@ class Network:
         smoothing = check_number("label_smoothing", label_smoothing, least=0, below=1)
         with self.backend.context():
             train, held_out, classes = self._samples(
-                X, y, validation, sample_weight, class_weight, smoothing, subsets, settings
+                X, y, validation, sample_weight, class_weight, smoothing, subsets, order
             )
             run = Run(self, settings, train, held_out)
             self.classes = classes
@@ -529,7 +537,7 @@ class Network:
         class_weight: Any,
         smoothing: float,
         subsets: Sequence[Any] | None,
-        settings: Settings,
+        order: Drawn,
     ) -> tuple[Sample, Sample | None, tuple[Any, ...] | None]:
         """Check and take in the data: training sample, validation sample, labels."""
         ops, output = self.backend, self.architecture.output
@@ -541,13 +549,13 @@ class Network:
         held_out: Sample | None = None
         if isinstance(validation, Real):
             fraction = check_number("validation", validation, above=0, below=1)
-            shared = settings.shared_order
+            shared = order.shared
             rows, rows_out = split_rows(
                 rows,
                 fraction,
                 [self.keys[0]] * len(self.keys) if shared else self.keys,
                 [self.epochs_seen[0]] * len(self.keys) if shared else self.epochs_seen,
-                shuffle=settings.shuffle,
+                shuffle=order.shuffle,
                 shared=shared,
                 stack=self.members is not None,
             )

@@ -117,7 +117,7 @@ class SGD(Optimizer):
     learning_rate : float, sequence of float or Schedule
         Alpha; one number, one a member, or a schedule.
     momentum : float or sequence of float
-        Mu, from 0 to below 1.
+        Mu, from 0 to 1.
     nesterov : bool
         Whether to look ahead; needs momentum.
 
@@ -132,7 +132,7 @@ class SGD(Optimizer):
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        self._check(momentum=_SHARE)
+        self._check(momentum={"least": 0.0, "most": 1.0})
         self._store("nesterov", check_flag("nesterov", self.nesterov))
         if self.nesterov and not self.moments:
             msg = "`nesterov` needs momentum: give `momentum` above 0, such as 0.9."

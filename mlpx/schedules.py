@@ -61,6 +61,10 @@ class Schedule(Description):
         """Return what it remembers after an epoch, told whether the monitored score was better than ever before."""
         return state
 
+    def exhausted(self, state: Any) -> Array | bool:
+        """Say whether it has nothing more to give, so that training ends: a boolean, or one a member."""
+        return False
+
     def _check(self, *positive: str) -> None:
         for name in ("learning_rate", *positive):
             value = check_numbers(name, getattr(self, name), above=0)

@@ -18,7 +18,15 @@ from mlpx.backends.host import xp as hxp
 from mlpx.backends.staging import Gathered, Stager, Transfers
 from mlpx.plan import Batch, Data, rows
 
-__all__ = ["Feed", "consecutive", "fetch"]
+__all__ = ["Feed", "consecutive", "fetch", "rows_at_once"]
+
+_MOST_BYTES = 2**26
+"""Of rows that are brought from the host in one go."""
+
+
+def rows_at_once(x: Any, size: int) -> int:
+    """Return how many rows of features are looked at in one go: at most `size`, few where long ones are brought."""
+    return min(size, max(1, _MOST_BYTES // max(1, x.row_bytes))) if isinstance(x, HostRows) else size
 
 
 def fetch(ops: Backend, data: Data, index: Array) -> tuple[Array, Array]:
@@ -31,7 +39,7 @@ def fetch(ops: Backend, data: Data, index: Array) -> tuple[Array, Array]:
 
 def consecutive(ops: Backend, x: Any, size: int) -> Iterator[Array]:
     """Yield features of shape (..., N, M) on the device, in pieces of at most so many rows."""
-    n = x.shape[-2]
+    n, size = x.shape[-2], rows_at_once(x, size)
     for start in range(0, n, size):
         stop = min(start + size, n)
         if isinstance(x, HostRows):

@@ -10,6 +10,8 @@ from mlpx.backends import Backend
 
 # JAX would take three quarters of a device's memory, which others need too
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+# scikit-learn's array_api_dispatch needs SciPy's, which looks here once
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 try:
     import array_api_strict

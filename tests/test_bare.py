@@ -56,3 +56,26 @@ def test_every_library_that_can_be_missing_has_an_install_command():
     assert [(name, available) for name, available, _ in others] == [(name, "False") for name in PACKAGES]
     for name, _, install in others:
         assert re.match(f'pip install "?{PACKAGES[name]}', install)
+
+
+CONVERT = """
+import sys
+sys.modules.update(dict.fromkeys(["torch", "sklearn"]))
+import mlpx
+from mlpx.conversion import from_torch, to_sklearn, to_torch
+net = mlpx.MLP([2, 3])
+for convert in (from_torch, to_sklearn, to_torch):
+    try:
+        convert(net)
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_a_conversion_says_what_to_install():
+    out = subprocess.run([sys.executable, "-c", CONVERT], capture_output=True, text=True, check=True).stdout
+    assert [line.partition("install it with: ")[2] for line in out.splitlines()] == [
+        "pip install torch",
+        'pip install "mlpx[sklearn]"',
+        "pip install torch",
+    ]

@@ -239,7 +239,7 @@ def test_only_parts_of_the_state_that_move_are_copied():
 
 @needs_compiler
 def test_streamed_rows_of_members_with_shared_targets_keep_their_programs(monkeypatch):
-    monkeypatch.setattr("mlpx.training._MOST_STEPS", 5)
+    monkeypatch.setattr("mlpx.batches._MOST_STEPS", 5)
     backend = HostBackend()
     backend.fits = lambda nbytes: False
     X, y = normal(3, 200, 4), normal(200, 2)

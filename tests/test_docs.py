@@ -33,6 +33,13 @@ def run_examples(test: doctest.DocTest) -> None:
     assert result.failed == 0, "".join(report)
 
 
+def skip_without(*codes: str) -> None:
+    """Skip where the code imports a library that is not installed."""
+    for library in ("sklearn", "pandas", "torch"):
+        if any(re.search(rf"^(>>> )?(import|from) {library}\b", code, re.MULTILINE) for code in codes):
+            pytest.importorskip(library)
+
+
 def run_block(code: str, names: dict[str, Any], page: Path, line: int) -> None:
     """Run one block, as a doctest where it has prompts; names are shared by the blocks of a page."""
     if ">>> " in code:
@@ -51,9 +58,7 @@ def test_page(page: Path) -> None:
     if not blocks:
         pytest.skip("the page has no Python block")
     missing = [info.name for info in mlpx.available_backends() if not info.available]
-    for library in ("sklearn", "pandas"):
-        if any(re.search(rf"^(>>> )?(import|from) {library}\b", code, re.MULTILINE) for code, _ in blocks):
-            pytest.importorskip(library)
+    skip_without(*(code for code, _ in blocks))
     names: dict[str, Any] = {"__name__": "__main__"}
     try:
         for code, line in blocks:
@@ -71,6 +76,7 @@ def test_docstrings(name: str) -> None:
     except ImportError as error:
         pytest.skip(f"{name} needs {error.name}")
     tests = [test for test in doctest.DocTestFinder().find(module, name) if test.examples]
+    skip_without(*(f">>> {example.source}" for test in tests for example in test.examples))
     for test in tests:
         run_examples(test)
 

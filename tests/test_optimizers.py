@@ -260,7 +260,7 @@ def test_names_and_defaults_are_those_of_the_specification():
         (lambda: SGD(0), "`learning_rate` must be above 0"),
         (lambda: SGD(float("nan")), "`learning_rate`"),
         (lambda: SGD([0.1, -0.1]), r"`learning_rate\[1\]`"),
-        (lambda: SGD(momentum=1.0), "`momentum` must be at least 0 and below 1"),
+        (lambda: SGD(momentum=1.5), "`momentum` must be at least 0 and at most 1"),
         (lambda: SGD(nesterov=True), "`nesterov` needs momentum"),
         (lambda: Adam(beta_1=1.0), "`beta_1`"),
         (lambda: Adam(beta_2=-0.1), "`beta_2`"),

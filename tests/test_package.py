@@ -4,6 +4,7 @@ import ast
 import doctest
 import importlib
 import importlib.metadata
+import inspect
 import pkgutil
 import subprocess
 import sys
@@ -30,6 +31,7 @@ EDGES = {
     "mlpx.tables": {"numpy"},  # tables are host data before there is a network
     "mlpx.bench": {"numpy"},  # draws its data on the host, and times NumPy's own products
     "mlpx.bench.peers": {"torch", "jax", "cupy"},  # measures these libraries
+    "mlpx.conversion": {"numpy", "torch"},  # networks of other libraries, which are made there
     "mlpx.cli": {"numpy"},  # and what the command line reads and prints
 }
 
@@ -164,6 +166,9 @@ def test_all_names_that_a_module_exports_exist_and_say_what_they_are(module: str
 @pytest.mark.parametrize("module", MODULES)
 def test_the_examples_of_docstrings_run(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load(module)
+    for library in ("sklearn", "torch"):  # which an example may show
+        if f">>> import {library}" in inspect.getsource(loaded) or f">>> from {library}" in inspect.getsource(loaded):
+            pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLPX_BACKEND", raising=False)
     result = doctest.testmod(loaded)

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import mlpx
-from mlpx import training
+from mlpx import batches
 from mlpx.backends import numpy_calls, replay, threads
 from mlpx.backends.base import Backend as Reference
 from mlpx.backends.numpy import NumPyBackend
@@ -181,7 +181,7 @@ def test_results_do_not_depend_on_how_many_steps_are_handed_over_at_once(name, m
     settings = {"settings": {"members": members}, "metrics": "accuracy", "sample_weight": RNG.uniform(size=N)}
     layers = [mlpx.Dense(M, 6, "tanh"), mlpx.Dropout(0.3), mlpx.Dense(6, K, "softmax")]
     together, rows = learned(mlpx.get_backend(name), layers=layers, **settings)
-    monkeypatch.setattr(training, "_MOST_STEPS", 3)
+    monkeypatch.setattr(batches, "_MOST_STEPS", 3)
     apart, same_rows = learned(mlpx.get_backend(name), layers=layers, **settings)
     assert_allclose(mlpx.to_numpy(together), mlpx.to_numpy(apart), rtol=0 if name == "numpy" else 1e-13)
     assert_allclose(rows["loss"], same_rows["loss"], rtol=1e-13)

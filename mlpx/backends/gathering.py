@@ -33,7 +33,7 @@ class HostRows:
     Parameters
     ----------
     array : NumPy array of shape (N, ...) or (S, N, ...)
-        Where they are; never copied as a whole.
+        Where they are; never copied as a whole. Also what gives NumPy arrays of rows when it is indexed.
     dtype : dtype
         NumPy's type that they are given when they are gathered.
     own : bool
@@ -123,7 +123,7 @@ def gather(array: Array, index: Array, out: Array, convert: Callable[[Array], Ar
     row = max(array.itemsize, out.itemsize) * math.prod(array.shape[1:])
     size = max(1, _BLOCK // max(1, row))
     # NumPy takes from anything else by copying it as a whole
-    plain = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
+    plain = isinstance(array, np.ndarray) and array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
     for start in range(0, len(index), size):
         part, place = index[start : start + size], out[start : start + size]
         if _consecutive(part):

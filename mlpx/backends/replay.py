@@ -44,11 +44,12 @@ class Replayed:
         self._workers = workers
         self._bytes = 0
         self._members: int | None = None
+        self._recent: tuple[Any, ...] = (None, None, None, None)
 
     def __call__(self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int | None = None) -> Any:
         """Make the steps, and return the state."""
         if members is None or self._workers is None:
-            return self._run(fixed, state, batches, None)
+            return self._again(fixed, state, batches)
         if members != self._members:
             self._members = members
             self._programs.clear()  # they were for other groups
@@ -67,6 +68,15 @@ class Replayed:
 
         self._workers(run, self._groups(fixed, state, batches, members, self._workers.count))
         return state
+
+    def _again(self, fixed: tuple[Any, ...], state: Any, batches: Any) -> Any:
+        """Make the steps with the last call's program where the very same arrays came: most calls of a fit are such."""
+        kinds = _kinds(batches)
+        last_fixed, last_state, last_kinds, program = self._recent
+        if fixed is not last_fixed or state is not last_state or kinds != last_kinds:
+            program = self._program(fixed, state, batches, None, 0)
+            self._recent = fixed, state, kinds, program
+        return self._make(program, fixed, state, batches)
 
     def _places(self, tree: Any) -> set[Any]:
         return {self._library.place(leaf) for leaf in trees.leaves(tree)}
@@ -96,7 +106,10 @@ class Replayed:
         return [slice(start, stop) if stop > start + 1 else start for start, stop in groups]
 
     def _run(self, fixed: tuple[Any, ...], state: Any, batches: Any, bound: set[Any] | None, slot: Any = 0) -> Any:
-        program = self._program(fixed, state, batches, bound, slot)
+        return self._make(self._program(fixed, state, batches, bound, slot), fixed, state, batches)
+
+    def _make(self, program: Program | None, fixed: tuple[Any, ...], state: Any, batches: Any) -> Any:
+        """Make the steps, as the program or, where there is none, as they stand."""
         if program is not None:
             return program(fixed, state, batches)
         new = state
@@ -115,7 +128,7 @@ class Replayed:
         key = (
             slot,
             tuple((leaf.shape, leaf.dtype) for leaf in (*held, *trees.leaves(state))),
-            tuple(None if leaf is None else (leaf.shape[1:], leaf.dtype) for leaf in _all(batches)),
+            _kinds(batches),
             tuple(library.place(leaf) for leaf in held if bound is None or library.place(leaf) in bound),
         )
         if key not in self._programs:
@@ -131,6 +144,11 @@ class Replayed:
             return Program(recording, self._library, fixed, state, batch, bound)
         except NotRecordable:
             return None
+
+
+def _kinds(batches: Any) -> tuple[Any, ...]:
+    """Return shape and type of what a step is given, the axis of steps left out."""
+    return tuple(None if leaf is None else (leaf.shape[1:], leaf.dtype) for leaf in _all(batches))
 
 
 def _all(tree: Any) -> list[Any]:
@@ -171,6 +189,7 @@ class Program:
             return [x if library.place(x) in bound else _copy(library, x) for x in trees.leaves(tree)]
 
         self._fixed, self._state, self._batch = own(fixed), own(state), own(batch)
+        self._seen: tuple[Any, ...] = (None, None, [], [])
         layout = Layout(recording, [*self._fixed, *self._state, *self._batch], library)
         self.calls = layout.calls
         self.allocated = layout.allocated
@@ -180,8 +199,10 @@ class Program:
 
     def __call__(self, fixed: tuple[Any, ...], state: Any, batches: Any) -> Any:
         """Make the steps; the state that came is written over."""
-        moved = self._moved(self._state, state)
-        for buffer, leaf in (*self._moved(self._fixed, fixed), *moved):
+        if fixed is not self._seen[0] or state is not self._seen[1]:
+            self._seen = fixed, state, self._moved(self._fixed, fixed), self._moved(self._state, state)
+        *_, copied, moved = self._seen
+        for buffer, leaf in (*copied, *moved):
             buffer[...] = leaf
         sources = list(zip(self._batch, trees.leaves(batches), strict=True))
         calls = self.calls

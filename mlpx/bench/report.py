@@ -21,6 +21,7 @@ TITLES = {
     "training": "Training",
     "stacks": "Stacks of networks",
     "memory": "Memory",
+    "estimators": "Estimators and their search, beside scikit-learn's own",
 }
 #: What a suite's figures cannot be below.
 PRODUCTS = "the products alone"
@@ -144,7 +145,8 @@ def say_short(results: Results) -> None:
         if any(rows for _, rows in tables):
             say()
             least = FLOOR_OF.get(suite, PRODUCTS)
-            say_wrapped(f"{TITLES.get(suite, suite)} in short: the ratio of mlpx to the best peer, and to {least}")
+            over = f", and to {least}" if any(map(floor, results.of(suite))) else ""
+            say_wrapped(f"{TITLES.get(suite, suite)} in short: the ratio of mlpx to the best peer{over}")
             for group, rows in tables:
                 say()
                 say_table(

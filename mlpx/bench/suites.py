@@ -14,6 +14,7 @@ SUITES = {
     "training": "mlpx.bench.training",
     "stacks": "mlpx.bench.stacks",
     "memory": "mlpx.bench.memory",
+    "estimators": "mlpx.bench.estimators",
 }
 
 

@@ -1,0 +1,269 @@
+"""The batches of an epoch, handed out in runs of many steps with all that differs from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mlpx._typing import Array
+from mlpx.backends.host import Key, StepKeys, scatter
+from mlpx.backends.host import xp as hxp
+from mlpx.data import Rows, Slices, ordered, slices
+from mlpx.evaluation import Sample
+from mlpx.optimizers import Optimizer
+from mlpx.plan import Batch
+from mlpx.schedules import Point
+
+__all__ = ["Batches", "Drawn", "Order", "Run"]
+
+_MOST_STEPS, _MOST_DRAWN = 256, 2**23
+"""Of the steps that are handed over at once: how many, and how many random numbers from the host."""
+
+Run = tuple[Batch, Array, Array]
+"""The batches of a run, their weight in the means of the epoch, and the step counters of the members after them, of
+shape (A,), or (1,) where they are alike."""
+
+
+class Order(Protocol):
+    """Who says in which order the rows are taken."""
+
+    ahead: bool
+    """Whether an epoch's order may be asked for before the epoch: where it is drawn from a stream it may not."""
+
+    def __call__(self, rows: Rows, members: Array, epoch: int) -> Rows:
+        """Return the rows of some members of the stack in the order of an epoch, counted from 0 within the fit."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A new order for each epoch from the stream of each member, or the rows as they come.
+
+    Parameters
+    ----------
+    keys : tuple of Key
+        Those of the members.
+    first_epoch : tuple of int
+        How many epochs each member has seen before the fit.
+    shuffle : bool
+        Whether to draw at all.
+    shared : bool
+        Whether all members of a stack take the order of the first.
+    stack : bool
+        Whether there is a stack.
+    """
+
+    keys: tuple[Key, ...]
+    first_epoch: tuple[int, ...]
+    shuffle: bool
+    shared: bool
+    stack: bool
+    ahead = True
+
+    def __call__(self, rows: Rows, members: Array, epoch: int) -> Rows:
+        """Return the rows in the order of an epoch."""
+        chosen = [0] * members.shape[0] if self.shared else members.tolist()
+        return ordered(
+            rows,
+            [self.keys[member] for member in chosen],
+            [self.first_epoch[member] + epoch for member in chosen],
+            shuffle=self.shuffle,
+            shared=self.shared,
+            stack=self.stack,
+        )
+
+
+class Batches:
+    """The batches of a fit.
+
+    Parameters
+    ----------
+    net : mlpx.Network
+        The network.
+    optimizer : Optimizer
+        Whose coefficients go with each step.
+    batch_size : int
+        Rows a step.
+    order : Order
+        The order of the rows.
+    clip : array, optional
+        Bound on the norm of the gradient.
+    epochs : int
+        Epochs that were asked for.
+    rows : array of shape () or (S,)
+        How many rows each member has.
+    l2_by_batch : bool
+        Whether the penalty of the network is divided by the weight of the batch, instead of being the same in all.
+    by_row : bool
+        Whether a batch counts in the means of the epoch by its rows, instead of by their weight.
+
+    Attributes
+    ----------
+    rate : array of shape () or (S,)
+        The learning rate of the last step.
+    """
+
+    def __init__(
+        self,
+        net: Any,
+        optimizer: Optimizer,
+        batch_size: int,
+        order: Order,
+        clip: Array | None,
+        epochs: int,
+        rows: Array,
+        *,
+        l2_by_batch: bool = False,
+        by_row: bool = False,
+    ) -> None:
+        self._net, self._optimizer, self._batch_size = net, optimizer, batch_size
+        self._order, self._ordered = order, (-1, hxp.zeros(0), Rows(rows, rows))
+        self._l2, self._l2_by_batch, self._by_row = hxp.asarray(net.l2, dtype=hxp.float64), l2_by_batch, by_row
+        self._clip = hxp.asarray(0.0) if clip is None else clip
+        self._stack, self._members = net.members is not None, net.members or 1
+        self._schedule = optimizer.schedule
+        self._steps_asked = hxp.broadcast_to(-(-rows // batch_size) * epochs, (self._members,))
+        self.rate = hxp.asarray(hxp.nan)
+
+    def order(self, rows: Rows, alive: Array, epoch: int) -> Rows:
+        """Return the rows in the order of an epoch; what was drawn ahead is not drawn again."""
+        drawn, whose, ordered = self._ordered
+        if drawn != epoch or whose is not alive:
+            ordered = self._order(rows, alive, epoch)
+            self._ordered = epoch, alive, ordered
+        return ordered
+
+    def draw_ahead(self, rows: Rows, alive: Array, epoch: int) -> None:
+        """Draw the order of a coming epoch, while the device is at work."""
+        if self._order.ahead:
+            self.order(rows, alive, epoch)
+
+    def __call__(
+        self, train: Sample, alive: Array, epoch: int, steps: Array, schedule: Any, staged: Any
+    ) -> Iterator[Run]:
+        """Yield the runs of an epoch.
+
+        Parameters
+        ----------
+        train : Sample
+            The training rows of the members that are left.
+        alive : integer array of shape (A,)
+            Which members are left.
+        epoch : int
+            The epoch, from 0.
+        steps : integer array of shape (A,) or (1,)
+            How many steps each of them has made before.
+        schedule : Any
+            What the learning-rate schedule remembers.
+        staged : callable
+            ``staged(index)``: the most steps whose rows are brought to the device at once, or None.
+        """
+        for pieces, active in self._pieces(self.order(train.rows, alive, epoch), train.weight, alive):
+            after = self._counters(steps, active, pieces.total.shape[0])
+            n, size = pieces.total.shape[0], self._run_length(pieces.index, alive, staged(pieces.index))
+            for start in range(0, n, size):
+                part = slice(start, min(start + size, n))
+                own = None if active is None else active[part]
+                before = after[part] - (1 if own is None else own)
+                some = pieces.select(part)
+                batch = Batch(
+                    some.index,
+                    some.weight,
+                    some.total,
+                    self._numbers(before, own, some.total, alive, epoch, schedule),
+                    self._draws(before, alive, some.index.shape[-1]),
+                    None if own is None or hxp.all(own) else own[:, :, None],
+                )
+                if self._by_row:
+                    batch = batch._replace(total=some.count)
+                yield batch, hxp.sum(batch.total, axis=0), after[part][-1, :]
+            steps = after[-1, :]
+
+    def _pieces(self, order: Rows, weight: Array | None, alive: Array) -> Iterator[tuple[Slices, Array | None]]:
+        """Yield the batches of an epoch by size, without those that nobody has, and who has weight in which.
+
+        The latter has the shape (n, A), or is None where all have weight in all.
+        """
+        for pieces in slices(order, self._batch_size, weight):
+            if pieces.weight is None or hxp.all(pieces.total > 0):
+                yield pieces, None
+                continue
+            has_weight = hxp.reshape(pieces.total > 0, (pieces.total.shape[0], -1))
+            active = hxp.broadcast_to(has_weight, (has_weight.shape[0], alive.shape[0]))
+            some = hxp.any(active, axis=-1)
+            if hxp.all(some):
+                yield pieces, active
+            elif hxp.any(some):
+                yield pieces.select(some), active[some]
+
+    def _counters(self, steps: Array, active: Array | None, n: int) -> Array:
+        """Return the step counters after each of n steps, shape (n, A), or (n, 1) where those of all are alike."""
+        if active is not None:
+            return steps + hxp.cumulative_sum(hxp.astype(active, hxp.int64), axis=0)
+        if steps.shape[0] > 1 and hxp.all(steps == steps[0]):
+            steps = steps[:1]
+        return steps + hxp.arange(1, n + 1)[:, None]
+
+    def _run_length(self, index: Array, alive: Array, staged: int | None) -> int:
+        """Return how many steps are handed to the device at once: work of some tenths of a second on two cores."""
+        net, members, batch_size = self._net, alive.shape[0], index.shape[-1]
+        on_host = net.architecture.random and not net.backend.draws_in_step
+        drawn = sum(net.architecture.widths) * batch_size * members if on_host else 0
+        work = 6 * net.architecture.size * batch_size * members
+        most = _MOST_DRAWN // drawn if drawn else _MOST_STEPS
+        return max(1, min(_MOST_STEPS, int(net.backend.flops // work), most, staged or _MOST_STEPS))
+
+    def _draws(self, before: Array, alive: Array, batch_size: int) -> tuple[Array | None, ...]:
+        """Return the random arrays of each layer for the steps of a run."""
+        net = self._net
+        if not net.architecture.random:
+            return (None,) * len(net.architecture.layers)
+        members = alive.tolist()
+        counted = before + hxp.take(hxp.asarray(net.steps_seen), alive)
+        who = StepKeys(members, [net.keys[member] for member in members], counted)
+        drawn: tuple[Array | None, ...] = net.architecture.draw(
+            net.backend, who, batch_size, net.dtype, stack=self._stack
+        )
+        return drawn
+
+    def _numbers(
+        self, before: Array, active: Array | None, total: Array, alive: Array, epoch: int, schedule: Any
+    ) -> Array:
+        """Return the numbers of many steps for the members that are left, shape (n, C) or, by member, (n, C, A, 1).
+
+        `before` has the step counters before each step, shape (n, A) or (n, 1), `active` says for whom it is one.
+        """
+        t = before + 1
+        if 1 < t.shape[1] < self._members:
+            t = scatter(t, alive, self._members, 1)
+        rate = self._schedule(Point(t, epoch, self._steps_asked), schedule, hxp)
+        self._note_rate(rate, active, alive)
+        coefficients = self._optimizer.coefficients(rate, hxp.astype(t, hxp.float64), hxp)
+        values = [self._of(value, alive) for value in (self._l2, self._clip, *coefficients)]
+        if self._l2_by_batch:
+            weight = hxp.reshape(total, (total.shape[0], -1))
+            values[0] = values[0] / hxp.where(weight > 0, weight, 1.0)
+        width = max((value.shape[-1] for value in values if value.ndim), default=1)
+        numbers = hxp.empty((t.shape[0], len(values), width), dtype=getattr(hxp, self._net.master_dtype_name))
+        for i, value in enumerate(values):
+            numbers[:, i, :] = value
+        return numbers[:, :, 0] if width == 1 else numbers[..., None]
+
+    def _note_rate(self, rate: Array, active: Array | None, alive: Array) -> None:
+        """Keep the rate of the last step that each member made."""
+        if rate.ndim < 2:
+            self.rate = rate
+        elif active is None or hxp.all(active[-1, :]):
+            self.rate = rate[-1, :]
+        else:
+            own = self._of(hxp.broadcast_to(rate, (rate.shape[0], self._members)), alive)
+            position = active.shape[0] - 1 - hxp.argmax(hxp.flip(active, axis=0), axis=0)
+            last = hxp.take_along_axis(own, position[None, :], axis=0)[0, :]
+            made = scatter(hxp.any(active, axis=0), alive, self._members, fill=False)
+            self.rate = hxp.where(made, scatter(last, alive, self._members, hxp.nan), self.rate)
+
+    def _of(self, value: Array, alive: Array) -> Array:
+        """Return numbers of the members that are left, where there is one for each."""
+        if value.ndim == 0 or value.shape[-1] != self._members or alive.shape[0] == self._members:
+            return value
+        return hxp.take(value, alive, axis=-1)

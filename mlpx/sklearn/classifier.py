@@ -1,0 +1,303 @@
+"""The classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+
+from mlpx import losses
+from mlpx._typing import Array
+from mlpx.activations import Activation
+from mlpx.backends import Backend
+from mlpx.losses import Loss
+from mlpx.optimizers import Optimizer
+from mlpx.sklearn import predictions
+from mlpx.sklearn.base import BaseMLP
+from mlpx.sklearn.intake import Intake
+from mlpx.sklearn.parameters import ATTRIBUTES, PARAMETERS, documented
+
+__all__ = ["MLPClassifier"]
+
+
+@documented(PARAMETERS, ATTRIBUTES)
+class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+    """Multi-layer perceptron classifier, with the interface of scikit-learn's and more.
+
+    It minimizes the cross-entropy. Parameters up to `max_fun` are scikit-learn's own, with its names, defaults and
+    meaning; with the same `random_state` a fit gives the same network.
+
+    Parameters
+    ----------
+    {parameters}
+    class_weight : dict or "balanced", default=None
+        Weight of each class, times `sample_weight`; ``"balanced"`` weighs classes inversely to their frequency.
+    label_smoothing : float, default=0.0
+        Share of each target that is spread over all classes, in the training loss alone.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+        The labels.
+    {attributes}
+
+    See Also
+    --------
+    MLPRegressor : The regressor.
+    MLPSearchCV : Trains all candidates of a search side by side.
+
+    Examples
+    --------
+    >>> from mlpx.sklearn import MLPClassifier
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPClassifier(random_state=0, max_iter=500).fit(X, y)
+    >>> model.predict(X[:3])
+    array([0, 0, 0])
+    >>> round(model.score(X, y), 2)
+    0.98
+    """
+
+    default_score = "accuracy"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseMLP._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Activation | Callable[..., Any] | Sequence[Any] = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int | float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+        optimizer: str | Optimizer | None = None,
+        clip_norm: float | None = None,
+        alpha_mode: str = "batch",
+        scoring: str | Callable[..., float] | None = None,
+        callbacks: Any = None,
+        progress: bool = False,
+        backend: str | Backend | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            dropout=dropout,
+            optimizer=optimizer,
+            clip_norm=clip_norm,
+            alpha_mode=alpha_mode,
+            scoring=scoring,
+            callbacks=callbacks,
+            progress=progress,
+            backend=backend,
+            device=device,
+            dtype=dtype,
+        )
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+
+    # Labels.
+
+    def _learn_labels(
+        self, intake: Intake, labels: Array, rows: Array | None, *, first: bool, incremental: bool
+    ) -> Hashable:
+        own = labels if rows is None else labels[rows]
+        if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
+            known = intake.encoders.get(id(rows))
+            if known is None:
+                known = intake.encoders[id(rows)] = LabelBinarizer().fit(own)
+            self._label_binarizer = known
+            self.classes_ = known.classes_
+        else:
+            self._check_known(own)
+        return type(self).__name__, str(self.classes_.dtype), tuple(self.classes_.tolist())
+
+    def _check_known(self, labels: Array) -> None:
+        """Refuse labels that do not go with those of earlier fits."""
+        classes = unique_labels(labels)
+        if self.warm_start:
+            if set(classes) != set(self.classes_):
+                msg = (
+                    "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                    f"Previously got {self.classes_}, `y` has {classes}"
+                )
+                raise ValueError(msg)
+        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            msg = f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}."
+            raise ValueError(msg)
+
+    def _check_labels(self, labels: Array) -> None:
+        unknown = np.setdiff1d(unique_labels(labels), self.classes_)
+        if len(unknown):
+            msg = f"`y_val` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. New: {unknown}."
+            raise ValueError(msg)
+
+    def _encode(self, labels: Array) -> Array:
+        if labels.ndim == 2:
+            targets = self._label_binarizer.transform(labels)
+            return np.asarray(targets.toarray() if hasattr(targets, "toarray") else targets, dtype=np.float64)
+        # rows that no one trains on may have other labels
+        index = np.minimum(np.searchsorted(self.classes_, labels), len(self.classes_) - 1)
+        return index if len(self.classes_) > 2 else index[:, None].astype(np.float64)
+
+    def _output(self, labels: Array) -> tuple[int, str, Loss]:
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            return len(self.classes_), "logistic", losses.binary_cross_entropy()
+        if len(self.classes_) > 2:
+            return len(self.classes_), "softmax", losses.cross_entropy()
+        return 1, "logistic", losses.binary_cross_entropy()
+
+    def _loss(self) -> Loss:
+        return losses.cross_entropy() if self.out_activation_ == "softmax" else losses.binary_cross_entropy()
+
+    def _strata(self, labels: Array, rows: Array) -> Array | None:
+        return self._encode(labels[rows])[:, 0] if self.n_outputs_ == 1 else None
+
+    def _weighted(self, weight: Array | None, labels: Array, rows: Array, *, incremental: bool) -> Array | None:
+        if self.class_weight is None:
+            return weight
+        if incremental and self.class_weight == "balanced":
+            msg = (
+                "class_weight 'balanced' is not supported for partial_fit: the classes' frequencies are not known. "
+                "Give the weights as a dict, such as {label: weight}."
+            )
+            raise ValueError(msg)
+        full = np.ones(labels.shape[0])
+        full[rows] = compute_sample_weight(self.class_weight, labels[rows])
+        return full if weight is None else full * weight
+
+    # Use.
+
+    @available_if(lambda estimator: estimator._check_solver())  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
+        """Update the model with a single iteration over the given data.
+
+        Parameters
+        ----------
+        X : array, table or sparse matrix of shape (n_samples, n_features)
+            The input data.
+        y : array of shape (n_samples,)
+            The labels.
+        sample_weight : array of shape (n_samples,), default=None
+            Sample weights.
+        classes : array of shape (n_classes,), default=None
+            All labels that any call will see; needed in the first call.
+
+        Returns
+        -------
+        MLPClassifier
+            The model.
+        """
+        if _check_partial_fit_first_call(self, classes):
+            several = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if several else classes)
+        self._fit(X, y, sample_weight, incremental=True)
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Return the label of each sample.
+
+        Parameters
+        ----------
+        X : array, table or sparse matrix of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        array of shape (n_samples,), with several labels a sample (n_samples, n_classes)
+            Numbers in the library and on the device of `X`; text in NumPy.
+        """
+        return predictions.labels(self._outputs(X), self.classes_, self._decision(), X)
+
+    def _decision(self) -> str:
+        return "softmax" if self.out_activation_ == "softmax" else "logistic"
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array, table or sparse matrix of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            In the order of ``classes_``, in the library and on the device of `X`.
+        """
+        return predictions.probabilities(self._outputs(X))
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array, table or sparse matrix of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            In the order of ``classes_``, in the library and on the device of `X`.
+        """
+        return predictions.logarithms(self.predict_proba(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
