@@ -9,6 +9,9 @@ import numpy as np
 from mlpx._typing import Array
 from mlpx.backends.base import Backend
 
+_DEVICES = {"cpu": xp.Device("CPU_DEVICE"), "device1": xp.Device("device1"), "device2": xp.Device("device2")}
+"""The processor, and two devices that the library imagines: between them nothing moves by itself."""
+
 
 class StrictBackend(Backend):
     """The strictest reading of the standard, NumPy underneath; slow, meant for tests."""
@@ -16,12 +19,13 @@ class StrictBackend(Backend):
     name = "array_api_strict"
 
     def __init__(self, device: str | None = None) -> None:
-        if device not in (None, "cpu"):
-            msg = f'`device` must be "cpu" or None on the backend "array_api_strict", got {device!r}.'
+        if device is not None and device not in _DEVICES:
+            names = ", ".join(map(repr, _DEVICES))
+            msg = f'`device` must be None or one of {names} on the backend "array_api_strict", got {device!r}.'
             raise ValueError(msg)
         self.xp = xp
-        self.device = xp.Device("CPU_DEVICE")
-        self.device_name = "cpu"
+        self.device_name = device or "cpu"
+        self.device = _DEVICES[self.device_name]
         self.version = xp.__version__
 
     @staticmethod
@@ -33,6 +37,10 @@ class StrictBackend(Backend):
     def to_numpy(x: Array) -> Array:
         """Return an array of this library as a NumPy array."""
         return np.asarray(x.to_device(xp.Device("CPU_DEVICE")))
+
+    def array_device(self, x: Array) -> str:
+        """Return the device of an array: the processor, or one of the library's imagined ones."""
+        return next(name for name, device in _DEVICES.items() if device == x.device)
 
     def context(self) -> AbstractContextManager[Any]:
         """Return a context without floating-point warnings of the NumPy underneath, as on the backend "numpy"."""
