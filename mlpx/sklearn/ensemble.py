@@ -131,7 +131,7 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
         Labels; with several labels a sample, their numbers.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Names of the features, where X had them.
 
     Examples
@@ -265,7 +265,7 @@ class MLPEnsembleRegressor(RegressorMixin, _Ensemble):  # type: ignore[misc]
         The members, fitted.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Names of the features, where X had them.
 
     Examples

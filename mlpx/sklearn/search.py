@@ -99,7 +99,7 @@ class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
         Labels of the best estimator.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Names of the features, where X had them.
 
     Notes
