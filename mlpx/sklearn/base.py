@@ -179,7 +179,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return self
 
     def _check_solver(self) -> bool:
-        if self.solver == "lbfgs":
+        if not planning.descends(self):
             msg = f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             raise AttributeError(msg)
         return True
@@ -249,9 +249,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
         net.set_weights(self.coefs_, self.intercepts_)
         return net
 
-    def _outputs(self, X: Any) -> Any:
+    def _outputs(self, X: Any, method: str = "predict") -> Any:
         """Return the outputs of the network in the library of X, NumPy's for tables, lists and sparse rows."""
         check_is_fitted(self)
+        arrays.check_same_place(self, X, method)
         rows = dense_rows(arrays.check_features(self, X))
         return self._network(arrays.backend_for(X, self.backend, self.device)).predict(rows)
 

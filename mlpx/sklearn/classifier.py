@@ -291,7 +291,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         array of shape (n_samples, n_classes)
             In the order of ``classes_``, in the library and on the device of `X`.
         """
-        return predictions.probabilities(self._outputs(X))
+        return predictions.probabilities(self._outputs(X, "predict_proba"))
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of the probability of each class.
@@ -306,7 +306,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         array of shape (n_samples, n_classes)
             In the order of ``classes_``, in the library and on the device of `X`.
         """
-        return predictions.logarithms(self.predict_proba(X))
+        return predictions.logarithms(predictions.probabilities(self._outputs(X, "predict_log_proba")))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

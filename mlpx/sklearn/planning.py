@@ -65,6 +65,7 @@ def problem_of(estimator: Any, request: Request) -> Problem:
     estimator.n_outputs_, activation, loss = estimator.output_of(labels)
     random = check_random_state(estimator.random_state)
     backend = arrays.backend_for(intake.X, estimator.backend, estimator.device)
+    estimator._place = arrays.place_of(intake.X)
     units = [features.shape[1], *hidden, estimator.n_outputs_]
     if first:
         _start(estimator, units, activation, arrays.dtype_for(features, estimator.dtype), random)
