@@ -23,8 +23,9 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "_measurements"]
+exclude_patterns = ["_build", "_measurements", "examples"]
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 suppress_warnings = ["config.cache"]
@@ -32,7 +33,10 @@ suppress_warnings = ["config.cache"]
 # A docstring's `name` is a link where mlpx documents it, else it is set as code.
 default_role = "py:obj"
 nitpicky = True
-nitpick_ignore_regex = [("py:obj", r"(?!mlpx\.).*")]  # arguments and words; a name written mlpx.… must be documented
+nitpick_ignore_regex = [
+    ("py:obj", r"(?!mlpx\.).*"),  # arguments and words; a name written mlpx.… must be documented
+    ("(std:)?term", ".*"),  # of scikit-learn's glossary, in what estimators inherit
+]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say types, shapes and units
@@ -41,6 +45,20 @@ autosummary_generate = False
 numpydoc_class_members_toctree = False
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"/plot_",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "min_reported_time": 1,
+    "remove_config_comments": True,
+    "show_signature": False,
+    "write_computation_times": False,
+    "matplotlib_animations": False,
+    "image_srcset": ["2x"],
+}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "mlpx"
@@ -53,7 +71,7 @@ html_sidebars = {
     for page in ("quickstart", "worked-example", "differences", "random-numbers", "measurements", "limitations")
 }
 html_theme_options = {
-    "header_links_before_dropdown": 5,
+    "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": True,

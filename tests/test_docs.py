@@ -96,6 +96,14 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert sorted(public - names) == []
 
 
+def test_every_estimator_is_in_the_reference() -> None:
+    """The page of `mlpx.sklearn` documents each of its classes and functions."""
+    pytest.importorskip("sklearn")
+    text = "".join((ROOT / f"docs/api/{page}.md").read_text(encoding="utf-8") for page in ("sklearn", "conversion"))
+    documented = set(re.findall(r"^\.\. auto(?:class|function):: (\w+)$", text, re.MULTILINE))
+    assert sorted(set(importlib.import_module("mlpx.sklearn").__all__) - documented) == []
+
+
 @pytest.mark.parametrize("command", ["train", "predict", "evaluate", "info", "bench"])
 def test_every_option_is_in_the_guide(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The page on the command line names every option that ``--help`` shows."""

@@ -29,6 +29,7 @@ EDGES = {
     "mlpx.inputs": {"numpy"},  # takes in lists, tables and labels, which are host data
     "mlpx.persistence": {"numpy"},  # safetensors reads and writes NumPy arrays
     "mlpx.tables": {"numpy"},  # tables are host data before there is a network
+    "mlpx.sklearn": {"numpy"},  # scikit-learn's attributes and tables are NumPy's
     "mlpx.bench": {"numpy"},  # draws its data on the host, and times NumPy's own products
     "mlpx.bench.peers": {"torch", "jax", "cupy"},  # measures these libraries
     "mlpx.conversion": {"numpy", "torch"},  # networks of other libraries, which are made there

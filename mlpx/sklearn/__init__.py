@@ -2,6 +2,18 @@
 
 from mlpx.conversion import from_sklearn, to_sklearn
 from mlpx.sklearn.classifier import MLPClassifier
+from mlpx.sklearn.cross_validation import cross_val_stack
+from mlpx.sklearn.ensemble import MLPEnsembleClassifier, MLPEnsembleRegressor
 from mlpx.sklearn.regressor import MLPRegressor
+from mlpx.sklearn.search import MLPSearchCV
 
-__all__ = ["MLPClassifier", "MLPRegressor", "from_sklearn", "to_sklearn"]
+__all__ = [
+    "MLPClassifier",
+    "MLPEnsembleClassifier",
+    "MLPEnsembleRegressor",
+    "MLPRegressor",
+    "MLPSearchCV",
+    "cross_val_stack",
+    "from_sklearn",
+    "to_sklearn",
+]
