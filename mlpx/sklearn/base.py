@@ -133,7 +133,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return None
 
     def check_labels(self, labels: Array) -> None:
-        """Refuse validation labels that the training labels do not know."""
+        """Refuse validation labels that do not go with the training labels."""
 
     def weights_of(self, weight: Array | None, labels: Array, rows: Array, *, incremental: bool) -> Array | None:
         """Return the weights of all rows, those of the classes among them."""

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
@@ -40,8 +40,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     Parameters
     ----------
     {parameters}
-    class_weight : dict or "balanced", default=None
-        Weight of each class, times `sample_weight`; ``"balanced"`` weighs classes inversely to their frequency.
+    class_weight : dict, list of dict or "balanced", default=None
+        Weight of each class, times `sample_weight`; ``"balanced"`` weighs classes inversely to their frequency. With
+        several labels a sample a list with one dict a label, whose weights are multiplied.
     label_smoothing : float, default=0.0
         Share of each target that is spread over all classes, in the training loss alone.
 
@@ -71,7 +72,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     default_score = "accuracy"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
@@ -111,7 +112,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         backend: str | Backend | None = None,
         device: str | None = None,
         dtype: str | None = None,
-        class_weight: Mapping[Any, float] | str | None = None,
+        class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None = None,
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(
@@ -182,7 +183,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             raise ValueError(msg)
 
     def check_labels(self, labels: Array) -> None:
-        """Refuse validation labels that the training labels do not know."""
+        """Refuse validation labels of another kind, and such that the training labels do not know."""
+        several = self._label_binarizer.y_type_.startswith("multilabel")
+        wanted = (len(self.classes_),) if several else ()
+        if labels.shape[1:] != wanted:
+            kind = f"indicators of shape (n_samples, {len(self.classes_)})" if several else "labels of shape (n_samples,)"
+            msg = f"`y_val` must be {kind}, as `y` is, got the shape {labels.shape}."
+            raise ValueError(msg)
         unknown = np.setdiff1d(unique_labels(labels), self.classes_)
         if len(unknown):
             msg = f"`y_val` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. New: {unknown}."
@@ -228,8 +235,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             )
             raise ValueError(msg)
         full = np.ones(labels.shape[0])
-        full[rows] = compute_sample_weight(self.class_weight, labels[rows])
+        full[rows] = self._weights_by_class(labels[rows])
         return full if weight is None else full * weight
+
+    def _weights_by_class(self, labels: Array) -> Array:
+        """Return the weight of each label; for several labels a sample the product of theirs."""
+        if labels.ndim == 2:
+            weights = compute_sample_weight(self.class_weight, labels)
+        elif isinstance(self.class_weight, list):
+            msg = "`class_weight` must be a dict or 'balanced'; a list is for several labels a sample, one dict a label."
+            raise ValueError(msg)
+        else:
+            # by all classes: the rows of a partial_fit may lack some
+            each = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
+            weights = each[np.searchsorted(self.classes_, labels)]
+        if not (np.all(np.isfinite(weights) & (weights >= 0)) and np.any(weights)):
+            msg = f"`class_weight` must hold finite numbers of at least 0, and not 0 alone, got {self.class_weight!r}."
+            raise ValueError(msg)
+        return weights
 
     # Use.
 

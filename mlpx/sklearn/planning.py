@@ -90,7 +90,23 @@ def problem_of(estimator: Any, request: Request) -> Problem:
     if descends(estimator):
         _hold_out(problem, request, given)
         _plan_epochs(problem, incremental=incremental)
+    else:
+        _check_full_batches(request, estimator)
     return problem
+
+
+def _check_full_batches(request: Request, estimator: Any) -> None:
+    """Refuse what there is in gradient descent alone."""
+    given = request.validation or ()
+    asked = {
+        "dropout": estimator.dropout > 0,
+        "clip_norm": estimator.clip_norm is not None,
+        "callbacks": estimator.callbacks not in (None, [], ()),
+        "X_val": any(one is not None for one in given),
+    }
+    for name in (name for name, wanted in asked.items() if wanted):
+        msg = f"`{name}` is for gradient descent, not for solver='lbfgs'. Take 'adam' or 'sgd', or leave it out."
+        raise ValueError(msg)
 
 
 # Layers and first parameters.
@@ -205,6 +221,8 @@ def _plan_epochs(problem: Problem, *, incremental: bool) -> None:
     problem.seen, problem.first_rate = estimator.t_, estimator.learning_rate_init
     if incremental and estimator._carried is not None:
         problem.carried = estimator._carried
+        # training counts the carried steps besides
+        problem.steps_seen -= int(problem.carried.steps[0])
         problem.first_rate = estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
     elif estimator.t_:
         waited = np.asarray([estimator._no_improvement_count])

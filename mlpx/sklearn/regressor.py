@@ -160,6 +160,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         loss = self.loss_of()
         return (1 if labels.ndim == 1 else labels.shape[1]), loss.output or "identity", loss
 
+    def check_labels(self, labels: Array) -> None:
+        """Refuse validation targets of other outputs, and such that the loss cannot take."""
+        outputs = 1 if labels.ndim == 1 else labels.shape[1]
+        if outputs != self.n_outputs_:
+            msg = f"`y_val` must have as many outputs as `y`, which has {self.n_outputs_}, got {outputs}."
+            raise ValueError(msg)
+        try:
+            self.loss_of().check_targets(labels, np)
+        except ValueError as error:
+            raise ValueError(str(error).replace("`y`", "`y_val`")) from None
+
     # Use.
 
     score = BaseMLP.score  # instead of the mixin's, which takes NumPy's arrays alone
