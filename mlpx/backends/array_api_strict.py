@@ -9,9 +9,8 @@ import numpy as np
 from mlpx._typing import Array
 from mlpx.backends.base import Backend
 
-
-_DEVICES = {"cpu": "CPU_DEVICE", "device1": "device1", "device2": "device2"}
-"""The devices that the library plays, by our names: of arrays of two no one can be computed with."""
+_DEVICES = {"cpu": xp.Device("CPU_DEVICE"), "device1": xp.Device("device1"), "device2": xp.Device("device2")}
+"""The processor, and two devices that the library imagines: between them nothing moves by itself."""
 
 
 class StrictBackend(Backend):
@@ -20,13 +19,13 @@ class StrictBackend(Backend):
     name = "array_api_strict"
 
     def __init__(self, device: str | None = None) -> None:
-        device = device or "cpu"
-        if device not in _DEVICES:
-            msg = f'`device` must be one of {", ".join(map(repr, _DEVICES))} on "array_api_strict", got {device!r}.'
+        if device is not None and device not in _DEVICES:
+            names = ", ".join(map(repr, _DEVICES))
+            msg = f'`device` must be None or one of {names} on the backend "array_api_strict", got {device!r}.'
             raise ValueError(msg)
         self.xp = xp
-        self.device = xp.Device(_DEVICES[device])
-        self.device_name = device
+        self.device_name = device or "cpu"
+        self.device = _DEVICES[self.device_name]
         self.version = xp.__version__
 
     @staticmethod
@@ -39,14 +38,9 @@ class StrictBackend(Backend):
         """Return an array of this library as a NumPy array."""
         return np.asarray(x.to_device(xp.Device("CPU_DEVICE")))
 
-    def asarray(self, x: Any, dtype: Any = None) -> Array:
-        """Return `x` as an array of this library on this device."""
-        moved = x.to_device(self.device) if self.owns(x) else x
-        return super().asarray(moved, dtype)
-
     def array_device(self, x: Array) -> str:
-        """Return the device of an array."""
-        return next((name for name, own in _DEVICES.items() if x.device == xp.Device(own)), str(x.device))
+        """Return the device of an array: the processor, or one of the library's imagined ones."""
+        return next(name for name, device in _DEVICES.items() if device == x.device)
 
     def context(self) -> AbstractContextManager[Any]:
         """Return a context without floating-point warnings of the NumPy underneath, as on the backend "numpy"."""

@@ -192,7 +192,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def kind_of_training(self) -> tuple[Hashable, ...]:
         """Return what estimators that are trained as one stack have in common, beside their networks."""
         watched = self.verbose or self.callbacks or self.progress or getattr(self, "_skl_callbacks", ())
-        chosen = (self.solver, self.learning_rate, bool(self.nesterovs_momentum and self.momentum > 0))
+        chosen = (self.solver, self.learning_rate, bool(self.nesterovs_momentum), self.momentum > 0)
         return (
             id(self) if watched or self.scoring is not None else None,
             chosen if self.optimizer is None else self.optimizer,
@@ -249,10 +249,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
         net.set_weights(self.coefs_, self.intercepts_)
         return net
 
-    def _outputs(self, X: Any, method: str = "predict") -> Any:
+    def _outputs(self, X: Any) -> Any:
         """Return the outputs of the network in the library of X, NumPy's for tables, lists and sparse rows."""
         check_is_fitted(self)
-        arrays.check_same_place(self, X, method)
         rows = dense_rows(arrays.check_features(self, X))
         return self._network(arrays.backend_for(X, self.backend, self.device)).predict(rows)
 

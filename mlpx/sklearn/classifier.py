@@ -21,7 +21,7 @@ from mlpx.activations import Activation
 from mlpx.backends import Backend
 from mlpx.losses import Loss
 from mlpx.optimizers import Optimizer
-from mlpx.sklearn import predictions
+from mlpx.sklearn import arrays, predictions
 from mlpx.sklearn.base import BaseMLP
 from mlpx.sklearn.intake import Intake
 from mlpx.sklearn.parameters import ATTRIBUTES, PARAMETERS, documented
@@ -298,6 +298,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         array of shape (n_samples,), with several labels a sample (n_samples, n_classes)
             Numbers in the library and on the device of `X`; text in NumPy.
         """
+        arrays.check_same_place(self, X, "predict")
         found = predictions.labels(self._outputs(X), self.classes_, self.out_activation_, X)
         return csr_matrix(found) if self._label_binarizer.sparse_input_ else found
 
@@ -314,7 +315,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         array of shape (n_samples, n_classes)
             In the order of ``classes_``, in the library and on the device of `X`.
         """
-        return predictions.probabilities(self._outputs(X, "predict_proba"))
+        arrays.check_same_place(self, X, "predict_proba")
+        return predictions.probabilities(self._outputs(X))
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of the probability of each class.
@@ -329,7 +331,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         array of shape (n_samples, n_classes)
             In the order of ``classes_``, in the library and on the device of `X`.
         """
-        return predictions.logarithms(predictions.probabilities(self._outputs(X, "predict_log_proba")))
+        arrays.check_same_place(self, X, "predict_log_proba")
+        return predictions.logarithms(predictions.probabilities(self._outputs(X)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

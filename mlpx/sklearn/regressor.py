@@ -16,6 +16,7 @@ from mlpx.activations import Activation
 from mlpx.backends import Backend
 from mlpx.losses import Loss
 from mlpx.optimizers import Optimizer
+from mlpx.sklearn import arrays
 from mlpx.sklearn.base import BaseMLP
 from mlpx.sklearn.intake import Intake
 from mlpx.sklearn.parameters import ATTRIBUTES, PARAMETERS, documented
@@ -210,5 +211,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         array of shape (n_samples,) or (n_samples, n_outputs)
             In the library and on the device of `X`.
         """
+        arrays.check_same_place(self, X, "predict")
         outputs = self._outputs(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
