@@ -61,6 +61,8 @@ def problem_of(estimator: Any, request: Request) -> Problem:
     first = not hasattr(estimator, "coefs_") or not (estimator.warm_start or incremental)
     features, labels = intake.checked(estimator, reset=first, numeric=estimator.default_score == "r2")
     given = arrays.check_weights(request.sample_weight, features)
+    if request.rows is not None:
+        _check_rows(request.rows, given)
     key = estimator.learn_labels(intake, labels, request.rows, incremental=incremental)
     estimator.n_outputs_, activation, loss = estimator.output_of(labels)
     random = check_random_state(estimator.random_state)
@@ -93,6 +95,16 @@ def problem_of(estimator: Any, request: Request) -> Problem:
     else:
         _check_full_batches(request, estimator)
     return problem
+
+
+def _check_rows(rows: Array, weight: Array | None) -> None:
+    """Refuse no rows, and such without any weight."""
+    if not rows.shape[0]:
+        msg = "`rows` must hold at least one row of each estimator, got none."
+        raise ValueError(msg)
+    if weight is not None and not np.any(weight[rows]):
+        msg = "Sample weights must contain at least one non-zero number."
+        raise ValueError(msg)
 
 
 def _check_full_batches(request: Request, estimator: Any) -> None:
