@@ -20,6 +20,9 @@ __all__ = ["Batches", "Drawn", "Order", "Run"]
 _MOST_STEPS, _MOST_DRAWN = 256, 2**23
 """Of the steps that are handed over at once: how many, and how many random numbers from the host."""
 
+_MOST_AHEAD = 2**14
+"""For how many steps, of all members, the numbers of an optimizer with a constant rate are made at once."""
+
 Run = tuple[Batch, Array, Array]
 """The batches of a run, their weight in the means of the epoch, and the step counters of the members after them, of
 shape (A,), or (1,) where they are alike."""
@@ -123,6 +126,7 @@ class Batches:
         self._stack, self._members = net.members is not None, net.members or 1
         self._schedule = optimizer.schedule
         self._steps_asked = hxp.broadcast_to(-(-rows // batch_size) * epochs, (self._members,))
+        self._ahead = 0, hxp.zeros(0), hxp.zeros((0, 0))
         self.rate = hxp.asarray(hxp.nan)
 
     def order(self, rows: Rows, alive: Array, epoch: int) -> Rows:
@@ -233,6 +237,32 @@ class Batches:
 
         `before` has the step counters before each step, shape (n, A) or (n, 1), `active` says for whom it is one.
         """
+        n, first = before.shape[0], int(before[0, 0])
+        if not (self._schedule.constant and before.shape[1] == 1):
+            numbers = self._table(before, active, alive, epoch, schedule)
+        else:  # they are those of any other epoch: many steps' are made at once
+            start, whose, ahead = self._ahead
+            if whose is not alive or not start <= first <= start + ahead.shape[0] - n:
+                many = max(n, _MOST_AHEAD // self._members)
+                ahead = self._table(hxp.arange(first, first + many)[:, None], None, alive, epoch, schedule)
+                start, self._ahead = first, (first, alive, ahead)
+            numbers = ahead[first - start : first - start + n, ...]
+        if not self._l2_by_batch:
+            return numbers
+        weight = hxp.reshape(total, (n, -1))
+        l2 = self._of(self._l2, alive) / hxp.where(weight > 0, weight, 1.0)
+        return self._with_l2(numbers, l2)
+
+    def _with_l2(self, numbers: Array, l2: Array) -> Array:
+        """Return the numbers with other strengths of the penalty, of shape (n, A) or (n, 1)."""
+        if numbers.ndim == 2 and l2.shape[1] > 1:
+            numbers = hxp.broadcast_to(numbers[:, :, None, None], (*numbers.shape, l2.shape[1], 1))
+        numbers = hxp.asarray(numbers, copy=True)
+        numbers[:, 0, ...] = l2[:, 0] if numbers.ndim == 2 else l2[..., None]
+        return numbers
+
+    def _table(self, before: Array, active: Array | None, alive: Array, epoch: int, schedule: Any) -> Array:
+        """Return the numbers of steps, the penalty's strength being that of the network."""
         t = before + 1
         if 1 < t.shape[1] < self._members:
             t = scatter(t, alive, self._members, 1)
@@ -240,9 +270,6 @@ class Batches:
         self._note_rate(rate, active, alive)
         coefficients = self._optimizer.coefficients(rate, hxp.astype(t, hxp.float64), hxp)
         values = [self._of(value, alive) for value in (self._l2, self._clip, *coefficients)]
-        if self._l2_by_batch:
-            weight = hxp.reshape(total, (total.shape[0], -1))
-            values[0] = values[0] / hxp.where(weight > 0, weight, 1.0)
         width = max((value.shape[-1] for value in values if value.ndim), default=1)
         numbers = hxp.empty((t.shape[0], len(values), width), dtype=getattr(hxp, self._net.master_dtype_name))
         for i, value in enumerate(values):

@@ -30,6 +30,33 @@ class Place(NamedTuple):
     quantity: str
     scaled: bool = False
 
+    def message(self, epoch: int, *, half: bool, best: bool, member: int | None, count: int) -> str:
+        """Return what happened, and what to do, in words.
+
+        Parameters
+        ----------
+        epoch : int
+            The epoch, from 1.
+        half : bool
+            Whether the network computes in float16.
+        best : bool
+            Whether the weights of the best epoch stay.
+        member : int, optional
+            Whose it is, in a stack.
+        count : int
+            How many members diverged in that epoch.
+        """
+        whose = "" if member is None else f" of member {member}"
+        others = f" ({count} members in all)" if count > 1 else ""
+        kept = "The weights of the best epoch are kept." if best else "The weights from before this epoch are kept."
+        scaled = " in float16, even with the least loss scale" if self.scaled else ""
+        remedy = ', or take dtype="bfloat16"' if half else ""
+        return (
+            f"Training{whose}{others} diverged in epoch {epoch}, step {self.step}: the {self.quantity} of {self.layer} "
+            f"is not finite{scaled}. Lower the learning rate, bound the gradient with `clip_norm`, or scale the "
+            f"features{remedy}. {kept}"
+        )
+
 
 def find(
     step: TrainingStep,

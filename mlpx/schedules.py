@@ -47,6 +47,8 @@ class Schedule(Description):
     """
 
     family: ClassVar[str] = "schedule"
+    constant: ClassVar[bool] = False
+    """Whether the rate is the same at every point."""
     learning_rate: Numbers
 
     def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
@@ -81,6 +83,7 @@ class Constant(Schedule):
         Above 0.
     """
 
+    constant: ClassVar[bool] = True
     learning_rate: Numbers
 
     def __post_init__(self) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlpx._typing import Array
 from mlpx.backends.host import xp as hxp
 
-__all__ = ["Patience", "Stopping"]
+__all__ = ["Patience", "Standing", "Stopping"]
 
 
 class Stopping:
@@ -40,3 +41,31 @@ class Patience(Stopping):
     def over(self, waited: Array, epoch: int) -> Array:
         """Say whether to stop."""
         return waited >= self.epochs
+
+
+class Standing(NamedTuple):
+    """How the members stand by what is watched, of which less is better; each of shape (S,).
+
+    Attributes
+    ----------
+    best : array
+        The best score so far.
+    epoch : integer array
+        The epoch of that score, from 1; 0 where there was none in this fit.
+    waited : integer array
+        Epochs since the last improvement.
+    """
+
+    best: Array
+    epoch: Array
+    waited: Array
+
+    def after(self, score: Array, epoch: int, rule: Stopping, present: Array) -> Standing:
+        """Return how they stand after an epoch; those who are not present stay as they left."""
+        better = score < self.best
+        waited = hxp.where(rule.improves(score, self.best), 0, self.waited + 1)
+        return Standing(
+            hxp.where(better, score, self.best),
+            hxp.where(better, epoch, self.epoch),
+            hxp.where(present, waited, self.waited),
+        )

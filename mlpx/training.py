@@ -31,7 +31,7 @@ from mlpx.optimizers import Optimizer
 from mlpx.plan import Finite, State, TrainingStep, compiled
 from mlpx.precision import LEAST_SCALE, Scaling
 from mlpx.progress import Progress
-from mlpx.stopping import Stopping
+from mlpx.stopping import Standing, Stopping
 from mlpx.streaming import Feed
 
 __all__ = ["Carried", "Run", "Settings"]
@@ -204,8 +204,7 @@ class Run:
         watched = settings.monitor.removeprefix("validation_")
         self._sign = -1.0 if higher.get(watched, watched != "loss") else 1.0
         self._best = self._state.parameters
-        self._best_score, self._waited = carried.best_score, carried.waited
-        self._best_epoch = hxp.zeros(self._members, dtype=hxp.int64)
+        self._standing = Standing(carried.best_score, hxp.zeros(self._members, dtype=hxp.int64), carried.waited)
         self._finished: dict[int, Array] = {}
 
     @property
@@ -220,7 +219,7 @@ class Run:
     def carried(self) -> Carried:
         """Return what a later fit may go on from; for a run from which no member has left."""
         steps = hxp.broadcast_to(self._steps, (self._members,))
-        return Carried(self._state.moments, steps, self._best_score, self._waited, self._schedule_state)
+        return Carried(self._state.moments, steps, self._standing.best, self._standing.waited, self._schedule_state)
 
     def __call__(self) -> History:
         """Train, and return what happened."""
@@ -374,22 +373,15 @@ class Run:
 
     def _note_best(self, watched: Array) -> Array:
         """Keep the weights of the members whose score is better than ever; return whose is an improvement."""
-        better = watched < self._best_score
-        improved = self.settings.stopping.improves(watched, self._best_score)
-        waited = hxp.where(improved, 0, self._waited + 1)
-        if self._alive.shape[0] < self._members:  # the others stay as they left
-            waited = hxp.where(scatter(self._alive >= 0, self._alive, self._members, fill=False), waited, self._waited)
+        present = True if self._alive.shape[0] == self._members else self._by_member(self._alive) >= 0
+        standing = self._standing.after(watched, self.epoch, self.settings.stopping, hxp.asarray(present))
         best = self._best
         if self.settings.keep_best:
+            better = standing.epoch == self.epoch
             best = self._choose(better, self.net.backend.copy(self._state.parameters), best)
         # in one go, so that Ctrl-C finds either all of it or nothing
-        self._best, self._best_score, self._best_epoch, self._waited = (
-            best,
-            hxp.where(better, watched, self._best_score),
-            hxp.where(better, self.epoch, self._best_epoch),
-            waited,
-        )
-        return improved
+        self._best, self._standing = best, standing
+        return standing.waited == 0
 
     def _choose(self, condition: Array, yes: Array, no: Array) -> Array:
         """Return the parameters `yes` of the members for which the condition holds, `no` of the others."""
@@ -402,11 +394,12 @@ class Run:
 
     def _final(self, current: Array) -> Array:
         """Return the parameters that stay: those of the best epoch, where best epochs count and there was one."""
-        return self._choose(self._best_epoch > 0, self._best, current) if self.settings.keep_best else current
+        return self._choose(self._standing.epoch > 0, self._best, current) if self.settings.keep_best else current
 
     def _retire(self) -> None:
         """Take the members that are to stop out of the stack."""
-        over = self.settings.stopping.over(self._waited, self.epoch) | self._schedule.exhausted(self._schedule_state)
+        over = self.settings.stopping.over(self._standing.waited, self.epoch)
+        over = over | self._schedule.exhausted(self._schedule_state)
         if hxp.any(over):
             self._leave(~hxp.take(over, self._alive), self._final(self._state.parameters))
 
@@ -441,7 +434,8 @@ class Run:
         for member, steps in enumerate(hxp.broadcast_to(self._steps - first, (self._members,)).tolist()):
             net.steps_seen[member] += steps
         net.vector = self._assembled(self._final(self._last_finite()))
-        best, score = self._best_epoch.tolist(), hxp.where(self._best_epoch > 0, self._sign * self._best_score, hxp.nan)
+        epoch = self._standing.epoch
+        best, score = epoch.tolist(), hxp.where(epoch > 0, self._sign * self._standing.best, hxp.nan)
         self.history.best_epoch = best if self._stack else best[0]
         self.history.best_score = score.tolist() if self._stack else float(score[0])
 
@@ -482,8 +476,15 @@ class Run:
         )
         batches = ((data, trees.entry(run, i)) for data, run in runs for i in range(trees.length(run)))
         where = divergence.find(self._step, self._masks, before, batches, position if self._stack else None)
-        message = self._describe(where, int(self._alive[position]), int(hxp.sum(~finite)))
-        self._diverged += int(hxp.sum(~finite))
+        member, count = int(self._alive[position]), int(hxp.sum(~finite))
+        message = where.message(
+            self.epoch + 1,
+            half=self.net.dtype_name == "float16",
+            best=self.settings.keep_best and bool(self._standing.epoch[member] > 0),
+            member=member if self._stack else None,
+            count=count,
+        )
+        self._diverged += count
         self._leave(finite, self._final(before.parameters))
         if self._diverged == self._members:
             raise DivergenceError(
@@ -496,17 +497,3 @@ class Run:
             )
         warnings.warn(message, RuntimeWarning, stacklevel=5)
         return hxp.take(means, hxp.nonzero(finite)[0], axis=0)
-
-    def _describe(self, where: divergence.Place, member: int, count: int) -> str:
-        whose = f" of member {member}" if self._stack else ""
-        others = f" ({count} members in all)" if count > 1 else ""
-        best = self.settings.keep_best and bool(self._best_epoch[member] > 0)
-        kept = "The weights of the best epoch are kept." if best else "The weights from before this epoch are kept."
-        half = self.net.dtype_name == "float16"
-        scaled = " in float16, even with the least loss scale" if where.scaled else ""
-        remedy = ', or take dtype="bfloat16"' if half else ""
-        return (
-            f"Training{whose}{others} diverged in epoch {self.epoch + 1}, step {where.step}: the {where.quantity} of "
-            f"{where.layer} is not finite{scaled}. Lower the learning rate, bound the gradient with `clip_norm`, or "
-            f"scale the features{remedy}. {kept}"
-        )

@@ -17,7 +17,7 @@ __all__ = ["NumPyCalls", "aligned"]
 
 _BLOCK = 131072
 _LINE = 64
-_SHORT_SUM, _SHORT_MAXIMUM = 1024, 64
+_SHORT_SUM, _SHORT_MAXIMUM = 2**14, 64
 """Lengths of the last axis up to which NumPy's own reduction over it is the slower way."""
 
 _REDUCTIONS: dict[str, np.ufunc] = {"sum": np.add, "max": np.maximum, "min": np.minimum, "all": np.logical_and}

@@ -44,7 +44,7 @@ class Replayed:
         self._workers = workers
         self._bytes = 0
         self._members: int | None = None
-        self._recent: tuple[Any, ...] = (None, None, None, None)
+        self._recent: dict[Any, tuple[Any, Any, Program | None]] = {}
 
     def __call__(self, fixed: tuple[Any, ...], state: Any, batches: Any, members: int | None = None) -> Any:
         """Make the steps, and return the state."""
@@ -72,10 +72,10 @@ class Replayed:
     def _again(self, fixed: tuple[Any, ...], state: Any, batches: Any) -> Any:
         """Make the steps with the last call's program where the very same arrays came: most calls of a fit are such."""
         kinds = _kinds(batches)
-        last_fixed, last_state, last_kinds, program = self._recent
-        if fixed is not last_fixed or state is not last_state or kinds != last_kinds:
+        last_fixed, last_state, program = self._recent.get(kinds, (None, None, None))
+        if fixed is not last_fixed or state is not last_state:
             program = self._program(fixed, state, batches, None, 0)
-            self._recent = fixed, state, kinds, program
+            self._recent[kinds] = fixed, state, program
         return self._make(program, fixed, state, batches)
 
     def _places(self, tree: Any) -> set[Any]:
