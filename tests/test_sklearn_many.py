@@ -93,7 +93,10 @@ MIXED = {
         tol=[0.0, 0.0, 0.1, 0.1],
     ),
     "ends by loss": classifiers(
-        LONG | {"learning_rate_init": 0.02}, n_iter_no_change=[2, 5, 2, 5], max_iter=[5, 30, 30, 4], tol=[0, 0, 0.1, 0.1]
+        LONG | {"learning_rate_init": 0.02},
+        n_iter_no_change=[2, 5, 2, 5],
+        max_iter=[5, 30, 30, 4],
+        tol=[0, 0, 0.1, 0.1],
     ),
     "rates that adapt": classifiers(
         LONG | {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.1},

@@ -99,9 +99,7 @@ def check_weights(sample_weight: Any, X: Any) -> Array | None:
     """Return weights of the samples as a NumPy array of float64, refused with scikit-learn's messages."""
     if sample_weight is None:
         return None
-    found: Array = _check_sample_weight(
-        on_host(sample_weight), _column(X), dtype=hxp.float64, ensure_non_negative=True
-    )
+    found: Array = _check_sample_weight(on_host(sample_weight), _column(X), dtype=hxp.float64, ensure_non_negative=True)
     return found
 
 

@@ -187,7 +187,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         several = self._label_binarizer.y_type_.startswith("multilabel")
         wanted = (len(self.classes_),) if several else ()
         if labels.shape[1:] != wanted:
-            kind = f"indicators of shape (n_samples, {len(self.classes_)})" if several else "labels of shape (n_samples,)"
+            kind = (
+                f"indicators of shape (n_samples, {len(self.classes_)})" if several else "labels of shape (n_samples,)"
+            )
             msg = f"`y_val` must be {kind}, as `y` is, got the shape {labels.shape}."
             raise ValueError(msg)
         unknown = np.setdiff1d(unique_labels(labels), self.classes_)
@@ -243,7 +245,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         if labels.ndim == 2:
             weights = compute_sample_weight(self.class_weight, labels)
         elif isinstance(self.class_weight, list):
-            msg = "`class_weight` must be a dict or 'balanced'; a list is for several labels a sample, one dict a label."
+            msg = (
+                "`class_weight` must be a dict or 'balanced'; a list is for several labels a sample, one dict a label."
+            )
             raise ValueError(msg)
         else:
             # by all classes: the rows of a partial_fit may lack some

@@ -56,8 +56,7 @@ class _Risk:
         self._net, self._ops = net, ops
         y, smoothing = source.y, problem.estimator.label_smoothing
         if smoothing:
-            with ops.context():
-                y, _ = inputs.smooth(y, smoothing, ops, net.master_dtype, net.architecture.output)
+            y, _ = inputs.smooth(y, smoothing, ops, net.master_dtype, net.architecture.output)
         sample = Sample.of(ops, source.x, y, Rows(rows, np.asarray(rows.shape[0])), problem.weight)
         self._data, self._feed = sample.data, Feed(ops)
         l2 = np.asarray(net.l2)
@@ -113,7 +112,8 @@ def minimize(problem: Problem) -> None:
     )
     net.set_weights(problem.coefs, problem.intercepts)
     options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol}
-    risk = _Risk(net, problem)
+    with net.backend.context():
+        risk = _Risk(net, problem)
     found = scipy.optimize.minimize(
         risk, to_numpy(net.vector), method="L-BFGS-B", jac=True, options=options, callback=_callback(problem, net)
     )
