@@ -197,8 +197,8 @@ def test_warm_starts(solver: str, seed) -> None:
         assert_same(fit(pair, "classes"), *data("classes"))
 
 
-# A warm start of scikit-learn's trains in the arrays that it keeps as the best ones, so these are lost where no epoch is
-# better. Ours keeps them; such fits can therefore not be compared in all attributes.
+# A warm start of scikit-learn's trains in the arrays that it keeps as the best ones, and loses these where no epoch
+# is better. Ours keeps them, so the weights of such fits are not compared.
 @pytest.mark.parametrize("solver", ["nesterov", "adam"])
 def test_warm_starts_keep_the_weights_of_the_best_score(solver: str) -> None:
     X, y = data("classes")

@@ -32,7 +32,9 @@ NUMBERS = ["loss_", "best_loss_", "loss_curve_", "validation_loss_curve_", "vali
 
 def classifiers(settings: dict[str, Any], **values: list[Any]) -> list[MLPClassifier]:
     """Return classifiers that differ in some parameters, by lists of the same length."""
-    return [MLPClassifier(**settings | dict(zip(values, each, strict=True))) for each in zip(*values.values())]
+    return [
+        MLPClassifier(**settings | dict(zip(values, each, strict=True))) for each in zip(*values.values(), strict=True)
+    ]
 
 
 def own_part(given: Any, i: int) -> Any:
