@@ -55,7 +55,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     >>> import numpy as np
     >>> from mlpx.sklearn import MLPRegressor
     >>> X = np.linspace(-1, 1, 200)[:, None]
-    >>> model = MLPRegressor(activation="tanh", solver="lbfgs", random_state=0).fit(X, X[:, 0] ** 2)
+    >>> model = MLPRegressor(activation="tanh", solver="lbfgs", tol=1e-6, random_state=0).fit(X, X[:, 0] ** 2)
     >>> model.predict([[0.6]]).round(2)
     array([0.36])
     """
