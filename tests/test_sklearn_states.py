@@ -322,3 +322,34 @@ def test_callbacks_of_scikit_learn_see_every_epoch() -> None:
         model.set_callbacks(Watch()).fit(X, classes)
         assert tasks.count("epoch") == model.n_iter_ == 4
         assert tasks[-1] == "fit"
+
+
+# Parameters that change between two fits.
+
+
+def test_partial_fit_after_another_optimizer_begins_with_a_fresh_memory() -> None:
+    changes: list[dict] = [{"solver": "sgd"}, {"solver": "adam"}, {"momentum": 0.0, "solver": "sgd"},
+                           {"optimizer": mlpx.RMSProp()}, {"optimizer": None}]  # fmt: skip
+    model = MLPClassifier(**SHORT).partial_fit(X, classes, classes=[0, 1, 2])
+    for change in changes:
+        model.set_params(**change)
+        alone = clone(model).partial_fit(X, classes, classes=[0, 1, 2])
+        alone.coefs_, alone.intercepts_ = copy.deepcopy(model.coefs_), copy.deepcopy(model.intercepts_)
+        alone._carried = None
+        assert_same(model.partial_fit(X, classes), alone.partial_fit(X, classes))
+
+
+def test_a_label_where_there_were_indicators() -> None:
+    model = MLPClassifier(**SHORT).partial_fit(X, indicators, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"`y` must be indicators of shape \(n_samples, 3\), as before"):
+        model.partial_fit(X, classes)
+
+
+def test_weights_of_any_kind_of_number() -> None:
+    model = MLPClassifier(**SHORT).fit(X, classes)
+    expected = model.predict_proba(X)
+    model.coefs_ = [coef.tolist() for coef in model.coefs_]
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    model.partial_fit(X, classes)
+    model.coefs_ = [np.ones(coef.shape, dtype=int) for coef in model.coefs_]
+    assert model.predict_proba(X).dtype == model.partial_fit(X, classes).coefs_[0].dtype == np.float64

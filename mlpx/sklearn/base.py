@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import mlpx
 from mlpx._typing import Array
-from mlpx.backends import Backend
+from mlpx.backends import Backend, to_numpy
 from mlpx.losses import Loss
 from mlpx.sklearn import arrays, planning, scoring
 from mlpx.sklearn.callbacks import CallbackSupportMixin, FitTask, present_parameters
@@ -242,11 +242,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     def _network(self, backend: Backend) -> mlpx.Network:
         """Return a network with the parameters as they are now."""
-        units = [self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_)]
+        coefs = [to_numpy(coef) for coef in self.coefs_]
+        units = [coefs[0].shape[0], *(coef.shape[1] for coef in coefs)]
         net = mlpx.Network(
-            planning.layers_of(self, units), loss=self.loss_of(), dtype=str(self.coefs_[0].dtype), backend=backend
+            planning.layers_of(self, units), loss=self.loss_of(), dtype=arrays.dtype_for(coefs[0]), backend=backend
         )
-        net.set_weights(self.coefs_, self.intercepts_)
+        net.set_weights(coefs, self.intercepts_)
         return net
 
     def _outputs(self, X: Any) -> Any:

@@ -170,6 +170,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     def _check_known(self, labels: Array) -> None:
         """Refuse labels that do not go with those of earlier fits."""
+        if self._label_binarizer.y_type_.startswith("multilabel") and labels.ndim == 1:
+            msg = f"`y` must be indicators of shape (n_samples, {len(self.classes_)}), as before, got {labels.shape}."
+            raise ValueError(msg)
         classes = unique_labels(labels)
         if self.warm_start:
             if set(classes) != set(self.classes_):

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
-from mlpx import activations
+from mlpx import activations, optimizers
 from mlpx._typing import Array
 from mlpx.activations import Activation
+from mlpx.backends import to_numpy
 from mlpx.layers import Dense, Dropout, Layer
 from mlpx.sklearn import arrays
 from mlpx.sklearn.draws import Stream, initial_parameters, split
@@ -73,7 +74,7 @@ def problem_of(estimator: Any, request: Request) -> Problem:
         _start(estimator, units, activation, arrays.dtype_for(features, estimator.dtype), random)
     else:
         _go_on(estimator, units)
-    source = intake.source(backend, str(estimator.coefs_[0].dtype), labels, key, estimator.encode, features)
+    source = intake.source(backend, arrays.dtype_for(estimator.coefs_[0]), labels, key, estimator.encode, features)
     rows = np.arange(features.shape[0]) if request.rows is None else request.rows
     problem = Problem(
         estimator,
@@ -174,6 +175,9 @@ def _start(estimator: Any, units: list[int], activation: str, dtype: str, random
 
 def _go_on(estimator: Any, units: list[int]) -> None:
     """Refuse parameters of other shapes, such as those of another `hidden_layer_sizes`."""
+    estimator.coefs_, estimator.intercepts_ = (
+        [to_numpy(a) for a in x] for x in (estimator.coefs_, estimator.intercepts_)
+    )
     found, wanted = [tuple(np.shape(coef)) for coef in estimator.coefs_], list(pairwise(units))
     if found != wanted:
         msg = (
@@ -206,6 +210,7 @@ def _hold_out(problem: Problem, request: Request, given: Array | None) -> None:
     elif estimator.early_stopping:
         train, held_out = split(rows, estimator.validation_fraction, estimator.strata(problem.source, rows), random)
         problem.held_out = Validation(problem.source, held_out, given)
+        _check_rows(train, given)
         problem.stream = Stream(random, train)
     if estimator.early_stopping:
         own = estimator.watches_metric()
@@ -231,7 +236,8 @@ def _plan_epochs(problem: Problem, *, incremental: bool) -> None:
         warnings.warn(msg, stacklevel=7)
     problem.epochs = 1 if incremental else estimator.max_iter
     problem.seen, problem.first_rate = estimator.t_, estimator.learning_rate_init
-    if incremental and estimator._carried is not None:
+    memory, estimator._carried_by = getattr(estimator, "_carried_by", None), _memory_of(estimator)
+    if incremental and estimator._carried is not None and memory == estimator._carried_by:
         problem.carried = estimator._carried
         # training counts the carried steps besides
         problem.steps_seen -= int(problem.carried.steps[0])
@@ -239,6 +245,15 @@ def _plan_epochs(problem: Problem, *, incremental: bool) -> None:
     elif estimator.t_:
         waited = np.asarray([estimator._no_improvement_count])
         problem.carried = Carried.start(1)._replace(best_score=np.asarray([_best(estimator)]), waited=waited)
+
+
+def _memory_of(estimator: Any) -> tuple[Any, ...]:
+    """Return what decides on the form of an optimizer's memory; where that changes it begins anew."""
+    optimizer = estimator.optimizer
+    if optimizer is None:
+        return estimator.solver, estimator.learning_rate, estimator.momentum > 0
+    optimizer = optimizers.get(optimizer)
+    return type(optimizer).__name__, optimizer.moments, type(optimizer.schedule).__name__
 
 
 def _best(estimator: Any) -> float:
