@@ -353,3 +353,12 @@ def test_weights_of_any_kind_of_number() -> None:
     model.partial_fit(X, classes)
     model.coefs_ = [np.ones(coef.shape, dtype=int) for coef in model.coefs_]
     assert model.predict_proba(X).dtype == model.partial_fit(X, classes).coefs_[0].dtype == np.float64
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_gradient_descent_goes_on_after_lbfgs(early_stopping: bool) -> None:
+    model = MLPClassifier(**SHORT, solver="lbfgs", warm_start=True).fit(X, classes)
+    before = model.loss_
+    model.set_params(solver="sgd", learning_rate_init=1e-6, early_stopping=early_stopping).fit(X, classes)
+    assert len(model.loss_curve_) == 4
+    assert model.loss_ == pytest.approx(before, abs=0.2)

@@ -186,7 +186,9 @@ def _go_on(estimator: Any, units: list[int]) -> None:
         )
         raise ValueError(msg)
     # where a user has set the parameters there may be nothing else
-    known = {"_seed": 0, "_steps_seen": 0, "_no_improvement_count": 0, "_carried": None}
+    known: dict[str, Any] = {"_seed": 0, "_steps_seen": 0, "_no_improvement_count": 0, "_carried": None, "t_": 0}
+    if descends(estimator):  # after L-BFGS, which leaves none of these
+        known |= {"loss_curve_": [], "best_loss_": None, "validation_scores_": None, "best_validation_score_": None}
     for name, value in known.items():
         setattr(estimator, name, getattr(estimator, name, value))
     estimator.validation_loss_curve_ = getattr(estimator, "validation_loss_curve_", [])
