@@ -14,7 +14,7 @@ from sklearn import neural_network as theirs
 
 from mlpx import sklearn as own
 
-__all__ = ["DATA", "Outcome", "Pair", "assert_same", "both", "data", "make_pair", "outcome"]
+__all__ = ["DATA", "Outcome", "Pair", "assert_same", "assert_same_weights", "both", "data", "make_pair", "outcome"]
 
 #: How near float64 results must be: relative, and absolute for what is near zero.
 TOLERANCE = 1e-10
@@ -109,6 +109,12 @@ def assert_same(pair: Pair, X: Any, y: Any = None, tolerance: float = TOLERANCE)
             _assert_close(name, getattr(pair.own, name)(X), getattr(pair.theirs, name)(X), 1, tolerance)
     if y is not None:
         _assert_close("score", pair.own.score(X, y), pair.theirs.score(X, y), 1, tolerance)
+
+
+def assert_same_weights(found: Any, expected: Any, tolerance: float = 1e-12) -> None:
+    """Compare the weights of two networks."""
+    for each, other in zip(found.coefs_, expected.coefs_, strict=True):
+        np.testing.assert_allclose(each, other, rtol=tolerance, atol=tolerance)
 
 
 def _outputs(estimator: Any) -> int:

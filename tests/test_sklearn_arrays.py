@@ -48,6 +48,11 @@ def refusal(function: Any) -> str:
     return str(error.value)
 
 
+def taken(estimator: Any, x: Any) -> Any:
+    """Return features as a fit takes them in; the estimator learns their number and names."""
+    return arrays.check_training_data(estimator, x, np.zeros(x.shape[0]), reset=True)[0]
+
+
 @pytest.fixture(params=[False, True], ids=["plain", "dispatch"])
 def dispatch(request: pytest.FixtureRequest) -> Iterator[bool]:
     """Without and with scikit-learn's own support of array libraries."""
@@ -70,7 +75,7 @@ def test_an_array_stays_where_it_is(backend: Backend) -> None:
     assert isinstance(y, np.ndarray)
     assert estimator.n_features_in_ == 5
     assert not hasattr(estimator, "feature_names_in_")
-    assert arrays.check_features(estimator, x, reset=False) is not None
+    assert arrays.check_features(estimator, x) is not None
 
 
 WRONG: dict[str, Any] = {
@@ -96,27 +101,27 @@ def test_what_is_wrong_is_refused_in_scikit_learns_words(kind: str, backend: Bac
             lambda: validate_data(Reference(), WRONG[kind], y, dtype=(np.float64, np.float32), multi_output=True)
         )
     assert refusal(lambda: arrays.check_training_data(Reference(), x, y, reset=True)) == wanted
-    assert refusal(lambda: arrays.check_features(Reference(), x, reset=True)) == wanted
+    assert refusal(lambda: arrays.check_features(Reference(), x)) == wanted
 
 
 @pytest.mark.usefixtures("dispatch")
 def test_large_numbers_are_finite_though_their_sum_is_not(backend: Backend) -> None:
     x = foreign(backend, np.full((4, 2), 3e38, "float32"))
-    assert arrays.check_features(Blank(), x, reset=True).shape == (4, 2)
+    assert taken(Blank(), x).shape == (4, 2)
 
 
 @pytest.mark.usefixtures("dispatch")
 def test_number_and_names_of_features_are_compared(backend: Backend) -> None:
     pd = pytest.importorskip("pandas")
     estimator = Blank()
-    arrays.check_features(estimator, pd.DataFrame(X, columns=list("abcde")), reset=True)
+    taken(estimator, pd.DataFrame(X, columns=list("abcde")))
     assert estimator.feature_names_in_.tolist() == list("abcde")
     with pytest.warns(UserWarning, match="X does not have valid feature names, but Blank was fitted with"):
-        arrays.check_features(estimator, foreign(backend, X), reset=False)
-    arrays.check_features(estimator, foreign(backend, X), reset=True)
+        arrays.check_features(estimator, foreign(backend, X))
+    taken(estimator, foreign(backend, X))
     assert not hasattr(estimator, "feature_names_in_")
     with pytest.raises(ValueError, match="X has 4 features, but Blank is expecting 5 features as input"):
-        arrays.check_features(estimator, foreign(backend, X[:, :4]), reset=False)
+        arrays.check_features(estimator, foreign(backend, X[:, :4]))
 
 
 @pytest.mark.usefixtures("dispatch")
@@ -149,7 +154,7 @@ def test_a_sparse_array_of_another_library_is_refused() -> None:
         by_rows = torch.eye(3).to_sparse_csr()
     for tensor in (torch.eye(3).to_sparse(), by_rows):
         with pytest.raises(TypeError, match=r"`X` must be dense .* got a sparse Tensor; give its to_dense\(\)"):
-            arrays.check_features(Blank(), tensor, reset=True)
+            taken(Blank(), tensor)
     with pytest.raises(TypeError, match=r"`X` must be dense"):
         arrays.check_training_data(Blank(), torch.eye(3).to_sparse(), [0, 1, 0], reset=True)
 
@@ -160,7 +165,7 @@ def test_a_tensor_that_records_its_gradient_is_taken() -> None:
     found, _ = arrays.check_training_data(Blank(), x, Y, reset=True)
     assert mlpx.MLP([5, 2], backend=arrays.backend_for(found)).predict(found).shape == (40, 2)
     with pytest.raises(ValueError, match="Input X contains NaN"):
-        arrays.check_features(Blank(), x / 0 * 0, reset=True)
+        taken(Blank(), x / 0 * 0)
 
 
 # Targets and weights.
@@ -213,7 +218,7 @@ def test_a_network_lives_where_the_features_are(backend: Backend) -> None:
 def test_types_follow_scikit_learns_rule(given: str, wanted: str, backend: Backend) -> None:
     if backend.name == "array_api_strict" and given == "float16":
         pytest.skip("the standard has no such type")
-    x = arrays.check_features(Blank(), foreign(backend, (X > 0).astype(given)), reset=True)
+    x = taken(Blank(), foreign(backend, (X > 0).astype(given)))
     assert arrays.dtype_for(x) == wanted
     assert arrays.dtype_for(x, "float16") == "float16"
     reference = validate_data(Blank(), (X > 0).astype(given), dtype=(np.float64, np.float32))
@@ -226,7 +231,7 @@ def test_types_follow_scikit_learns_rule(given: str, wanted: str, backend: Backe
 
 
 def test_a_small_sparse_matrix_is_dense_at_once() -> None:
-    found = arrays.check_features(Blank(), sp.csc_array(X), reset=True)
+    found = taken(Blank(), sp.csc_array(X))
     assert sp.issparse(found)
     np.testing.assert_array_equal(dense_rows(found), X)
     assert dense_rows(X) is X

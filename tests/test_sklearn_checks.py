@@ -27,6 +27,8 @@ ESTIMATORS = [
     REGRESSOR,
     own.MLPSearchCV(own.MLPClassifier(**WITHIN), **SEARCH),
     own.MLPSearchCV(own.MLPRegressor(**WITHIN), **SEARCH),
+    own.MLPEnsembleClassifier(own.MLPClassifier(**WITHIN), n_members=3),
+    own.MLPEnsembleRegressor(own.MLPRegressor(**WITHIN), n_members=3),
 ]
 # Where a check needs other settings, such as a solver without batches for weights: those that scikit-learn's own have.
 LIKE = {own.MLPClassifier: TheirClassifier, own.MLPRegressor: TheirRegressor}

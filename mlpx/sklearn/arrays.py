@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from scipy.sparse import issparse
+from sklearn import get_config
 from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
@@ -23,10 +24,12 @@ __all__ = [
     "backend_for",
     "backend_of",
     "check_features",
+    "check_same_place",
     "check_training_data",
     "check_weights",
     "dtype_for",
     "on_host",
+    "place_of",
 ]
 
 _RULES: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": (hxp.float64, hxp.float32)}
@@ -96,7 +99,7 @@ def check_weights(sample_weight: Any, X: Any) -> Array | None:
     """Return weights of the samples as a NumPy array of float64, refused with scikit-learn's messages."""
     if sample_weight is None:
         return None
-    found: Array = _check_sample_weight(on_host(sample_weight), _column(X), dtype=hxp.float64)
+    found: Array = _check_sample_weight(on_host(sample_weight), _column(X), dtype=hxp.float64, ensure_non_negative=True)
     return found
 
 
@@ -124,6 +127,39 @@ def backend_of(X: Any) -> Backend | None:
     if cls is None or cls is library_of(hxp.empty(0)):
         return None
     return make_backend(cls.name, make_backend(cls.name).array_device(X))
+
+
+def place_of(X: Any) -> str:
+    """Return library and device of an array in words; all that NumPy reads is one place.
+
+    Examples
+    --------
+    >>> place_of([[1.0, 2.0]])
+    'numpy'
+    """
+    own = backend_of(X)
+    return "numpy" if own is None else f"{own.name} on {own.device_name}"
+
+
+def check_same_place(estimator: Any, X: Any, method: str) -> None:
+    """Refuse features of another library or device than `fit` saw where scikit-learn asks for that.
+
+    Its rule holds with ``array_api_dispatch`` alone; without, a fitted estimator takes features of any library.
+
+    Raises
+    ------
+    ValueError
+        With scikit-learn's message.
+    """
+    fitted = getattr(estimator, "_place", None)
+    if fitted is None or not get_config()["array_api_dispatch"] or fitted == place_of(X):
+        return
+    msg = (
+        f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace and the same device as "
+        f"those passed to fit(). They are of {place_of(X)}, `fit` saw {fitted}; move them, or predict without "
+        "array_api_dispatch."
+    )
+    raise ValueError(msg)
 
 
 def _check_foreign(estimator: Any, X: Any, ops: Backend) -> None:

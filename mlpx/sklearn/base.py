@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import mlpx
 from mlpx._typing import Array
-from mlpx.backends import Backend
+from mlpx.backends import Backend, to_numpy
 from mlpx.losses import Loss
 from mlpx.sklearn import arrays, planning, scoring
 from mlpx.sklearn.callbacks import CallbackSupportMixin, FitTask, present_parameters
@@ -133,7 +133,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return None
 
     def check_labels(self, labels: Array) -> None:
-        """Refuse validation labels that the training labels do not know."""
+        """Refuse validation labels that do not go with the training labels."""
 
     def weights_of(self, weight: Array | None, labels: Array, rows: Array, *, incremental: bool) -> Array | None:
         """Return the weights of all rows, those of the classes among them."""
@@ -179,7 +179,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return self
 
     def _check_solver(self) -> bool:
-        if self.solver == "lbfgs":
+        if not planning.descends(self):
             msg = f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             raise AttributeError(msg)
         return True
@@ -192,7 +192,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def kind_of_training(self) -> tuple[Hashable, ...]:
         """Return what estimators that are trained as one stack have in common, beside their networks."""
         watched = self.verbose or self.callbacks or self.progress or getattr(self, "_skl_callbacks", ())
-        chosen = (self.solver, self.learning_rate, bool(self.nesterovs_momentum and self.momentum > 0))
+        chosen = (self.solver, self.learning_rate, bool(self.nesterovs_momentum), self.momentum > 0)
         return (
             id(self) if watched or self.scoring is not None else None,
             chosen if self.optimizer is None else self.optimizer,
@@ -242,11 +242,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     def _network(self, backend: Backend) -> mlpx.Network:
         """Return a network with the parameters as they are now."""
-        units = [self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_)]
+        coefs = [to_numpy(coef) for coef in self.coefs_]
+        units = [coefs[0].shape[0], *(coef.shape[1] for coef in coefs)]
         net = mlpx.Network(
-            planning.layers_of(self, units), loss=self.loss_of(), dtype=str(self.coefs_[0].dtype), backend=backend
+            planning.layers_of(self, units), loss=self.loss_of(), dtype=arrays.dtype_for(coefs[0]), backend=backend
         )
-        net.set_weights(self.coefs_, self.intercepts_)
+        net.set_weights(coefs, self.intercepts_)
         return net
 
     def _outputs(self, X: Any) -> Any:

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
@@ -21,7 +21,7 @@ from mlpx.activations import Activation
 from mlpx.backends import Backend
 from mlpx.losses import Loss
 from mlpx.optimizers import Optimizer
-from mlpx.sklearn import predictions
+from mlpx.sklearn import arrays, predictions
 from mlpx.sklearn.base import BaseMLP
 from mlpx.sklearn.intake import Intake
 from mlpx.sklearn.parameters import ATTRIBUTES, PARAMETERS, documented
@@ -40,8 +40,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     Parameters
     ----------
     {parameters}
-    class_weight : dict or "balanced", default=None
-        Weight of each class, times `sample_weight`; ``"balanced"`` weighs classes inversely to their frequency.
+    class_weight : dict, list of dict or "balanced", default=None
+        Weight of each class, times `sample_weight`; ``"balanced"`` weighs classes inversely to their frequency. With
+        several labels a sample a list with one dict a label, whose weights are multiplied.
     label_smoothing : float, default=0.0
         Share of each target that is spread over all classes, in the training loss alone.
 
@@ -71,7 +72,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     default_score = "accuracy"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
@@ -111,7 +112,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         backend: str | Backend | None = None,
         device: str | None = None,
         dtype: str | None = None,
-        class_weight: Mapping[Any, float] | str | None = None,
+        class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None = None,
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(
@@ -169,6 +170,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     def _check_known(self, labels: Array) -> None:
         """Refuse labels that do not go with those of earlier fits."""
+        if self._label_binarizer.y_type_.startswith("multilabel") and labels.ndim == 1:
+            msg = f"`y` must be indicators of shape (n_samples, {len(self.classes_)}), as before, got {labels.shape}."
+            raise ValueError(msg)
         classes = unique_labels(labels)
         if self.warm_start:
             if set(classes) != set(self.classes_):
@@ -182,7 +186,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             raise ValueError(msg)
 
     def check_labels(self, labels: Array) -> None:
-        """Refuse validation labels that the training labels do not know."""
+        """Refuse validation labels of another kind, and such that the training labels do not know."""
+        several = self._label_binarizer.y_type_.startswith("multilabel")
+        wanted = (len(self.classes_),) if several else ()
+        if labels.shape[1:] != wanted:
+            kind = (
+                f"indicators of shape (n_samples, {len(self.classes_)})" if several else "labels of shape (n_samples,)"
+            )
+            msg = f"`y_val` must be {kind}, as `y` is, got the shape {labels.shape}."
+            raise ValueError(msg)
         unknown = np.setdiff1d(unique_labels(labels), self.classes_)
         if len(unknown):
             msg = f"`y_val` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. New: {unknown}."
@@ -228,8 +240,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             )
             raise ValueError(msg)
         full = np.ones(labels.shape[0])
-        full[rows] = compute_sample_weight(self.class_weight, labels[rows])
+        full[rows] = self._weights_by_class(labels[rows])
         return full if weight is None else full * weight
+
+    def _weights_by_class(self, labels: Array) -> Array:
+        """Return the weight of each label; for several labels a sample the product of theirs."""
+        if labels.ndim == 2:
+            weights = compute_sample_weight(self.class_weight, labels)
+        elif isinstance(self.class_weight, list):
+            msg = (
+                "`class_weight` must be a dict or 'balanced'; a list is for several labels a sample, one dict a label."
+            )
+            raise ValueError(msg)
+        else:
+            # by all classes: the rows of a partial_fit may lack some
+            each = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
+            weights = each[np.searchsorted(self.classes_, labels)]
+        if not (np.all(np.isfinite(weights) & (weights >= 0)) and np.any(weights)):
+            msg = f"`class_weight` must hold finite numbers of at least 0, and not 0 alone, got {self.class_weight!r}."
+            raise ValueError(msg)
+        return weights
 
     # Use.
 
@@ -275,6 +305,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         array of shape (n_samples,), with several labels a sample (n_samples, n_classes)
             Numbers in the library and on the device of `X`; text in NumPy.
         """
+        arrays.check_same_place(self, X, "predict")
         found = predictions.labels(self._outputs(X), self.classes_, self.out_activation_, X)
         return csr_matrix(found) if self._label_binarizer.sparse_input_ else found
 
@@ -291,6 +322,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         array of shape (n_samples, n_classes)
             In the order of ``classes_``, in the library and on the device of `X`.
         """
+        arrays.check_same_place(self, X, "predict_proba")
         return predictions.probabilities(self._outputs(X))
 
     def predict_log_proba(self, X: Any) -> Array:
@@ -306,7 +338,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         array of shape (n_samples, n_classes)
             In the order of ``classes_``, in the library and on the device of `X`.
         """
-        return predictions.logarithms(self.predict_proba(X))
+        arrays.check_same_place(self, X, "predict_log_proba")
+        return predictions.logarithms(predictions.probabilities(self._outputs(X)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -68,14 +68,18 @@ class _Ensemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             if error is not None:
                 raise error
         self.estimators_ = members
-        self.n_features_in_ = members[0].n_features_in_
+        self.n_features_in_, self._place = members[0].n_features_in_, members[0]._place
         if hasattr(members[0], "feature_names_in_"):
             self.feature_names_in_ = members[0].feature_names_in_
 
     def _predicted(self, X: Any, method: str) -> list[Array]:
         """Return what a method gives for each member; the data are checked and go through the networks once."""
-        check_is_fitted(self)
         return [getattr(member, method)(X) for member in recalling(self.estimators_, X)]
+
+    def _check(self, X: Any, method: str) -> None:
+        """Refuse to predict before a fit, and features of another place where scikit-learn asks for that."""
+        check_is_fitted(self)
+        arrays.check_same_place(self, X, method)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of a classifier, the coefficient of determination of a regressor.
@@ -195,6 +199,10 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
         array of shape (n_samples, n_classes), or two of them
             By class in the order of `classes_`.
         """
+        self._check(X, "predict_proba")
+        return self._probabilities(X, return_std=return_std)
+
+    def _probabilities(self, X: Any, *, return_std: bool = False) -> Any:
         probabilities = self._predicted(X, "predict_proba")
         if self.bootstrap and not self._several:
             probabilities = [self._aligned(p, m.classes_) for p, m in zip(probabilities, self.estimators_, strict=True)]
@@ -223,7 +231,8 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
         -------
         array of shape (n_samples, n_classes)
         """
-        probabilities = self.predict_proba(X)
+        self._check(X, "predict_log_proba")
+        probabilities = self._probabilities(X)
         return array_namespace(probabilities).log(probabilities)
 
     def predict(self, X: Any) -> Any:
@@ -238,7 +247,8 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
         -------
         array of shape (n_samples,) or (n_samples, n_labels)
         """
-        probabilities = self.predict_proba(X)
+        self._check(X, "predict")
+        probabilities = self._probabilities(X)
         return predictions.labels(probabilities, self.classes_, "logistic" if self._several else "softmax", X)
 
 
@@ -323,6 +333,7 @@ class MLPEnsembleRegressor(RegressorMixin, _Ensemble):  # type: ignore[misc]
         -------
         array of shape (n_samples,) or (n_samples, n_outputs), or two of them
         """
+        self._check(X, "predict")
         predictions = self._predicted(X, "predict")
         mean = _mean(predictions)
         return (mean, _spread(predictions)) if return_std else mean

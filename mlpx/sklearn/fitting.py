@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from mlpx.sklearn import lbfgs
 from mlpx.sklearn.adoption import adopt
 from mlpx.sklearn.intake import Intake
 from mlpx.sklearn.planning import Request, descends, problem_of
-from mlpx.sklearn.problem import Problem
+from mlpx.sklearn.problem import Outcome, Problem
 from mlpx.sklearn.stacks import train
 
 __all__ = ["fit_many", "fit_together"]
@@ -35,7 +35,7 @@ def fit_many(
         What is fitted.
     X, y : array, or list of arrays with one an estimator
         The data; an array that is given several times is taken in once.
-    rows : sequence of integer arrays, optional
+    rows : sequence of integer or boolean arrays, optional
         The rows of each estimator; by default all of them. An array that is given several times is looked at once.
     sample_weight : array, or list of arrays with one an estimator, optional
         Weights of all rows of X.
@@ -51,7 +51,8 @@ def fit_many(
     requests = []
     for i in range(n):
         intake = intakes.setdefault((id(each_X[i]), id(each_y[i])), Intake(each_X[i], each_y[i]))
-        requests.append(Request(intake, None if rows is None else rows[i], each_weight[i]))
+        own = None if rows is None or rows[i] is None else _indices(rows[i])
+        requests.append(Request(intake, own, each_weight[i]))
     return fit_together(estimators, requests, validate=True)
 
 
@@ -59,6 +60,12 @@ def _one_each(given: Any, n: int) -> list[Any]:
     """Return what is given for each of n estimators."""
     several = isinstance(given, list) and len(given) == n and all(x is None or hasattr(x, "shape") for x in given)
     return given if several else [given] * n
+
+
+def _indices(rows: Any) -> Array:
+    """Return rows as integers; an array of integers as it is, since it is known by its identity."""
+    index = np.asarray(rows)
+    return np.nonzero(index)[0] if index.dtype.kind == "b" else index
 
 
 def fit_together(
@@ -85,17 +92,35 @@ def fit_together(
         except Exception as error:
             errors[i] = error
     descending = {i: problem for i, problem in problems.items() if descends(problem.estimator)}
-    outcomes = dict(zip(descending, train(list(descending.values())), strict=True))
+    outcomes = _trained(descending)
     for i, problem in problems.items():
         try:
-            if i in outcomes:
-                adopt(problem, outcomes[i], incremental=requests[i].incremental)
+            outcome = outcomes.get(i)
+            if isinstance(outcome, Exception):
+                raise outcome
+            if outcome is not None:
+                adopt(problem, outcome, incremental=requests[i].incremental)
             else:
                 lbfgs.minimize(problem)
             _check_finite(problem.estimator)
         except Exception as error:
             errors[i] = error
     return errors
+
+
+def _trained(problems: dict[int, Problem]) -> dict[int, Outcome | Exception]:
+    """Return what came out of each training; what a user's own function raises is of those alone that call it."""
+    groups: dict[Hashable, list[int]] = {}
+    for i, problem in problems.items():
+        functions = tuple(getattr(layer, "activation", None) for layer in problem.layers)
+        groups.setdefault((functions, problem.loss, problem.estimator.kind_of_training()), []).append(i)
+    outcomes: dict[int, Outcome | Exception] = {}
+    for members in groups.values():
+        try:
+            outcomes.update(zip(members, train([problems[i] for i in members]), strict=True))
+        except Exception as error:
+            outcomes.update(dict.fromkeys(members, error))
+    return outcomes
 
 
 def _check_finite(estimator: Any) -> None:

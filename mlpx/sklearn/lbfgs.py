@@ -9,6 +9,7 @@ import numpy as np
 import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
 
+from mlpx import inputs
 from mlpx._typing import Array, Namespace
 from mlpx.backends import to_numpy
 from mlpx.data import Rows, slices
@@ -53,7 +54,10 @@ class _Risk:
     def __init__(self, net: Network, problem: Problem) -> None:
         ops, source, rows = net.backend, problem.source, problem.stream.rows
         self._net, self._ops = net, ops
-        sample = Sample.of(ops, source.x, source.y, Rows(rows, np.asarray(rows.shape[0])), problem.weight)
+        y, smoothing = source.y, problem.estimator.label_smoothing
+        if smoothing:
+            y, _ = inputs.smooth(y, smoothing, ops, net.master_dtype, net.architecture.output)
+        sample = Sample.of(ops, source.x, y, Rows(rows, np.asarray(rows.shape[0])), problem.weight)
         self._data, self._feed = sample.data, Feed(ops)
         l2 = np.asarray(net.l2)
         step = TrainingStep(ops, net.architecture, _Gradient(), (), frozen=False, penalized=bool(l2 > 0), clipped=False)
@@ -108,7 +112,8 @@ def minimize(problem: Problem) -> None:
     )
     net.set_weights(problem.coefs, problem.intercepts)
     options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol}
-    risk = _Risk(net, problem)
+    with net.backend.context():
+        risk = _Risk(net, problem)
     found = scipy.optimize.minimize(
         risk, to_numpy(net.vector), method="L-BFGS-B", jac=True, options=options, callback=_callback(problem, net)
     )

@@ -44,7 +44,7 @@ CONSTRAINTS: dict[str, Any] = {
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="left")],
-    "optimizer": [Optimizer, StrOptions({name.lower() for name in Optimizer.known}), None],
+    "optimizer": [Optimizer, StrOptions({*Optimizer.known, *(name.lower() for name in Optimizer.known)}), None],
     "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
     "alpha_mode": [StrOptions({"batch", "risk"})],
     "scoring": [str, callable, None],
@@ -107,7 +107,7 @@ dropout : float, default=0.0
 optimizer : Optimizer or str, default=None
     An optimizer of mlpx with its learning rate or schedule, such as ``mlpx.AdamW(1e-3)``, in place of `solver`.
 clip_norm : float, default=None
-    Bound on the norm of the gradient.
+    Bound on the norm of the gradient; not for L-BFGS.
 alpha_mode : {"batch", "risk"}, default="batch"
     ``"batch"``: the penalty is ``alpha / 2 * sum(w**2)`` divided by the weight of the batch, as in scikit-learn: it
     grows when batches get smaller. ``"risk"``: it is added to the mean loss as it is, whatever the batch size.

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
-from mlpx import activations
+from mlpx import activations, optimizers
 from mlpx._typing import Array
 from mlpx.activations import Activation
+from mlpx.backends import to_numpy
 from mlpx.layers import Dense, Dropout, Layer
 from mlpx.sklearn import arrays
 from mlpx.sklearn.draws import Stream, initial_parameters, split
@@ -61,16 +62,19 @@ def problem_of(estimator: Any, request: Request) -> Problem:
     first = not hasattr(estimator, "coefs_") or not (estimator.warm_start or incremental)
     features, labels = intake.checked(estimator, reset=first, numeric=estimator.default_score == "r2")
     given = arrays.check_weights(request.sample_weight, features)
+    if request.rows is not None:
+        _check_rows(request.rows, given)
     key = estimator.learn_labels(intake, labels, request.rows, incremental=incremental)
     estimator.n_outputs_, activation, loss = estimator.output_of(labels)
     random = check_random_state(estimator.random_state)
     backend = arrays.backend_for(intake.X, estimator.backend, estimator.device)
+    estimator._place = arrays.place_of(intake.X)
     units = [features.shape[1], *hidden, estimator.n_outputs_]
     if first:
         _start(estimator, units, activation, arrays.dtype_for(features, estimator.dtype), random)
     else:
         _go_on(estimator, units)
-    source = intake.source(backend, str(estimator.coefs_[0].dtype), labels, key, estimator.encode, features)
+    source = intake.source(backend, arrays.dtype_for(estimator.coefs_[0]), labels, key, estimator.encode, features)
     rows = np.arange(features.shape[0]) if request.rows is None else request.rows
     problem = Problem(
         estimator,
@@ -89,7 +93,33 @@ def problem_of(estimator: Any, request: Request) -> Problem:
     if descends(estimator):
         _hold_out(problem, request, given)
         _plan_epochs(problem, incremental=incremental)
+    else:
+        _check_full_batches(request, estimator)
     return problem
+
+
+def _check_rows(rows: Array, weight: Array | None) -> None:
+    """Refuse no rows, and such without any weight."""
+    if not rows.shape[0]:
+        msg = "`rows` must hold at least one row of each estimator, got none."
+        raise ValueError(msg)
+    if weight is not None and not np.any(weight[rows]):
+        msg = "Sample weights must contain at least one non-zero number."
+        raise ValueError(msg)
+
+
+def _check_full_batches(request: Request, estimator: Any) -> None:
+    """Refuse what there is in gradient descent alone."""
+    given = request.validation or ()
+    asked = {
+        "dropout": estimator.dropout > 0,
+        "clip_norm": estimator.clip_norm is not None,
+        "callbacks": estimator.callbacks not in (None, [], ()),
+        "X_val": any(one is not None for one in given),
+    }
+    for name in (name for name, wanted in asked.items() if wanted):
+        msg = f"`{name}` is for gradient descent, not for solver='lbfgs'. Take 'adam' or 'sgd', or leave it out."
+        raise ValueError(msg)
 
 
 # Layers and first parameters.
@@ -145,6 +175,9 @@ def _start(estimator: Any, units: list[int], activation: str, dtype: str, random
 
 def _go_on(estimator: Any, units: list[int]) -> None:
     """Refuse parameters of other shapes, such as those of another `hidden_layer_sizes`."""
+    estimator.coefs_, estimator.intercepts_ = (
+        [to_numpy(a) for a in x] for x in (estimator.coefs_, estimator.intercepts_)
+    )
     found, wanted = [tuple(np.shape(coef)) for coef in estimator.coefs_], list(pairwise(units))
     if found != wanted:
         msg = (
@@ -153,7 +186,9 @@ def _go_on(estimator: Any, units: list[int]) -> None:
         )
         raise ValueError(msg)
     # where a user has set the parameters there may be nothing else
-    known = {"_seed": 0, "_steps_seen": 0, "_no_improvement_count": 0, "_carried": None}
+    known: dict[str, Any] = {"_seed": 0, "_steps_seen": 0, "_no_improvement_count": 0, "_carried": None, "t_": 0}
+    if descends(estimator):  # after L-BFGS, which leaves none of these
+        known |= {"loss_curve_": [], "best_loss_": None, "validation_scores_": None, "best_validation_score_": None}
     for name, value in known.items():
         setattr(estimator, name, getattr(estimator, name, value))
     estimator.validation_loss_curve_ = getattr(estimator, "validation_loss_curve_", [])
@@ -177,6 +212,7 @@ def _hold_out(problem: Problem, request: Request, given: Array | None) -> None:
     elif estimator.early_stopping:
         train, held_out = split(rows, estimator.validation_fraction, estimator.strata(problem.source, rows), random)
         problem.held_out = Validation(problem.source, held_out, given)
+        _check_rows(train, given)
         problem.stream = Stream(random, train)
     if estimator.early_stopping:
         own = estimator.watches_metric()
@@ -202,12 +238,24 @@ def _plan_epochs(problem: Problem, *, incremental: bool) -> None:
         warnings.warn(msg, stacklevel=7)
     problem.epochs = 1 if incremental else estimator.max_iter
     problem.seen, problem.first_rate = estimator.t_, estimator.learning_rate_init
-    if incremental and estimator._carried is not None:
+    memory, estimator._carried_by = getattr(estimator, "_carried_by", None), _memory_of(estimator)
+    if incremental and estimator._carried is not None and memory == estimator._carried_by:
         problem.carried = estimator._carried
+        # training counts the carried steps besides
+        problem.steps_seen -= int(problem.carried.steps[0])
         problem.first_rate = estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
     elif estimator.t_:
         waited = np.asarray([estimator._no_improvement_count])
         problem.carried = Carried.start(1)._replace(best_score=np.asarray([_best(estimator)]), waited=waited)
+
+
+def _memory_of(estimator: Any) -> tuple[Any, ...]:
+    """Return what decides on the form of an optimizer's memory; where that changes it begins anew."""
+    optimizer = estimator.optimizer
+    if optimizer is None:
+        return estimator.solver, estimator.learning_rate, estimator.momentum > 0
+    optimizer = optimizers.get(optimizer)
+    return type(optimizer).__name__, optimizer.moments, type(optimizer.schedule).__name__
 
 
 def _best(estimator: Any) -> float:

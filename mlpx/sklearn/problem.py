@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from mlpx._typing import Array
 from mlpx.layers import Layer
 from mlpx.losses import Loss
+from mlpx.sklearn.arrays import dtype_for
 from mlpx.sklearn.draws import Stream
 from mlpx.training import Carried
 
@@ -119,7 +120,7 @@ class Problem:
     @property
     def dtype_name(self) -> str:
         """The type of the parameters."""
-        return str(self.coefs[0].dtype)
+        return dtype_for(self.coefs[0])
 
 
 @dataclass(eq=False)

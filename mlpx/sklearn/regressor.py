@@ -16,6 +16,7 @@ from mlpx.activations import Activation
 from mlpx.backends import Backend
 from mlpx.losses import Loss
 from mlpx.optimizers import Optimizer
+from mlpx.sklearn import arrays
 from mlpx.sklearn.base import BaseMLP
 from mlpx.sklearn.intake import Intake
 from mlpx.sklearn.parameters import ATTRIBUTES, PARAMETERS, documented
@@ -54,7 +55,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     >>> import numpy as np
     >>> from mlpx.sklearn import MLPRegressor
     >>> X = np.linspace(-1, 1, 200)[:, None]
-    >>> model = MLPRegressor(activation="tanh", solver="lbfgs", random_state=0).fit(X, X[:, 0] ** 2)
+    >>> model = MLPRegressor(activation="tanh", solver="lbfgs", tol=1e-6, random_state=0).fit(X, X[:, 0] ** 2)
     >>> model.predict([[0.6]]).round(2)
     array([0.36])
     """
@@ -160,6 +161,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         loss = self.loss_of()
         return (1 if labels.ndim == 1 else labels.shape[1]), loss.output or "identity", loss
 
+    def check_labels(self, labels: Array) -> None:
+        """Refuse validation targets of other outputs, and such that the loss cannot take."""
+        outputs = 1 if labels.ndim == 1 else labels.shape[1]
+        if outputs != self.n_outputs_:
+            msg = f"`y_val` must have as many outputs as `y`, which has {self.n_outputs_}, got {outputs}."
+            raise ValueError(msg)
+        try:
+            self.loss_of().check_targets(labels, np)
+        except ValueError as error:
+            raise ValueError(str(error).replace("`y`", "`y_val`")) from None
+
     # Use.
 
     score = BaseMLP.score  # instead of the mixin's, which takes NumPy's arrays alone
@@ -199,5 +211,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         array of shape (n_samples,) or (n_samples, n_outputs)
             In the library and on the device of `X`.
         """
+        arrays.check_same_place(self, X, "predict")
         outputs = self._outputs(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
