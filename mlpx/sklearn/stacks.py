@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpx import inputs, metrics
+from mlpx import inputs, metrics, optimizers
 from mlpx._typing import Array
 from mlpx.backends import to_numpy
 from mlpx.backends.gathering import HostRows
@@ -185,8 +185,7 @@ class Stack:
     def _optimizer(self) -> Optimizer:
         estimator = self._estimator
         if estimator.optimizer is not None:
-            chosen: Optimizer = estimator.optimizer
-            return chosen
+            return optimizers.get(estimator.optimizer)
         if estimator.solver == "adam":
             beta_1, beta_2, epsilon = map(self._each, ("beta_1", "beta_2", "epsilon"))
             return Adam(self._each("learning_rate_init"), beta_1, beta_2, epsilon, epsilon_hat=True)
