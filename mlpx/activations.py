@@ -575,7 +575,8 @@ def get(activation: str | Activation | Formula) -> Activation:
     if callable(activation) and not isinstance(activation, Activation):
         msg = (
             f"`activation` must be a name or an activation object, got the function {activation!r}. "
-            "Give its derivative too: mlpx.activations.custom(function, derivative)."
+            "Give its derivative too, mlpx.activations.custom(f, derivative), both as functions of (z, xp): "
+            "custom(lambda z, xp: xp.sin(z), lambda z, xp: xp.cos(z))."
         )
         raise TypeError(msg)
     return Activation.get(activation)

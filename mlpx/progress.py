@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ __all__ = ["Progress"]
 class Progress:
     """A bar (tqdm's) over the samples of all epochs, with the loss, the validation metric and the samples a second.
 
-    It is quiet where standard error is no terminal.
+    It is quiet where standard error is neither a terminal nor a notebook's.
 
     Parameters
     ----------
@@ -25,10 +26,11 @@ class Progress:
     def __init__(self, show: bool, epochs: int, samples: int) -> None:
         self._bar: Any = None
         if show:
-            from tqdm import tqdm  # imported when first used
+            from tqdm.auto import tqdm  # imported when first used
 
+            quiet = False if "ipykernel" in sys.modules else None  # a notebook shows it, though it is no terminal
             self._bar = tqdm(
-                total=epochs * samples, disable=None, unit=" samples", unit_scale=True, dynamic_ncols=True, leave=True,
+                total=epochs * samples, disable=quiet, unit=" samples", unit_scale=True, dynamic_ncols=True, leave=True,
                 bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt} {remaining}{postfix}",
             )  # fmt: skip
             if self._bar.disable:

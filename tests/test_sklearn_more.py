@@ -194,13 +194,17 @@ def test_an_activation_of_ones_own_learns_as_the_one_of_the_package() -> None:
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        (np.tanh, TypeError, r"Give its derivative too: mlpx\.activations\.custom\(function, derivative\)"),
+        (
+            np.tanh,
+            TypeError,
+            r"Give its derivative too, mlpx\.activations\.custom\(f, derivative\), both as functions of \(z, xp\)",
+        ),
         (["relu", "tanh"], ValueError, "`activation` must be one, or a list of 1, one a hidden layer; got 2"),
         ([], ValueError, "a list of 1, one a hidden layer; got 0"),
         (["sine"], ValueError, "`activation` must be one of .*; got 'sine'"),
-        ("step", ValueError, "`activation` 'step' has no derivative to train with"),
-        ("softmax", ValueError, "'softmax' is for the output alone"),
-        ("custom", ValueError, "`activation` 'custom' needs its parameters"),
+        (["step"], ValueError, "`activation` 'step' has no derivative to train with"),
+        (["softmax"], ValueError, "'softmax' is for the output alone"),
+        (["custom"], ValueError, "`activation` 'custom' needs its parameters"),
     ],
     ids=["function", "two", "none", "unknown", "step", "softmax", "custom"],
 )

@@ -10,7 +10,8 @@ from mlpx.model import Network
 def check_single(net: Any, kind: str) -> Network:
     """Return `net`, which must be one network; a stack is none."""
     if not isinstance(net, Network):
-        msg = f"`net` must be an mlpx.Network, got {type(net).__name__}."
+        remedy = " Give its network_." if hasattr(net, "network_") else ""
+        msg = f"`net` must be an mlpx.Network, got {type(net).__name__}.{remedy}"
         raise TypeError(msg)
     if net.members is not None:
         msg = f"`net` is a stack of {net.members} networks, but {kind} is one network; give net.member(0), or another."

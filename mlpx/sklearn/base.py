@@ -31,12 +31,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     Attributes
     ----------
-    default_score : str
+    _default_score : str
         The metric that early stopping watches.
     """
 
-    default_score: ClassVar[str]
-    label_smoothing: float = 0.0
+    _default_score: ClassVar[str]
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
     def __init__(
@@ -113,29 +112,29 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
     # What a subclass says.
 
     @abstractmethod
-    def learn_labels(self, intake: Intake, labels: Array, rows: Array | None, *, incremental: bool) -> Hashable:
+    def _learn_labels(self, intake: Intake, labels: Array, rows: Array | None, *, incremental: bool) -> Hashable:
         """Set what the labels tell, such as ``classes_``; return what names the targets made of them."""
 
     @abstractmethod
-    def encode(self, labels: Array) -> Array:
+    def _encode(self, labels: Array) -> Array:
         """Return targets: integer class indices, or numbers of shape (N, K)."""
 
     @abstractmethod
-    def output_of(self, labels: Array) -> tuple[int, str, Loss]:
+    def _output_of(self, labels: Array) -> tuple[int, str, Loss]:
         """Return number of outputs, their activation as scikit-learn names it, and the loss."""
 
     @abstractmethod
-    def loss_of(self) -> Loss:
+    def _loss_of(self) -> Loss:
         """Return the loss."""
 
-    def strata(self, source: Source, rows: Array) -> Array | None:
+    def _strata(self, source: Source, rows: Array) -> Array | None:
         """Return what the validation split is stratified by."""
         return None
 
-    def check_labels(self, labels: Array) -> None:
+    def _check_labels(self, labels: Array) -> None:
         """Refuse validation labels that do not go with the training labels."""
 
-    def weights_of(self, weight: Array | None, labels: Array, rows: Array, *, incremental: bool) -> Array | None:
+    def _weights_of(self, weight: Array | None, labels: Array, rows: Array, *, incremental: bool) -> Array | None:
         """Return the weights of all rows, those of the classes among them."""
         return weight
 
@@ -185,13 +184,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return True
 
     @property
-    def adapts(self) -> bool:
+    def _adapts(self) -> bool:
         """Whether the learning rate is lowered where training gets stuck."""
         return bool(self.optimizer is None and self.solver == "sgd" and self.learning_rate == "adaptive")
 
-    def kind_of_training(self) -> tuple[Hashable, ...]:
+    def _kind_of_training(self) -> tuple[Hashable, ...]:
         """Return what estimators that are trained as one stack have in common, beside their networks."""
-        watched = self.verbose or self.callbacks or self.progress or getattr(self, "_skl_callbacks", ())
+        watched = self.verbose or self.callbacks or getattr(self, "_skl_callbacks", ())
         chosen = (self.solver, self.learning_rate, bool(self.nesterovs_momentum), self.momentum > 0)
         return (
             id(self) if watched or self.scoring is not None else None,
@@ -200,10 +199,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
             self.shuffle,
             self.early_stopping,
             self.clip_norm is None,
-            self.label_smoothing,
+            self._smoothing,
         )
 
-    def training_callbacks(self, problems: Sequence[Problem]) -> tuple[Any, ...]:
+    def _training_callbacks(self, problems: Sequence[Problem]) -> tuple[Any, ...]:
         """Return what is called while networks are trained; those that have any are trained alone."""
         found = list(mlpx.callbacks.get(self.callbacks or ()))
         problem = problems[0]
@@ -211,24 +210,29 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
             score = problem.watched if self.early_stopping else None
             best = getattr(self, "best_validation_score_" if score else "best_loss_", None)
             found.append(
-                Verbose(self.tol, self.n_iter_no_change, score=score, adaptive=self.adapts,
+                Verbose(self.tol, self.n_iter_no_change, score=score, adaptive=self._adapts,
                         best=best, waited=self._no_improvement_count)
             )  # fmt: skip
         return tuple(found) if problem.task is None else (*found, *problem.task.callbacks(present_parameters))
 
-    def watches_metric(self) -> bool:
+    @property
+    def _smoothing(self) -> float:
+        """Share of each target that is spread over all classes."""
+        return 0.0
+
+    def _watches_metric(self) -> bool:
         """Say whether the score that early stopping watches is a metric that training computes itself."""
         return scoring.metric_name(self, self.scoring) is not None
 
-    def scorer(self, problems: Sequence[Problem]) -> scoring.EpochScores | None:
+    def _epoch_scores(self, problems: Sequence[Problem]) -> scoring.EpochScores | None:
         """Return what computes the score that is watched; None where training's own metric is that score."""
-        if not self.early_stopping or self.watches_metric():
+        if not self.early_stopping or self._watches_metric():
             return None
         members = []
         for problem in problems:
             source, rows, weight = problem.held_out  # type: ignore[misc]
             own = None if weight is None else weight[rows]
-            scorer = self.scoring or self.default_score
+            scorer = self.scoring or self._default_score
             members.append(scoring.HeldOut(self, scorer, source.features[rows], source.labels[rows], own))
         return scoring.EpochScores(members)
 
@@ -245,10 +249,15 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
         coefs = [to_numpy(coef) for coef in self.coefs_]
         units = [coefs[0].shape[0], *(coef.shape[1] for coef in coefs)]
         net = mlpx.Network(
-            planning.layers_of(self, units), loss=self.loss_of(), dtype=arrays.dtype_for(coefs[0]), backend=backend
+            planning.layers_of(self, units), loss=self._loss_of(), dtype=arrays.dtype_for(coefs[0]), backend=backend
         )
         net.set_weights(coefs, self.intercepts_)
+        net.classes = self._known_labels()
         return net
+
+    def _known_labels(self) -> tuple[Any, ...] | None:
+        """Return the labels that the network shall decide on, where they are not its class indices."""
+        return None
 
     def _outputs(self, X: Any) -> Any:
         """Return the outputs of the network in the library of X, NumPy's for tables, lists and sparse rows."""

@@ -69,7 +69,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     0.98
     """
 
-    default_score = "accuracy"
+    _default_score = "accuracy"
+    loss = "log_loss"  # no parameter, as in scikit-learn
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
@@ -155,7 +156,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     # Labels.
 
-    def learn_labels(self, intake: Intake, labels: Array, rows: Array | None, *, incremental: bool) -> Hashable:
+    def _learn_labels(self, intake: Intake, labels: Array, rows: Array | None, *, incremental: bool) -> Hashable:
         """Learn the classes, or compare the labels with those that are known; return the classes as a key."""
         own = labels if rows is None else labels[rows]
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
@@ -185,7 +186,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             msg = f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}."
             raise ValueError(msg)
 
-    def check_labels(self, labels: Array) -> None:
+    def _check_labels(self, labels: Array) -> None:
         """Refuse validation labels of another kind, and such that the training labels do not know."""
         several = self._label_binarizer.y_type_.startswith("multilabel")
         wanted = (len(self.classes_),) if several else ()
@@ -200,7 +201,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             msg = f"`y_val` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. New: {unknown}."
             raise ValueError(msg)
 
-    def encode(self, labels: Array) -> Array:
+    def _encode(self, labels: Array) -> Array:
         """Return class indices, or the targets of the sigmoids."""
         if labels.ndim == 2:
             targets = self._label_binarizer.transform(labels)
@@ -209,7 +210,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         index = np.minimum(np.searchsorted(self.classes_, labels), len(self.classes_) - 1)
         return index if len(self.classes_) > 2 else index[:, None].astype(np.float64)
 
-    def output_of(self, labels: Array) -> tuple[int, str, Loss]:
+    def _output_of(self, labels: Array) -> tuple[int, str, Loss]:
         """Return number of outputs, their activation and the loss."""
         if self._label_binarizer.y_type_.startswith("multilabel"):
             return len(self.classes_), "logistic", losses.binary_cross_entropy()
@@ -217,19 +218,28 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             return len(self.classes_), "softmax", losses.cross_entropy()
         return 1, "logistic", losses.binary_cross_entropy()
 
-    def loss_of(self) -> Loss:
+    def _loss_of(self) -> Loss:
         """Return the loss that belongs to the output."""
         return losses.cross_entropy() if self.out_activation_ == "softmax" else losses.binary_cross_entropy()
 
-    def watches_metric(self) -> bool:
+    @property
+    def _smoothing(self) -> float:
+        return self.label_smoothing
+
+    def _watches_metric(self) -> bool:
         """Say whether early stopping watches training's own accuracy; where there is one class, that is another."""
-        return len(self.classes_) > 1 and super().watches_metric()
+        return len(self.classes_) > 1 and super()._watches_metric()
 
-    def strata(self, source: Source, rows: Array) -> Array | None:
+    def _known_labels(self) -> tuple[Any, ...] | None:
+        labels, several = self.classes_, self.n_outputs_ > 1 and self.out_activation_ == "logistic"
+        indices = labels.dtype.kind in "iu" and np.array_equal(labels, np.arange(len(labels)))
+        return None if several or indices or len(labels) == 1 else tuple(labels.tolist())
+
+    def _strata(self, source: Source, rows: Array) -> Array | None:
         """Return what the validation split is stratified by: two classes, as scikit-learn does."""
-        return self.encode(source.labels[rows]).astype(bool) if self.n_outputs_ == 1 else None
+        return self._encode(source.labels[rows]).astype(bool) if self.n_outputs_ == 1 else None
 
-    def weights_of(self, weight: Array | None, labels: Array, rows: Array, *, incremental: bool) -> Array | None:
+    def _weights_of(self, weight: Array | None, labels: Array, rows: Array, *, incremental: bool) -> Array | None:
         """Return the weights of all rows times those of their classes."""
         if self.class_weight is None:
             return weight

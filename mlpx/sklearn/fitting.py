@@ -113,7 +113,7 @@ def _trained(problems: dict[int, Problem]) -> dict[int, Outcome | Exception]:
     groups: dict[Hashable, list[int]] = {}
     for i, problem in problems.items():
         functions = tuple(getattr(layer, "activation", None) for layer in problem.layers)
-        groups.setdefault((functions, problem.loss, problem.estimator.kind_of_training()), []).append(i)
+        groups.setdefault((functions, problem.loss, problem.estimator._kind_of_training()), []).append(i)
     outcomes: dict[int, Outcome | Exception] = {}
     for members in groups.values():
         try:

@@ -54,7 +54,7 @@ class _Risk:
     def __init__(self, net: Network, problem: Problem) -> None:
         ops, source, rows = net.backend, problem.source, problem.stream.rows
         self._net, self._ops = net, ops
-        y, smoothing = source.y, problem.estimator.label_smoothing
+        y, smoothing = source.y, problem.estimator._smoothing
         if smoothing:
             y, _ = inputs.smooth(y, smoothing, ops, net.master_dtype, net.architecture.output)
         sample = Sample.of(ops, source.x, y, Rows(rows, np.asarray(rows.shape[0])), problem.weight)

@@ -64,7 +64,11 @@ def _network(estimators: Sequence[BaseMLP], backend: Backend) -> mlpx.Network:
     """Return a stack with the parameters of the estimators as they are now."""
     first = estimators[0]
     net = mlpx.Network(
-        _layers(first), loss=first.loss_of(), dtype=str(first.coefs_[0].dtype), members=len(estimators), backend=backend
+        _layers(first),
+        loss=first._loss_of(),
+        dtype=str(first.coefs_[0].dtype),
+        members=len(estimators),
+        backend=backend,
     )
     coefs, intercepts = ([getattr(estimator, name) for estimator in estimators] for name in ("coefs_", "intercepts_"))
     net.set_weights(*([hxp.stack(layer) for layer in zip(*each, strict=True)] for each in (coefs, intercepts)))

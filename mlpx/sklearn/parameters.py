@@ -19,9 +19,12 @@ __all__ = ["ATTRIBUTES", "CONSTRAINTS", "PARAMETERS", "documented"]
 
 T = TypeVar("T", bound=type)
 
+_NAMES = {*Activation.known, *Activation.aliases} - {"custom", "softmax", "step"}
+"""Of the activations that need no parameter and that a hidden layer can be trained with."""
+
 CONSTRAINTS: dict[str, Any] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions({*Activation.known, *Activation.aliases}), Activation, callable, list, tuple],
+    "activation": [StrOptions(_NAMES), Activation, callable, list, tuple],
     "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from mlpx import activations, optimizers
+from mlpx._checks import check_count
 from mlpx._typing import Array
 from mlpx.activations import Activation
 from mlpx.backends import to_numpy
@@ -60,12 +61,12 @@ def problem_of(estimator: Any, request: Request) -> Problem:
     hidden = _hidden_sizes(estimator.hidden_layer_sizes)
     intake, incremental = request.intake, request.incremental
     first = not hasattr(estimator, "coefs_") or not (estimator.warm_start or incremental)
-    features, labels = intake.checked(estimator, reset=first, numeric=estimator.default_score == "r2")
+    features, labels = intake.checked(estimator, reset=first, numeric=estimator._default_score == "r2")
     given = arrays.check_weights(request.sample_weight, features)
     if request.rows is not None:
         _check_rows(request.rows, given)
-    key = estimator.learn_labels(intake, labels, request.rows, incremental=incremental)
-    estimator.n_outputs_, activation, loss = estimator.output_of(labels)
+    key = estimator._learn_labels(intake, labels, request.rows, incremental=incremental)
+    estimator.n_outputs_, activation, loss = estimator._output_of(labels)
     random = check_random_state(estimator.random_state)
     backend = arrays.backend_for(intake.X, estimator.backend, estimator.device)
     estimator._place = arrays.place_of(intake.X)
@@ -74,7 +75,7 @@ def problem_of(estimator: Any, request: Request) -> Problem:
         _start(estimator, units, activation, arrays.dtype_for(features, estimator.dtype), random)
     else:
         _go_on(estimator, units)
-    source = intake.source(backend, arrays.dtype_for(estimator.coefs_[0]), labels, key, estimator.encode, features)
+    source = intake.source(backend, arrays.dtype_for(estimator.coefs_[0]), labels, key, estimator._encode, features)
     rows = np.arange(features.shape[0]) if request.rows is None else request.rows
     problem = Problem(
         estimator,
@@ -83,7 +84,7 @@ def problem_of(estimator: Any, request: Request) -> Problem:
         loss,
         source,
         Stream(random, rows),
-        estimator.weights_of(given, labels, rows, incremental=incremental),
+        estimator._weights_of(given, labels, rows, incremental=incremental),
         estimator.coefs_,
         estimator.intercepts_,
         seed=estimator._seed,
@@ -130,7 +131,7 @@ def _hidden_sizes(given: Any) -> list[int]:
     if np.any(np.asarray(sizes) <= 0):
         msg = f"hidden_layer_sizes must be > 0, got {sizes}."
         raise ValueError(msg)
-    return [int(size) for size in sizes]
+    return [check_count("hidden_layer_sizes", size) for size in sizes]
 
 
 def _activations(given: Any, count: int) -> list[Activation]:
@@ -210,21 +211,21 @@ def _hold_out(problem: Problem, request: Request, given: Array | None) -> None:
     if X_val is not None:
         problem.held_out = _validation(problem, X_val, y_val)
     elif estimator.early_stopping:
-        train, held_out = split(rows, estimator.validation_fraction, estimator.strata(problem.source, rows), random)
+        train, held_out = split(rows, estimator.validation_fraction, estimator._strata(problem.source, rows), random)
         problem.held_out = Validation(problem.source, held_out, given)
         _check_rows(train, given)
         problem.stream = Stream(random, train)
     if estimator.early_stopping:
-        own = estimator.watches_metric()
-        problem.watched = f"validation_{estimator.default_score}" if own else "validation_score"
+        own = estimator._watches_metric()
+        problem.watched = f"validation_{estimator._default_score}" if own else "validation_score"
 
 
 def _validation(problem: Problem, X_val: Any, y_val: Any) -> Validation:
     """Return validation data that were given."""
     estimator, intake = problem.estimator, Intake(X_val, y_val)
-    features, labels = intake.checked(estimator, reset=False, numeric=estimator.default_score == "r2")
-    estimator.check_labels(labels)
-    source = intake.source(problem.backend, problem.dtype_name, labels, None, estimator.encode, features)
+    features, labels = intake.checked(estimator, reset=False, numeric=estimator._default_score == "r2")
+    estimator._check_labels(labels)
+    source = intake.source(problem.backend, problem.dtype_name, labels, None, estimator._encode, features)
     return Validation(source, np.arange(features.shape[0]), None)
 
 

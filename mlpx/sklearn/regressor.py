@@ -60,7 +60,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     array([0.36])
     """
 
-    default_score = "r2"
+    _default_score = "r2"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions(_LOSSES), Loss],
@@ -143,32 +143,32 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     # Targets.
 
-    def learn_labels(self, intake: Intake, labels: Array, rows: Array | None, *, incremental: bool) -> Hashable:
+    def _learn_labels(self, intake: Intake, labels: Array, rows: Array | None, *, incremental: bool) -> Hashable:
         """Refuse targets that the loss cannot take."""
-        self.loss_of().check_targets(labels if rows is None else labels[rows], np)
+        self._loss_of().check_targets(labels if rows is None else labels[rows], np)
         return type(self).__name__
 
-    def encode(self, labels: Array) -> Array:
+    def _encode(self, labels: Array) -> Array:
         """Return the targets as columns."""
         return np.asarray(labels[:, None] if labels.ndim == 1 else labels, dtype=np.float64)
 
-    def loss_of(self) -> Loss:
+    def _loss_of(self) -> Loss:
         """Return the loss."""
         return losses.get(self.loss)
 
-    def output_of(self, labels: Array) -> tuple[int, str, Loss]:
+    def _output_of(self, labels: Array) -> tuple[int, str, Loss]:
         """Return number of outputs, their activation and the loss."""
-        loss = self.loss_of()
+        loss = self._loss_of()
         return (1 if labels.ndim == 1 else labels.shape[1]), loss.output or "identity", loss
 
-    def check_labels(self, labels: Array) -> None:
+    def _check_labels(self, labels: Array) -> None:
         """Refuse validation targets of other outputs, and such that the loss cannot take."""
         outputs = 1 if labels.ndim == 1 else labels.shape[1]
         if outputs != self.n_outputs_:
             msg = f"`y_val` must have as many outputs as `y`, which has {self.n_outputs_}, got {outputs}."
             raise ValueError(msg)
         try:
-            self.loss_of().check_targets(labels, np)
+            self._loss_of().check_targets(labels, np)
         except ValueError as error:
             raise ValueError(str(error).replace("`y`", "`y_val`")) from None
 

@@ -63,7 +63,7 @@ def _kind(problem: Problem) -> Hashable:
         problem.weight is None,
         None if held_out is None else held_out.source is source or id(held_out),
         None if problem.carried is None else id(problem),
-        *problem.estimator.kind_of_training(),
+        *problem.estimator._kind_of_training(),
     )
 
 
@@ -82,7 +82,7 @@ class Stack:
         self._estimator = problems[0].estimator
         self._rule = rules.NoImprovement(
             self._numbers("tol"),
-            np.where(self._estimator.adapts, np.inf, self._numbers("n_iter_no_change")),
+            np.where(self._estimator._adapts, np.inf, self._numbers("n_iter_no_change")),
             np.asarray([problem.epochs for problem in problems]),
         )
 
@@ -104,7 +104,7 @@ class Stack:
             weights, biases = ([to_numpy(array) for array in arrays] for arrays in (net.weights, net.biases))
         carried = run.carried()
         over = self._rule.too_long(carried.waited)
-        if self._estimator.adapts:
+        if self._estimator._adapts:
             over = over | carried.schedule[-1]
         outcomes = []
         for i, problem in enumerate(self._problems):
@@ -158,8 +158,8 @@ class Stack:
     def _run(self, net: Network) -> Run:
         estimator, first = self._estimator, self._first
         train, held_out, order = self._samples(net)
-        metric = () if first.held_out is None else metrics.get(estimator.default_score, net.architecture.output)
-        scorer, early = estimator.scorer(self._problems), estimator.early_stopping
+        metric = () if first.held_out is None else metrics.get(estimator._default_score, net.architecture.output)
+        scorer, early = estimator._epoch_scores(self._problems), estimator.early_stopping
         carried = first.carried
         if carried is not None:
             carried = carried._replace(moments=tuple(map(net.backend.asarray, carried.moments)))
@@ -173,7 +173,7 @@ class Stack:
             stopping=self._rule,
             keep_best=early,
             clip_norm=None if estimator.clip_norm is None else self._each("clip_norm"),
-            callbacks=estimator.training_callbacks(self._problems),
+            callbacks=estimator._training_callbacks(self._problems),
             progress=estimator.progress,
             l2_by_batch=estimator.alpha_mode == "batch",
             by_row=True,
@@ -217,8 +217,8 @@ class Stack:
         streams = [Stream(problem.stream.random, problem.stream.rows + start) for problem, start in pairs]
         order = Shuffles(streams, shuffle=self._estimator.shuffle, stack=self._stack)
         y, truth = joined.y, None
-        if self._estimator.label_smoothing:
-            smoothing = self._estimator.label_smoothing
+        smoothing = self._estimator._smoothing
+        if smoothing:
             y, truth = inputs.smooth(y, smoothing, ops, net.master_dtype, net.architecture.output)
         train = Sample.of(ops, joined.x, y, order.rows(), joined.weights([p.weight for p in problems]), truth)
         held_out = [problem.held_out for problem in problems]
