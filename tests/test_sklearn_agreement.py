@@ -12,6 +12,8 @@ from sklearn.model_selection import train_test_split
 
 from sklearn_pairs import DATA, ROWS, Pair, assert_same, both, data, make_pair
 
+pytestmark = pytest.mark.once
+
 SOLVERS = {
     "sgd": {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 0.05},
     "momentum": {"solver": "sgd", "nesterovs_momentum": False, "learning_rate_init": 0.02},

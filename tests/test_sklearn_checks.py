@@ -17,6 +17,8 @@ from sklearn.utils.estimator_checks import check_param_validation, parametrize_w
 
 import mlpx.sklearn as own
 
+pytestmark = pytest.mark.once
+
 # Few epochs, as scikit-learn sets its own for the same checks.
 CLASSIFIER, REGRESSOR = own.MLPClassifier(max_iter=100), own.MLPRegressor(max_iter=100)
 # The checks give an estimator its random_state, but not the estimator within it.

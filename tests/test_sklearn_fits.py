@@ -10,6 +10,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_pairs import both, make_pair
 
+pytestmark = pytest.mark.once
+
 SHIPPED = {
     "iris": "MLPClassifier",
     "wine": "MLPClassifier",

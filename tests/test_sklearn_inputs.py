@@ -19,6 +19,8 @@ from sklearn.utils import get_tags
 
 from sklearn_pairs import Pair, assert_same, both, data, make_pair
 
+pytestmark = pytest.mark.once
+
 SHORT = {"hidden_layer_sizes": (6,), "batch_size": 16, "max_iter": 4, "random_state": 0}
 X, classes = data("classes")
 _, numbers = data("numbers")

@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 import mlpx
 from mlpx.sklearn import MLPClassifier, MLPRegressor
+from mlpx.sklearn.draws import Stream
 from mlpx.sklearn.fitting import fit_many
 from sklearn_pairs import ROWS, data
 
@@ -248,3 +249,23 @@ def test_rows_that_cannot_be_trained_on() -> None:
 
 def test_of_none_there_is_nothing() -> None:
     assert fit_many([], X, classes) == []
+
+
+def test_one_object_is_not_fitted_twice() -> None:
+    X, y = data("classes")
+    one = MLPClassifier(max_iter=2)
+    with pytest.raises(ValueError, match="`estimators` must be different objects, but one is given twice"):
+        fit_many([one, one], X, y)
+
+
+def test_each_generator_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = data("classes")
+    places, own = [], Stream.place
+    monkeypatch.setattr(Stream, "place", lambda stream: places.append(stream) or own(stream))
+    seeds = [0, 1, 0, 2, 1, 0]
+    stack = [MLPClassifier((3,), max_iter=3, random_state=seed) for seed in seeds]
+    assert fit_many(stack, X, y) == [None] * len(seeds)
+    assert len(places) == len(seeds)
+    for i, seed in enumerate(seeds):
+        np.testing.assert_array_equal(stack[i].coefs_[0], stack[seeds.index(seed)].coefs_[0])
+    assert not np.array_equal(stack[0].coefs_[0], stack[1].coefs_[0])

@@ -15,6 +15,8 @@ from sklearn.base import clone
 
 from sklearn_pairs import Pair, data, make_pair, outcome
 
+pytestmark = pytest.mark.once
+
 BOTH = ("MLPClassifier", "MLPRegressor")
 X, classes = data("classes")
 _, numbers = data("numbers")

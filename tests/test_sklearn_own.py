@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 pytest.importorskip("sklearn", minversion="1.9")
 
 THEIRS = "sklearn.neural_network.tests.test_mlp"

@@ -362,3 +362,24 @@ def test_gradient_descent_goes_on_after_lbfgs(early_stopping: bool) -> None:
     model.set_params(solver="sgd", learning_rate_init=1e-6, early_stopping=early_stopping).fit(X, classes)
     assert len(model.loss_curve_) == 4
     assert model.loss_ == pytest.approx(before, abs=0.2)
+
+
+@pytest.mark.parametrize("bad", [{"X_val": X[:, :2], "y_val": classes}, {"X_val": X, "y_val": classes + 7}])
+def test_a_refused_fit_leaves_the_parameters(bad: dict) -> None:
+    model = MLPClassifier(**SHORT).fit(X, classes)
+    before = [coef.copy() for coef in model.coefs_]
+    with pytest.raises(ValueError, match="X has 2 features|has classes not in"):
+        model.fit(X, classes, **bad)
+    for found, expected in zip(model.coefs_, before, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert model.t_ == SHORT["max_iter"] * len(X)
+
+
+def test_parameters_that_a_user_has_set_are_gone_on_from() -> None:
+    model = MLPRegressor(**SHORT, warm_start=True)
+    rng = np.random.default_rng(0)
+    model.coefs_ = [rng.normal(size=(X.shape[1], 6)), rng.normal(size=(6, 1))]
+    model.intercepts_ = [np.zeros(6), np.zeros(1)]
+    start = model.coefs_[0].copy()
+    model.set_params(learning_rate_init=1e-12, max_iter=1).fit(X, numbers)
+    np.testing.assert_allclose(model.coefs_[0], start, rtol=0, atol=1e-10)

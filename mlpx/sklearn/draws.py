@@ -7,7 +7,7 @@ is dropout, a seed for its masks is drawn after the parameters.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -67,12 +67,10 @@ class Stream(NamedTuple):
     random: Any
     rows: Array
 
-    def same_as(self, other: Stream) -> bool:
-        """Say whether another stream gives the same orders."""
-        if self.rows.shape != other.rows.shape or not np.array_equal(self.rows, other.rows):
-            return False
-        (_, key, *rest), (_, its_key, *its_rest) = (each.random.get_state(legacy=True) for each in (self, other))
-        return rest == its_rest and np.array_equal(key, its_key)
+    def place(self) -> Hashable:
+        """Return what tells streams with other orders from this one."""
+        _, key, *rest = self.random.get_state(legacy=True)
+        return self.rows.tobytes(), key.tobytes(), *rest
 
 
 class Shuffles:
@@ -93,14 +91,9 @@ class Shuffles:
     ahead = False
 
     def __init__(self, streams: Sequence[Stream], *, shuffle: bool, stack: bool) -> None:
-        self._distinct: list[Stream] = []
-        self._of: list[int] = []
-        for stream in streams:
-            known = (i for i, other in enumerate(self._distinct) if stream.same_as(other))
-            position = next(known, len(self._distinct))
-            if position == len(self._distinct):
-                self._distinct.append(stream)
-            self._of.append(position)
+        positions: dict[Hashable, int] = {}
+        self._of = [positions.setdefault(stream.place(), len(positions)) for stream in streams]
+        self._distinct = [streams[self._of.index(i)] for i in range(len(positions))]
         self._rows = [stream.rows for stream in self._distinct]
         self._shuffle, self._stack = shuffle, stack
 

@@ -27,7 +27,9 @@ def fit_many(
 ) -> list[Exception | None]:
     """Fit many estimators in place.
 
-    Each comes out as ``estimator.fit(X[rows], y[rows], sample_weight[rows])`` would leave it, to rounding.
+    Each comes out as ``estimator.fit(X[rows], y[rows], sample_weight[rows])`` would leave it, to rounding. Two things
+    are otherwise: those that were trained as a stack begin a later `partial_fit` with a fresh memory of the optimizer,
+    and estimators that share one `RandomState` object draw from it in another order than one fit after the other.
 
     Parameters
     ----------
@@ -46,6 +48,9 @@ def fit_many(
         For each estimator the exception that its fit raised, or None.
     """
     n = len(estimators)
+    if len({id(estimator) for estimator in estimators}) < n:
+        msg = "`estimators` must be different objects, but one is given twice; give a clone of it."
+        raise ValueError(msg)
     each_X, each_y, each_weight = (_one_each(given, n) for given in (X, y, sample_weight))
     intakes: dict[tuple[int, int], Intake] = {}
     requests = []

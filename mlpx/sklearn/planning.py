@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import is_regressor
 from sklearn.utils import check_random_state
 
 from mlpx import activations, optimizers
@@ -61,7 +62,7 @@ def problem_of(estimator: Any, request: Request) -> Problem:
     hidden = _hidden_sizes(estimator.hidden_layer_sizes)
     intake, incremental = request.intake, request.incremental
     first = not hasattr(estimator, "coefs_") or not (estimator.warm_start or incremental)
-    features, labels = intake.checked(estimator, reset=first, numeric=estimator._default_score == "r2")
+    features, labels = intake.checked(estimator, reset=first, numeric=is_regressor(estimator))
     given = arrays.check_weights(request.sample_weight, features)
     if request.rows is not None:
         _check_rows(request.rows, given)
@@ -71,10 +72,11 @@ def problem_of(estimator: Any, request: Request) -> Problem:
     backend = arrays.backend_for(intake.X, estimator.backend, estimator.device)
     estimator._place = arrays.place_of(intake.X)
     units = [features.shape[1], *hidden, estimator.n_outputs_]
+    validation = _check_request(estimator, request)
     if first:
         _start(estimator, units, activation, arrays.dtype_for(features, estimator.dtype), random)
     else:
-        _go_on(estimator, units)
+        _go_on(estimator, units, activation)
     source = intake.source(backend, arrays.dtype_for(estimator.coefs_[0]), labels, key, estimator._encode, features)
     rows = np.arange(features.shape[0]) if request.rows is None else request.rows
     problem = Problem(
@@ -92,10 +94,8 @@ def problem_of(estimator: Any, request: Request) -> Problem:
         task=request.task,
     )
     if descends(estimator):
-        _hold_out(problem, request, given)
+        _hold_out(problem, validation, given)
         _plan_epochs(problem, incremental=incremental)
-    else:
-        _check_full_batches(request, estimator)
     return problem
 
 
@@ -109,14 +109,13 @@ def _check_rows(rows: Array, weight: Array | None) -> None:
         raise ValueError(msg)
 
 
-def _check_full_batches(request: Request, estimator: Any) -> None:
+def _check_full_batches(estimator: Any, *, validated: bool) -> None:
     """Refuse what there is in gradient descent alone."""
-    given = request.validation or ()
     asked = {
         "dropout": estimator.dropout > 0,
         "clip_norm": estimator.clip_norm is not None,
         "callbacks": estimator.callbacks not in (None, [], ()),
-        "X_val": any(one is not None for one in given),
+        "X_val": validated,
     }
     for name in (name for name, wanted in asked.items() if wanted):
         msg = f"`{name}` is for gradient descent, not for solver='lbfgs'. Take 'adam' or 'sgd', or leave it out."
@@ -174,7 +173,7 @@ def _start(estimator: Any, units: list[int], activation: str, dtype: str, random
         estimator.best_loss_ = None if early else np.inf
 
 
-def _go_on(estimator: Any, units: list[int]) -> None:
+def _go_on(estimator: Any, units: list[int], activation: str) -> None:
     """Refuse parameters of other shapes, such as those of another `hidden_layer_sizes`."""
     estimator.coefs_, estimator.intercepts_ = (
         [to_numpy(a) for a in x] for x in (estimator.coefs_, estimator.intercepts_)
@@ -188,6 +187,7 @@ def _go_on(estimator: Any, units: list[int]) -> None:
         raise ValueError(msg)
     # where a user has set the parameters there may be nothing else
     known: dict[str, Any] = {"_seed": 0, "_steps_seen": 0, "_no_improvement_count": 0, "_carried": None, "t_": 0}
+    known |= {"out_activation_": activation, "n_layers_": len(units)}
     if descends(estimator):  # after L-BFGS, which leaves none of these
         known |= {"loss_curve_": [], "best_loss_": None, "validation_scores_": None, "best_validation_score_": None}
     for name, value in known.items():
@@ -198,35 +198,40 @@ def _go_on(estimator: Any, units: list[int]) -> None:
 # Rows and epochs.
 
 
-def _hold_out(problem: Problem, request: Request, given: Array | None) -> None:
-    """Set the rows that are validated on."""
-    estimator, rows, random = problem.estimator, problem.stream.rows, problem.stream.random
-    if estimator.early_stopping and request.incremental:
+def _check_request(estimator: Any, request: Request) -> tuple[Intake, Any, Array] | None:
+    """Refuse what does not go together, before anything is forgotten; return the validation data that were given."""
+    if estimator.early_stopping and request.incremental and descends(estimator):
         msg = "partial_fit does not support early_stopping=True"
         raise ValueError(msg)
     X_val, y_val = request.validation or (None, None)
     if (X_val is None) is not (y_val is None):
         msg = f"`X_val` and `y_val` must be given together; {'X_val' if X_val is None else 'y_val'} is None."
         raise ValueError(msg)
-    if X_val is not None:
-        problem.held_out = _validation(problem, X_val, y_val)
+    if not descends(estimator):
+        _check_full_batches(estimator, validated=X_val is not None)
+    if X_val is None:
+        return None
+    intake = Intake(X_val, y_val)
+    features, labels = intake.checked(estimator, reset=False, numeric=is_regressor(estimator))
+    estimator._check_labels(labels)
+    return intake, features, labels
+
+
+def _hold_out(problem: Problem, given: tuple[Intake, Any, Array] | None, weight: Array | None) -> None:
+    """Set the rows that are validated on."""
+    estimator, rows, random = problem.estimator, problem.stream.rows, problem.stream.random
+    if given is not None:
+        intake, features, labels = given
+        source = intake.source(problem.backend, problem.dtype_name, labels, None, estimator._encode, features)
+        problem.held_out = Validation(source, np.arange(features.shape[0]), None)
     elif estimator.early_stopping:
         train, held_out = split(rows, estimator.validation_fraction, estimator._strata(problem.source, rows), random)
-        problem.held_out = Validation(problem.source, held_out, given)
-        _check_rows(train, given)
+        problem.held_out = Validation(problem.source, held_out, weight)
+        _check_rows(train, weight)
         problem.stream = Stream(random, train)
     if estimator.early_stopping:
         own = estimator._watches_metric()
         problem.watched = f"validation_{estimator._default_score}" if own else "validation_score"
-
-
-def _validation(problem: Problem, X_val: Any, y_val: Any) -> Validation:
-    """Return validation data that were given."""
-    estimator, intake = problem.estimator, Intake(X_val, y_val)
-    features, labels = intake.checked(estimator, reset=False, numeric=estimator._default_score == "r2")
-    estimator._check_labels(labels)
-    source = intake.source(problem.backend, problem.dtype_name, labels, None, estimator._encode, features)
-    return Validation(source, np.arange(features.shape[0]), None)
 
 
 def _plan_epochs(problem: Problem, *, incremental: bool) -> None:
