@@ -368,7 +368,7 @@ def test_gradient_descent_goes_on_after_lbfgs(early_stopping: bool) -> None:
 def test_a_refused_fit_leaves_the_parameters(bad: dict) -> None:
     model = MLPClassifier(**SHORT).fit(X, classes)
     before = [coef.copy() for coef in model.coefs_]
-    with pytest.raises(ValueError, match="X has 2 features|has classes not in"):
+    with pytest.raises(ValueError, match=r"X has 2 features|has classes not in"):
         model.fit(X, classes, **bad)
     for found, expected in zip(model.coefs_, before, strict=True):
         np.testing.assert_array_equal(found, expected)
