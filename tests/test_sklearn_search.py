@@ -287,6 +287,34 @@ def test_a_weight_that_fits_no_row_fails_as_in_grid_search(flowers: Any) -> None
         MLPSearchCV(classifier(), {"alpha": [1, 2]}, cv=3).fit(*flowers, sample_weight=np.ones(3))
 
 
+@pytest.mark.parametrize("count", [30, 150])
+@pytest.mark.parametrize("lined", [False, True])
+def test_validation_data_go_to_each_fit_as_grid_search_hands_them_on(flowers: Any, count: int, lined: bool) -> None:
+    X, y = flowers
+    network = classifier(early_stopping=True, random_state=0)
+    # a pipeline of one step: the steps of another would not see the validation data
+    made, prefix = (make_pipeline(network), "mlpclassifier__") if lined else (network, "")
+    rows = np.random.RandomState(0).permutation(150)[:count]
+    validation = {f"{prefix}X_val": X[rows], f"{prefix}y_val": y[rows]}
+    grid = {f"{prefix}alpha": [1e-4, 1.0]}
+    expected = GridSearchCV(made, grid, cv=3).fit(X, y, **validation)
+    search = MLPSearchCV(made, grid, cv=3).fit(X, y, **validation)
+    assert_same_results(search.cv_results_, expected.cv_results_)
+    wanted = cross_validate(made, X, y, cv=3, params=validation)
+    found = cross_val_stack(made, X, y, cv=3, params=validation, return_estimator=True)
+    np.testing.assert_allclose(found["test_score"], wanted["test_score"])
+    network = found["estimator"][0][-1] if lined else found["estimator"][0]
+    assert len(network.validation_loss_curve_) == network.n_iter_
+
+
+def test_no_validation_data_are_no_reason_to_train_one_by_one(flowers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    own = trial_fits.fit_many
+    monkeypatch.setattr(trial_fits, "fit_many", lambda e, *a, **k: calls.append(len(e)) or own(e, *a, **k))
+    MLPSearchCV(classifier(), GRID, cv=2).fit(*flowers, X_val=None, y_val=None)
+    assert calls == [8]
+
+
 def test_frames_keep_the_names_of_their_columns(flowers: Any) -> None:
     pandas = pytest.importorskip("pandas")
     X, y = flowers

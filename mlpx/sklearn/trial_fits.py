@@ -40,14 +40,15 @@ def fit_trials(trials: Sequence[Trial], *, n_jobs: int | None = None, pre_dispat
 
 
 def _stackable(trial: Trial) -> bool:
-    """Return whether nothing but the rows differs from trial to trial in what goes to the network's `fit`."""
+    """Return whether rows and their weights are all that goes to the network's `fit`."""
     given, lined = trial.split.fit_params, isinstance(trial.estimator, Pipeline)
     if network_of(trial.estimator) is None or (lined and given and routing_enabled()):
         return False
     own = _own_params(trial.estimator, given)
-    cut = _own_params(trial.estimator, trial.split.training_params)
-    weighted = own.get("sample_weight") is not None
-    return {name for name in own if cut[name] is not own[name]} == ({"sample_weight"} if weighted else set())
+    if any(value is not None for name, value in own.items() if name != "sample_weight"):
+        return False
+    weight = own.get("sample_weight")
+    return weight is None or _own_params(trial.estimator, trial.split.training_params)["sample_weight"] is not weight
 
 
 def _own_params(estimator: Any, params: dict[str, Any]) -> dict[str, Any]:
@@ -64,13 +65,13 @@ def _fit_together(trials: Sequence[Trial]) -> None:
     if direct:
         split = direct[0].split
         X, y = (np.asarray(part) if isinstance(part, list) else part for part in (split.X, split.y))
-        _train(direct, X, y, rows=[trial.split.train for trial in direct], **split.fit_params)
+        rows = [trial.split.train for trial in direct]
+        _train(direct, X, y, rows=rows, sample_weight=split.fit_params.get("sample_weight"))
     ready, inner = _fit_transformers(lined)
     if ready:
-        params = [_own_params(trial.estimator, trial.split.training_params) for trial in ready]
-        weights = [each.pop("sample_weight", None) for each in params]
+        weights = [_own_params(t.estimator, t.split.training_params).get("sample_weight") for t in ready]
         weight = None if weights[0] is None else weights
-        _train(ready, inner, [trial.split.training[1] for trial in ready], sample_weight=weight, **params[0])
+        _train(ready, inner, [trial.split.training[1] for trial in ready], sample_weight=weight)
 
 
 def _train(trials: Sequence[Trial], X: Any, y: Any, **params: Any) -> None:
