@@ -315,6 +315,23 @@ def test_no_validation_data_are_no_reason_to_train_one_by_one(flowers: Any, monk
     assert calls == [8]
 
 
+def test_a_second_attempt_draws_what_the_first_would_have_drawn(flowers: Any) -> None:
+    failures = []
+
+    def fails_once(run: Any) -> None:
+        if not failures:
+            failures.append(run.epoch)
+            msg = "only once"
+            raise RuntimeError(msg)
+
+    network = classifier(random_state=np.random.RandomState(3), callbacks=[fails_once])
+    settings = {"cv": [(np.arange(0, 150, 2), np.arange(1, 150, 2))], "refit": False, "scoring": "neg_log_loss"}
+    search = MLPSearchCV(network, {"alpha": [0.1]}, **settings).fit(*flowers)
+    assert failures == [1]
+    expected = GridSearchCV(network, {"alpha": [0.1]}, **settings).fit(*flowers)
+    assert_same_results(search.cv_results_, expected.cv_results_)
+
+
 def test_frames_keep_the_names_of_their_columns(flowers: Any) -> None:
     pandas = pytest.importorskip("pandas")
     X, y = flowers

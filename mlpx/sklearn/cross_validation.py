@@ -17,7 +17,7 @@ from mlpx.sklearn.internals import routing_enabled
 from mlpx.sklearn.outcomes import by_metric, outcomes_of
 from mlpx.sklearn.trial_fits import fit_trials
 from mlpx.sklearn.trial_scores import Scoring, score_trials
-from mlpx.sklearn.trials import Split, Trial, seed_list, with_settings
+from mlpx.sklearn.trials import Split, Trial, seed_list
 
 __all__ = ["cross_val_stack"]
 
@@ -104,7 +104,7 @@ def cross_val_stack(
         Split(estimator, X, y, train, test, for_fit, for_score) for train, test in cv.split(X, labels, **for_split)
     ]
     random_states = seed_list(seeds)
-    trials = [Trial(with_settings(estimator, {}, seed), split) for split in splits for seed in random_states]
+    trials = [Trial(split, seed=seed) for split in splits for seed in random_states]
     fit_trials(trials, n_jobs=n_jobs)
     score_trials(trials, Scoring(scorer, error_score, return_train_score))
     outcomes = outcomes_of(trials, error_score, train=return_train_score, callable_scoring=callable(scoring))

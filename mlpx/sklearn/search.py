@@ -242,10 +242,7 @@ class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
             fits = f"{len(splits)} folds for each of {len(candidates)} candidates"
             fits += "" if self.seeds is None else f" with {len(seeds)} seeds"
             print(f"Fitting {fits}, totalling {len(candidates) * len(splits) * len(seeds)} fits")  # noqa: T201
-        return [
-            Trial(with_settings(self.estimator, parameters, seed), split, parameters)
-            for parameters, split, seed in product(candidates, splits, seeds)
-        ]
+        return [Trial(split, parameters, seed) for parameters, split, seed in product(candidates, splits, seeds)]
 
     def _run(self, trials: list[Trial], scorer: Any, task: Task) -> None:
         search = task.subtask("search", max_subtasks=len(trials))

@@ -34,6 +34,8 @@ def fit_trials(trials: Sequence[Trial], *, n_jobs: int | None = None, pre_dispat
     if together:
         _fit_together(together)
         if all(trial.error is not None for trial in together):
+            for trial in together:
+                trial.renew()
             alone += together  # something is wrong with rows that not all of them are trained on
     if alone:
         _fit_alone(alone, n_jobs, pre_dispatch)

@@ -25,7 +25,7 @@ class Split:
     Parameters
     ----------
     estimator : estimator
-        Says whether X is pairwise, so that columns are cut too.
+        What is tried; says whether X is pairwise, so that columns are cut too.
     X, y : data
         All of it.
     train, test : array of int
@@ -74,22 +74,35 @@ class Trial:
 
     Parameters
     ----------
+    split : Split
+        Where an estimator is fitted and scored, and which.
+    parameters : dict
+        What is set on it.
+    seed : optional
+        Its `random_state`; None: its own.
+
+    Attributes
+    ----------
     estimator : estimator
         A clone with its parameters set; fitted in place, or replaced by its fitted copy.
-    split : Split
-        Where it is fitted and scored.
-    parameters : dict
-        What was set on it.
     """
 
-    estimator: Any
     split: Split
     parameters: dict[str, Any] = field(default_factory=dict)
+    seed: Any = None
+    estimator: Any = field(init=False)
     error: Exception | None = None
     fit_time: float = 0.0
     score_time: float = 0.0
     test_scores: Any = None
     train_scores: Any = None
+
+    def __post_init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Make the estimator anew; a random state that was drawn from is again what it was."""
+        self.estimator = with_settings(self.split.estimator, self.parameters, self.seed)
 
     def result(self, *, train: bool) -> dict[str, Any]:
         """Return what scikit-learn's searches make their tables of."""
