@@ -1,5 +1,7 @@
 """MLPSearchCV and cross_val_stack find what scikit-learn's own search and cross-validation find, in one stack."""
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ pytest.importorskip("sklearn")
 from scipy import sparse
 from scipy.stats import loguniform
 from sklearn import config_context
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import FitFailedWarning
@@ -204,6 +206,69 @@ def test_doubles_know_the_outputs_for_one_object_alone(flowers: Any, monkeypatch
     doubles[0].predict(X.copy())
     networks[1].predict(X)
     assert len(asked) == 2
+
+
+def sets_weights(estimator, X, y):
+    estimator.coefs_[0][:] = 0
+    return estimator.score(X, y)
+
+
+def replaces_weights(estimator, X, y):
+    estimator.intercepts_ = [*estimator.intercepts_[:-1], estimator.intercepts_[-1] + [3.0, 0.0, 0.0]]
+    return estimator.score(X, y)
+
+
+def trains(estimator, X, y):
+    return estimator.set_params(max_iter=9).fit(X, y).score(X, y)
+
+
+def sets_activation(estimator, X, y):
+    return estimator.set_params(activation="tanh").score(X, y)
+
+
+@pytest.mark.parametrize("scorer", [sets_weights, replaces_weights, trains, sets_activation])
+def test_a_scorer_may_change_its_estimator(flowers: Any, scorer: Any) -> None:
+    settings = {"scoring": scorer, "cv": 3, "return_train_score": True, "refit": False}
+    network = classifier(learning_rate_init=0.03)
+    expected = GridSearchCV(network, {"alpha": [1e-4, 0.1]}, **settings).fit(*flowers)
+    plain = GridSearchCV(network, {"alpha": [1e-4, 0.1]}, **settings | {"scoring": None}).fit(*flowers)
+    search = MLPSearchCV(network, {"alpha": [1e-4, 0.1]}, **settings).fit(*flowers)
+    assert_same_results(search.cv_results_, expected.cv_results_)
+    assert np.any(plain.cv_results_["mean_test_score"] != search.cv_results_["mean_test_score"])
+
+
+def sets_scale(pipeline, X, y):
+    pipeline.score(X, y)
+    pipeline[0].scale_ *= 5
+    return pipeline.score(X, y)
+
+
+def test_a_scorer_may_change_a_step(flowers: Any) -> None:
+    settings = {"scoring": sets_scale, "cv": 3, "refit": False}
+    pipeline = make_pipeline(StandardScaler(), classifier(max_iter=30))
+    expected = GridSearchCV(pipeline, {"mlpclassifier__alpha": [0.1]}, **settings).fit(*flowers)
+    search = MLPSearchCV(pipeline, {"mlpclassifier__alpha": [0.1]}, **settings).fit(*flowers)
+    assert_same_results(search.cv_results_, expected.cv_results_)
+
+
+@pytest.mark.parametrize("duplicate", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("lined", [False, True])
+def test_copies_of_doubles_are_estimators_that_recall_nothing(flowers: Any, duplicate: Any, lined: bool) -> None:
+    X, y = flowers
+    fitted = (make_pipeline(StandardScaler(), classifier()) if lined else classifier()).fit(X, y)
+    expected = fitted.predict_proba(X)
+    (double,) = recalling([fitted], X)
+    assert isinstance(double, type(fitted))
+    assert double.__class__ is type(fitted)
+    made = duplicate(double)
+    np.testing.assert_allclose(made.predict_proba(X), expected, rtol=1e-6)
+    network, own = (made[-1], fitted[-1]) if lined else (made, fitted)
+    if not (lined and duplicate is copy.copy):  # of which the steps are the same objects
+        assert type(network) is MLPClassifier
+        assert vars(network).keys() == vars(own).keys()
+    network.partial_fit(made[:-1].transform(X) if lined else X, y)
+    assert np.abs(made.predict_proba(X) - expected).max() > 1e-4
+    assert type(clone(double)) is type(fitted)
 
 
 def test_seeds_are_averaged_and_shown(flowers: Any) -> None:

@@ -2,22 +2,29 @@
 
 A scorer may be any function of an estimator and data, and asks for predictions one estimator at a time. Each time, the
 data would be checked and the network called. Here the outputs of all networks of a fold come from one call, and every
-scorer gets a shallow copy of its estimator in which the innermost method knows the answer for this one object X. All
-else (decisions, labels, probabilities, `score`, other data) is the estimator's own code.
+scorer gets a double of its estimator in which the innermost method knows the answer for this one object X. All else
+(decisions, labels, probabilities, `score`, other data) is the estimator's own code.
+
+A double has its attributes in common with the estimator, so that what a scorer sets on the one is set on the other. It
+recalls the answer as long as they are what they were, bit by bit, and is pickled and copied as the estimator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import wraps
-from typing import Any
+from collections.abc import Iterable, Sequence
+from functools import lru_cache, wraps
+from typing import Any, NamedTuple
 
+import numpy as np
 from sklearn.pipeline import Pipeline
 
 from mlpx.sklearn import arrays
 from mlpx.sklearn.outputs import outputs_many
 
 __all__ = ["recalling"]
+
+_PARAMETERS = ("coefs_", "intercepts_", "activation", "out_activation_", "backend", "device")
+"""The attributes of a network that its outputs depend on."""
 
 
 def recalling(estimators: Sequence[Any], X: Any) -> list[Any]:
@@ -33,7 +40,8 @@ def recalling(estimators: Sequence[Any], X: Any) -> list[Any]:
     Returns
     -------
     list of estimators
-        Those that refuse X, in a step or in the network, are returned themselves. Not to be kept longer than `X`.
+        Those that refuse X, in a step or in the network, are returned themselves. Not to be kept longer than `X`,
+        which must not change.
     """
     doubles = list(estimators)
     for members in _by_transformers(estimators):
@@ -43,7 +51,7 @@ def recalling(estimators: Sequence[Any], X: Any) -> list[Any]:
             continue
         before, inner, features = prepared
         for i, network, outputs in zip(members, networks, outputs_many(networks, inner, features), strict=True):
-            double = _knowing(network, "_outputs", inner, outputs)
+            double = _knowing(network, "_outputs", _Answer(inner, outputs, _state(network, _PARAMETERS)))
             doubles[i] = double if estimators[i] is network else _with_steps(estimators[i], before, double)
     return doubles
 
@@ -81,32 +89,101 @@ def _transformed(estimator: Any, X: Any) -> tuple[list[tuple[str, Any]], Any]:
     for name, step in estimator.steps[:-1] if isinstance(estimator, Pipeline) else []:
         if step is not None and step != "passthrough":
             known, X = X, step.transform(X)
-            step = _knowing(step, "transform", known, X)
+            step = _knowing(step, "transform", _Answer(known, X, _state(step, vars(step))))
         doubles.append((name, step))
     return doubles, X
 
 
 def _with_steps(pipeline: Any, before: list[tuple[str, Any]], last: Any) -> Any:
-    double = _shallow(pipeline)
+    double = object.__new__(type(pipeline))
+    double.__dict__.update(pipeline.__dict__)
     double.steps = [*before, (pipeline.steps[-1][0], last)]
     return double
 
 
-def _shallow(estimator: Any) -> Any:
-    # not copy.copy: an estimator's __getstate__ is made for files
-    double = object.__new__(type(estimator))
-    double.__dict__.update(estimator.__dict__)
+# Doubles.
+
+
+class _Answer(NamedTuple):
+    """What a method gives for an object, and the attributes of the estimator with which it does."""
+
+    known: Any
+    answer: Any
+    state: dict[str, Any]
+
+
+def _knowing(estimator: Any, method: str, answer: _Answer) -> Any:
+    """Return a double whose method gives the answer for the very object that is known."""
+    double = object.__new__(_double_of(type(estimator), method))
+    double.__dict__ = estimator.__dict__
+    double._answer = answer
     return double
 
 
-def _knowing(estimator: Any, method: str, known: Any, answer: Any) -> Any:
-    """Return a shallow copy whose method gives the answer for the very object that is known."""
-    own = getattr(estimator, method)
+@lru_cache(maxsize=32)
+def _double_of(cls: type, method: str) -> Any:
+    """Return a subclass for doubles, which passes for the class itself."""
+    names = {"__slots__": ("_answer",), "__class__": property(lambda self: cls), "__module__": cls.__module__}
+    double: Any = type(cls)(cls.__name__, (_Double, cls), names)
 
-    @wraps(own)
-    def recalled(X: Any, *args: Any, **params: Any) -> Any:
-        return answer if X is known and not args and not params else own(X, *args, **params)
+    @wraps(getattr(cls, method))
+    def recalled(self: Any, X: Any, *args: Any, **params: Any) -> Any:
+        known, answer, state = self._answer
+        if X is known and not args and not params and _is_state(self, state):
+            return answer
+        return getattr(super(double, self), method)(X, *args, **params)
 
-    double = _shallow(estimator)
-    double.__dict__[method] = recalled
+    # only now: scikit-learn wraps the methods that a transformer's class is made with
+    setattr(double, method, recalled)
     return double
+
+
+class _Double:
+    """Pickled and copied as an estimator that recalls nothing."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._plain().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> Any:
+        return self._plain().__getstate__()
+
+    def _plain(self) -> Any:
+        plain = object.__new__(self.__class__)
+        plain.__dict__ = self.__dict__
+        return plain
+
+
+# What an answer depends on.
+
+
+def _state(estimator: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Return attributes in a form that does not change with them."""
+    return {name: _kept(vars(estimator)[name]) for name in names}
+
+
+def _is_state(estimator: Any, state: dict[str, Any]) -> bool:
+    own = vars(estimator)
+    return all(name in own and _is_kept(own[name], before) for name, before in state.items())
+
+
+def _kept(value: Any) -> Any:
+    """Return copies of arrays, in containers too; what is none is told by its identity."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, list | tuple):
+        return [_kept(each) for each in value]
+    return {key: _kept(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+def _is_kept(value: Any, before: Any) -> bool:
+    """Say whether a value is what was kept of it; arrays bit by bit, since NaN is not equal to itself."""
+    if isinstance(value, np.ndarray) and isinstance(before, np.ndarray):
+        alike = value.dtype == before.dtype and value.shape == before.shape
+        return alike and value.tobytes() == before.tobytes()
+    if isinstance(value, list | tuple) and isinstance(before, list):
+        return len(value) == len(before) and all(map(_is_kept, value, before))
+    if isinstance(value, dict) and isinstance(before, dict):
+        return value.keys() == before.keys() and all(_is_kept(value[key], each) for key, each in before.items())
+    return value is before
