@@ -18,6 +18,8 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, StratifiedKFold, cross_validate
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -25,6 +27,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from mlpx.sklearn import MLPClassifier, MLPRegressor, MLPSearchCV, cross_val_stack, trial_fits
 from mlpx.sklearn import recalling as recalling_module
 from mlpx.sklearn.recalling import recalling
+from mlpx.training import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -395,6 +398,40 @@ def test_a_second_attempt_draws_what_the_first_would_have_drawn(flowers: Any) ->
     assert failures == [1]
     expected = GridSearchCV(network, {"alpha": [0.1]}, **settings).fit(*flowers)
     assert_same_results(search.cv_results_, expected.cv_results_)
+
+
+def interrupt(*args: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def interrupting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the second epoch of every training be interrupted."""
+    own = Run._train_epoch
+
+    def train_epoch(run: Any, *args: Any) -> Any:
+        if run.epoch == 1:
+            raise KeyboardInterrupt
+        return own(run, *args)
+
+    monkeypatch.setattr(Run, "_train_epoch", train_epoch)
+
+
+@pytest.mark.parametrize("kind", ["stacked", "in a pipeline", "one by one", "scikit-learn's"])
+def test_an_interrupted_fit_ends_the_search(flowers: Any, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    made = classifier()
+    if kind == "in a pipeline":
+        made = make_pipeline(StandardScaler(), made)
+    elif kind == "one by one":
+        made = OneVsRestClassifier(made)
+    if kind == "scikit-learn's":
+        made = TheirClassifier((6,), max_iter=4)
+        monkeypatch.setattr(TheirClassifier, "_backprop", interrupt)
+    else:
+        interrupting(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        MLPSearchCV(made, [{}], cv=2).fit(*flowers)
+    with pytest.raises(KeyboardInterrupt):
+        cross_val_stack(made, *flowers, cv=2)
 
 
 def test_frames_keep_the_names_of_their_columns(flowers: Any) -> None:

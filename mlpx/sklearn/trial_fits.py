@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Sequence
+import warnings
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,9 @@ from mlpx.sklearn.trials import Trial, network_of
 
 __all__ = ["fit_trials"]
 
+_INTERRUPTED = "Training interrupted by user"
+"""How the warning begins with which networks, scikit-learn's too, end a fit on Ctrl-C."""
+
 
 def fit_trials(trials: Sequence[Trial], *, n_jobs: int | None = None, pre_dispatch: int | str | None = None) -> None:
     """Fit all trials in place; an exception is kept in the trial.
@@ -26,6 +31,11 @@ def fit_trials(trials: Sequence[Trial], *, n_jobs: int | None = None, pre_dispat
         All with the same data and parameters of `fit`.
     n_jobs, pre_dispatch
         For trials that are fitted one by one.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Where the user has interrupted a fit: a network that is half trained is an estimator, but no candidate.
     """
     together: list[Trial] = []
     alone: list[Trial] = []
@@ -78,7 +88,10 @@ def _fit_together(trials: Sequence[Trial]) -> None:
 
 def _train(trials: Sequence[Trial], X: Any, y: Any, **params: Any) -> None:
     start = time.perf_counter()
-    errors = fit_many([network_of(trial.estimator) for trial in trials], X, y, **params)
+    with _interruptions_raised():
+        errors = fit_many([network_of(trial.estimator) for trial in trials], X, y, **params)
+    for error in errors:
+        _refuse_interruption(error)
     share = (time.perf_counter() - start) / len(trials)
     for trial, error in zip(trials, errors, strict=True):
         trial.error = error
@@ -141,7 +154,22 @@ def _fit_alone(trials: Sequence[Trial], n_jobs: int | None, pre_dispatch: int | 
 def _fitted(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> tuple[Any, Exception | None, float]:
     start, error = time.perf_counter(), None
     try:
-        estimator.fit(*((X,) if y is None else (X, y)), **params)
+        with _interruptions_raised():
+            estimator.fit(*((X,) if y is None else (X, y)), **params)
     except Exception as raised:  # whatever an estimator raises belongs to its trial
+        _refuse_interruption(raised)
         error = raised
     return estimator, error, time.perf_counter() - start
+
+
+@contextmanager
+def _interruptions_raised() -> Iterator[None]:
+    """Let fits raise what else they warn of: that the user has interrupted them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", _INTERRUPTED, UserWarning)
+        yield
+
+
+def _refuse_interruption(error: Exception | None) -> None:
+    if isinstance(error, UserWarning) and str(error).startswith(_INTERRUPTED):
+        raise KeyboardInterrupt from error
