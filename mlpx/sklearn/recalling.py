@@ -114,7 +114,8 @@ class _Answer(NamedTuple):
 
 def _knowing(estimator: Any, method: str, answer: _Answer) -> Any:
     """Return a double whose method gives the answer for the very object that is known."""
-    double = object.__new__(_double_of(type(estimator), method))
+    cls: Any = type(estimator)
+    double = object.__new__(_double_of(cls, method))
     double.__dict__ = estimator.__dict__
     double._answer = answer
     return double
@@ -150,7 +151,7 @@ class _Double:
         return self._plain().__getstate__()
 
     def _plain(self) -> Any:
-        plain = object.__new__(self.__class__)
+        plain: Any = object.__new__(self.__class__)
         plain.__dict__ = self.__dict__
         return plain
 
