@@ -500,6 +500,18 @@ def test_a_verbose_search_says_what_it_does(flowers: Any, capsys: pytest.Capture
     assert lines[2].startswith("[CV 2/2] END alpha=0.1; score=")
 
 
+def test_a_verbose_search_names_the_seeds(flowers: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    MLPSearchCV(classifier(), {"alpha": [0.1]}, cv=2, verbose=2, seeds=[7, 9]).fit(*flowers)
+    heads = [line.partition(";")[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert heads == [f"[CV {split}/2] END alpha=0.1, seed={seed}" for split in (1, 2) for seed in (7, 9)]
+
+
+@pytest.mark.parametrize("n_iter", [0, -1])
+def test_less_than_one_draw_is_refused(flowers: Any, n_iter: int) -> None:
+    with pytest.raises(ValueError, match=rf"The 'n_iter' parameter of MLPSearchCV must be .* Got {n_iter} instead"):
+        MLPSearchCV(classifier(), {"alpha": loguniform(1e-4, 1)}, n_iter=n_iter).fit(*flowers)
+
+
 def test_callbacks_hear_of_every_task(flowers: Any) -> None:
     pytest.importorskip("sklearn.callback")
     heard = []

@@ -16,6 +16,7 @@ from sklearn.utils import indexable
 from mlpx.sklearn import arrays
 from mlpx.sklearn.internals import (
     BaseSearchCV,
+    Interval,
     MultimetricScorer,
     Task,
     check_method_params,
@@ -125,7 +126,7 @@ class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
         **BaseSearchCV._parameter_constraints,
         "param_grid": [dict, list, None],
         "param_distributions": [dict, list, None],
-        "n_iter": [Integral, None],
+        "n_iter": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
         "seeds": [Integral, "array-like", None],
     }
@@ -257,10 +258,11 @@ class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
     def _print(self, trials: list[Trial]) -> None:
         splits = list(dict.fromkeys(trial.split for trial in trials))
         for trial in trials:
-            settings = ", ".join(f"{name}={trial.parameters[name]}" for name in sorted(trial.parameters))
+            settings = [f"{name}={trial.parameters[name]}" for name in sorted(trial.parameters)]
+            settings += [] if self.seeds is None else [f"seed={trial.seed}"]
             place = f"[CV {splits.index(trial.split) + 1}/{len(splits)}]"
             seconds = trial.fit_time + trial.score_time
-            print(f"{place} END {settings}; score={trial.test_scores}; total time={seconds:.3g}s")  # noqa: T201
+            print(f"{place} END {', '.join(settings)}; score={trial.test_scores}; total time={seconds:.3g}s")  # noqa: T201
 
     def _results(self, candidates: list[dict[str, Any]], trials: list[Trial]) -> dict[str, Any]:
         outcomes = outcomes_of(
