@@ -103,6 +103,22 @@ def test_a_class_that_a_draw_of_rows_lacks_has_no_probability() -> None:
     np.testing.assert_allclose(ensemble.predict_proba(X).sum(axis=1), 1.0, rtol=1e-6)
 
 
+def test_a_member_that_has_seen_one_class_is_certain_of_it() -> None:
+    X, y = np.array([[-1.0], [1.0], [2.0]]), np.array([3, 5, 7])
+    network = MLPClassifier(**QUICK)
+    for rows in ([0, 1], [0, 1, 2]):
+        ensemble = MLPEnsembleClassifier(network, n_members=12, bootstrap=True, random_state=0).fit(X[rows], y[rows])
+        classes = ensemble.classes_.tolist()
+        certain = [member.classes_.tolist() for member in ensemble.estimators_ if len(member.classes_) == 1]
+        assert 0 < len(certain) < 12
+        each = np.zeros((12, 3, len(classes)))
+        for full, member in zip(each, ensemble.estimators_, strict=True):
+            own = [classes.index(k) for k in member.classes_]
+            full[:, own] = member.predict_proba(X) if len(own) > 1 else 1.0
+        np.testing.assert_allclose(ensemble.predict_proba(X), each.mean(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(ensemble.predict_proba(X).sum(axis=1), 1.0, rtol=1e-12)
+
+
 @pytest.mark.parametrize("bootstrap", [False, True])
 def test_several_labels_a_sample_are_each_decided(bootstrap: bool) -> None:
     X, y = make_multilabel_classification(80, 6, n_classes=3, random_state=0)

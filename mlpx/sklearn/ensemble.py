@@ -210,10 +210,12 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
         return (mean, _spread(probabilities)) if return_std else mean
 
     def _aligned(self, probabilities: Array, classes: Any) -> Array:
-        """Return a member's probabilities with zeros for the classes that it has not seen."""
+        """Return a member's probabilities with zeros for the classes that it has not seen; of one alone it is sure."""
         if len(classes) == len(self.classes_):
             return probabilities
         xp = array_namespace(probabilities)
+        if len(classes) == 1:  # its one sigmoid has nothing to tell apart
+            probabilities = xp.ones_like(probabilities)
         columns = dict(zip(np.searchsorted(self.classes_, classes).tolist(), range(len(classes)), strict=True))
         none = xp.zeros_like(probabilities[:, 0])
         found = [probabilities[:, columns[k]] if k in columns else none for k in range(len(self.classes_))]
