@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification
 from sklearn.linear_model import LogisticRegression
@@ -127,6 +128,20 @@ def test_several_labels_a_sample_are_each_decided(bootstrap: bool) -> None:
     mean = np.mean([member.predict_proba(X) for member in ensemble.estimators_], axis=0)
     assert ensemble.predict(X).shape == y.shape
     np.testing.assert_array_equal(ensemble.predict(X), mean > 0.5)
+
+
+@pytest.mark.parametrize("bootstrap", [False, True])
+def test_sparse_indicators_are_answered_by_sparse_ones(bootstrap: bool) -> None:
+    X, y = make_multilabel_classification(80, 6, n_classes=3, random_state=0)
+    network = MLPClassifier(**QUICK, random_state=0)
+    ensemble = MLPEnsembleClassifier(network, n_members=3, bootstrap=bootstrap, random_state=0)
+    dense = clone(ensemble).fit(X, y)
+    ensemble.fit(X, sparse.csr_matrix(y))
+    alone = network.fit(X, sparse.csr_matrix(y)).predict(X)
+    assert type(ensemble.predict(X)) is type(alone)
+    assert ensemble.predict(X).dtype == alone.dtype
+    np.testing.assert_array_equal(ensemble.predict(X).toarray(), dense.predict(X))
+    assert ensemble.score(X, sparse.csr_matrix(y)) == dense.score(X, y)
 
 
 def test_frames_keep_the_names_of_their_columns(flowers: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from array_api_compat import array_namespace
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils import check_random_state, get_tags, indexable
 from sklearn.utils.multiclass import type_of_target, unique_labels
@@ -248,10 +249,12 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
         Returns
         -------
         array of shape (n_samples,) or (n_samples, n_labels)
+            A sparse matrix, where `y` was one.
         """
         self._check(X, "predict")
         probabilities = self._probabilities(X)
-        return predictions.labels(probabilities, self.classes_, "logistic" if self._several else "softmax", X)
+        found = predictions.labels(probabilities, self.classes_, "logistic" if self._several else "softmax", X)
+        return csr_matrix(found) if self.estimators_[0]._label_binarizer.sparse_input_ else found
 
 
 class MLPEnsembleRegressor(RegressorMixin, _Ensemble):  # type: ignore[misc]
