@@ -11,6 +11,9 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier as TheirClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mlpx.sklearn import MLPClassifier, MLPEnsembleClassifier, MLPEnsembleRegressor, MLPRegressor
@@ -166,11 +169,36 @@ def test_a_members_settings_can_be_searched(flowers: Any) -> None:
     assert search.cv_results_["mean_test_score"].shape == (4,)
 
 
-@pytest.mark.parametrize("wrong", [{"estimator": LogisticRegression()}, {"n_members": 0}, {"bootstrap": "yes"}])
+@pytest.mark.parametrize("wrong", [{"n_members": 0}, {"bootstrap": "yes"}])
 def test_wrong_parameters_are_refused(flowers: Any, wrong: Any) -> None:
     (name,) = wrong
     with pytest.raises(ValueError, match=f"The '{name}' parameter of MLPEnsembleClassifier must be"):
         MLPEnsembleClassifier(**wrong).fit(*flowers)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "remedy"),
+    [
+        (LogisticRegression(), r"sklearn.linear_model.*LogisticRegression. Give an MLPClassifier\(...\), or nothing"),
+        (MLPClassifier, r"the class mlpx.sklearn.*MLPClassifier. Give an MLPClassifier\(...\), or nothing"),
+        (TheirClassifier(), r"sklearn.neural_network.*MLPClassifier. Take MLPClassifier from mlpx.sklearn, which"),
+        (
+            make_pipeline(StandardScaler(), MLPClassifier()),
+            r"sklearn.pipeline.Pipeline. Put .* in front: make_pipeline\(StandardScaler\(\), MLPEnsembleClassifier",
+        ),
+    ],
+    ids=["another", "a class", "scikit-learn's", "a pipeline"],
+)
+def test_what_is_no_network_is_refused_with_a_remedy(flowers: Any, wrong: Any, remedy: str) -> None:
+    with pytest.raises(TypeError, match=r"`estimator` must be an mlpx.sklearn.MLPClassifier, got " + remedy):
+        MLPEnsembleClassifier(wrong).fit(*flowers)
+
+
+def test_a_classifier_makes_no_ensemble_of_regressors(patients: Any) -> None:
+    with pytest.raises(
+        TypeError, match=r"must be an mlpx.sklearn.MLPRegressor, got mlpx.sklearn.classifier.MLPClassifier. Give"
+    ):
+        MLPEnsembleRegressor(MLPClassifier()).fit(*patients)
 
 
 def test_what_a_member_refuses_is_raised(flowers: Any) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags, indexable
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
@@ -35,6 +36,7 @@ class _Ensemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     _network: ClassVar[type]
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "estimator": "no_validation",  # `_fit` refuses others, and says what to do
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "bootstrap": ["boolean"],
         "random_state": ["random_state"],
@@ -57,7 +59,24 @@ class _Ensemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     def _base(self) -> Any:
         return self._network() if self.estimator is None else self.estimator
 
+    def _check_estimator(self) -> None:
+        if isinstance(self._base(), self._network):
+            return
+        wanted, name = self._network.__name__, type(self).__name__
+        cls = self.estimator if isinstance(self.estimator, type) else type(self.estimator)
+        remedy = f"Give an {wanted}(...), or nothing for the default one."
+        if cls is Pipeline:
+            remedy = (
+                f"Put the steps before the network in front: make_pipeline(StandardScaler(), {name}({wanted}(...)))."
+            )
+        elif cls.__name__ == wanted and not issubclass(cls, self._network):
+            remedy = f"Take {wanted} from mlpx.sklearn, which has the same parameters."
+        what = f"{'the class ' if cls is self.estimator else ''}{cls.__module__}.{cls.__qualname__}"
+        msg = f"`estimator` must be an mlpx.sklearn.{wanted}, got {what}. {remedy}"
+        raise TypeError(msg)
+
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        self._check_estimator()
         X, y, sample_weight = indexable(X, y, sample_weight)
         X, y, sample_weight = (np.asarray(part) if isinstance(part, list) else part for part in (X, y, sample_weight))
         draws = check_random_state(self.random_state)
@@ -155,10 +174,6 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
 
     _network = MLPClassifier
     score = _Ensemble.score  # not the mixin's, which takes no arrays of other libraries
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **_Ensemble._parameter_constraints,
-        "estimator": [MLPClassifier, None],
-    }
 
     @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPEnsembleClassifier:
@@ -297,10 +312,6 @@ class MLPEnsembleRegressor(RegressorMixin, _Ensemble):  # type: ignore[misc]
 
     _network = MLPRegressor
     score = _Ensemble.score  # not the mixin's, which takes no arrays of other libraries
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **_Ensemble._parameter_constraints,
-        "estimator": [MLPRegressor, None],
-    }
 
     @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPEnsembleRegressor:
