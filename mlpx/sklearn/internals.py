@@ -1,4 +1,8 @@
-"""The one place that takes private names from scikit-learn: what its own searches are made of."""
+"""The private names of scikit-learn that searches and ensembles take: what its own searches are made of.
+
+The networks take their own, each where it is needed: the checks of data and of parameters that scikit-learn's networks
+are made with.
+"""
 
 from __future__ import annotations
 
