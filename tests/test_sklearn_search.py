@@ -312,6 +312,29 @@ def test_one_space_must_be_given(flowers: Any, space: Any) -> None:
         MLPSearchCV(classifier(), **space).fit(*flowers)
 
 
+SPLITS = [(np.flatnonzero(np.arange(150) % 3 != k), np.flatnonzero(np.arange(150) % 3 == k)) for k in range(2)]
+FORMS = {
+    "masks": [tuple(np.isin(np.arange(150), rows) for rows in split) for split in SPLITS],
+    "lists": [tuple(rows.tolist() for rows in split) for split in SPLITS],
+    "rows that repeat": [(np.repeat(train, 2), test) for train, test in SPLITS],
+}
+
+
+@pytest.mark.parametrize("lined", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_splits_may_come_in_any_form(flowers: Any, form: str, lined: bool) -> None:
+    made = make_pipeline(StandardScaler(), classifier()) if lined else classifier()
+    grid = {"mlpclassifier__alpha" if lined else "alpha": [1e-4, 1.0]}
+    X, y = flowers
+    settings = {"cv": FORMS[form], "return_train_score": True, "scoring": "neg_log_loss"}
+    params = {"mlpclassifier__sample_weight" if lined else "sample_weight": np.linspace(0.1, 2.0, len(y))}
+    for given in ({}, params):
+        expected = GridSearchCV(made, grid, **settings).fit(X, y, **given)
+        assert_same_results(MLPSearchCV(made, grid, **settings).fit(X, y, **given).cv_results_, expected.cv_results_)
+    wanted, found = cross_validate(made, X, y, **settings), cross_val_stack(made, X, y, **settings)
+    np.testing.assert_allclose(found["test_score"], wanted["test_score"])
+
+
 def test_groups_and_weights_are_cut_with_the_folds(flowers: Any) -> None:
     X, y = flowers
     weight, groups = np.linspace(0.1, 2.0, len(y)), np.arange(len(y)) % 7

@@ -107,7 +107,7 @@ class Trial:
     def result(self, *, train: bool) -> dict[str, Any]:
         """Return what scikit-learn's searches make their tables of."""
         trace = None if self.error is None else "".join(traceback.format_exception(self.error))
-        found = {"fit_error": trace, "test_scores": self.test_scores, "n_test_samples": len(self.split.test),
+        found = {"fit_error": trace, "test_scores": self.test_scores,
                  "fit_time": self.fit_time, "score_time": self.score_time}  # fmt: skip
         return {**found, "train_scores": self.train_scores} if train else found
 
