@@ -1,7 +1,5 @@
 """MLPSearchCV and cross_val_stack find what scikit-learn's own search and cross-validation find, in one stack."""
 
-import copy
-import pickle
 from typing import Any
 
 import numpy as np
@@ -11,27 +9,18 @@ pytest.importorskip("sklearn")
 from scipy import sparse
 from scipy.stats import loguniform
 from sklearn import config_context
-from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.exceptions import FitFailedWarning
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, StratifiedKFold, cross_validate
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mlpx.sklearn import MLPClassifier, MLPRegressor, MLPSearchCV, cross_val_stack, trial_fits
-from mlpx.sklearn import recalling as recalling_module
-from mlpx.sklearn.recalling import recalling
-from mlpx.training import Run
+from mlpx.sklearn import MLPClassifier, MLPSearchCV, cross_val_stack
+from sklearn_searches import GRID, assert_same_results, classifier, regressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-GRID = {"learning_rate_init": [0.003, 0.03], "alpha": [1e-4, 0.1]}
 
 
 @pytest.fixture(scope="module")
@@ -44,27 +33,6 @@ def flowers() -> tuple[np.ndarray, np.ndarray]:
 def patients() -> tuple[np.ndarray, np.ndarray]:
     X, y = load_diabetes(return_X_y=True)
     return 20 * X[:120], y[:120] / 100
-
-
-def classifier(**parameters: Any) -> MLPClassifier:
-    return MLPClassifier(
-        **{"hidden_layer_sizes": (6,), "max_iter": 4, "batch_size": 32, "random_state": 0} | parameters
-    )
-
-
-def regressor(**parameters: Any) -> MLPRegressor:
-    return MLPRegressor(**{"hidden_layer_sizes": (6,), "max_iter": 4, "batch_size": 32, "random_state": 0} | parameters)
-
-
-def assert_same_results(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert list(found) == list(expected)
-    for name, column in expected.items():
-        if name == "params" or name.startswith("param_"):
-            assert list(found[name]) == list(column)
-        elif "time" not in name:
-            np.testing.assert_allclose(found[name], column, rtol=1e-6, atol=1e-9, err_msg=name)
-        assert type(found[name]) is type(column)
-        assert getattr(found[name], "dtype", None) == getattr(column, "dtype", None)
 
 
 @pytest.mark.parametrize("scoring", [None, "neg_log_loss", ["accuracy", "roc_auc_ovr"], {"a": "accuracy"}])
@@ -110,170 +78,6 @@ def test_distributions_are_drawn_from_ten_times_where_nothing_is_said(flowers: A
     assert len(search.fit(*flowers).cv_results_["params"]) == 10
 
 
-def test_all_networks_are_trained_by_one_call(flowers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    own = trial_fits.fit_many
-    monkeypatch.setattr(trial_fits, "fit_many", lambda e, *a, **k: calls.append(len(e)) or own(e, *a, **k))
-    MLPSearchCV(classifier(), GRID, cv=3, seeds=2).fit(*flowers)
-    assert calls == [4 * 3 * 2]
-
-
-class CountingScaler(TransformerMixin, BaseEstimator):
-    fits = 0
-
-    def __init__(self, factor: float = 1.0):
-        self.factor = factor
-
-    def fit(self, X, y=None):
-        type(self).fits += 1
-        self.scale_ = self.factor / X.std(axis=0)
-        return self
-
-    def transform(self, X):
-        return X * self.scale_
-
-
-def test_a_pipeline_fits_its_transformers_once_a_fold_and_setting(flowers: Any) -> None:
-    pipeline = make_pipeline(CountingScaler(), "passthrough", StandardScaler(with_std=False), classifier())
-    grid = {"mlpclassifier__alpha": [1e-4, 0.1], "mlpclassifier__learning_rate_init": [0.003, 0.03],
-            "countingscaler__factor": [0.5, 2.0]}  # fmt: skip
-    expected = GridSearchCV(pipeline, grid, cv=3, scoring=["accuracy", "neg_log_loss"], refit="accuracy").fit(*flowers)
-    CountingScaler.fits = 0
-    search = MLPSearchCV(pipeline, grid, cv=3, scoring=["accuracy", "neg_log_loss"], refit="accuracy").fit(*flowers)
-    assert CountingScaler.fits == 3 * 2 + 1
-    assert_same_results(search.cv_results_, expected.cv_results_)
-
-
-def test_a_transformer_that_fails_fails_its_trials_alone(flowers: Any) -> None:
-    pipeline = make_pipeline(CountingScaler(), classifier())
-    search = MLPSearchCV(pipeline, {"countingscaler__factor": [1.0, "two"]}, cv=2)
-    with pytest.warns((FitFailedWarning, UserWarning), match="fits failed|non-finite"):
-        search.fit(*flowers)
-    assert np.isfinite(search.cv_results_["mean_test_score"]).tolist() == [True, False]
-
-
-def test_a_setting_that_cannot_be_fitted_gets_the_error_score(flowers: Any) -> None:
-    grid = {"hidden_layer_sizes": [(4,), (-1,)]}
-    with pytest.warns(FitFailedWarning, match="3 fits failed out of a total of 6"):
-        search = MLPSearchCV(classifier(), grid, cv=3, error_score=-1.0, return_train_score=True).fit(*flowers)
-    assert search.cv_results_["mean_test_score"][1] == search.cv_results_["mean_train_score"][1] == -1.0
-    with pytest.raises(ValueError, match="hidden_layer_sizes must be > 0"):
-        MLPSearchCV(classifier(), grid, cv=3, error_score="raise").fit(*flowers)
-    with pytest.raises(ValueError, match="All the 3 fits failed"):
-        MLPSearchCV(classifier(), {"hidden_layer_sizes": [(-1,)]}, cv=3).fit(*flowers)
-
-
-def asks_for_more(estimator, X, y):
-    assert isinstance(estimator, MLPClassifier)
-    shifted = estimator.predict(X + 0.5)
-    again = estimator.predict(np.array(X))
-    return {"shifted": np.mean(shifted == y), "again": np.mean(again == y), "known": np.mean(estimator.predict(X) == y),
-            "depth": float(len(estimator.coefs_))}  # fmt: skip
-
-
-def test_a_scorer_may_ask_the_estimator_for_anything(flowers: Any) -> None:
-    settings = {"scoring": asks_for_more, "refit": "shifted", "cv": 3}
-    expected = GridSearchCV(classifier(), GRID, **settings).fit(*flowers)
-    search = MLPSearchCV(classifier(), GRID, **settings).fit(*flowers)
-    assert_same_results(search.cv_results_, expected.cv_results_)
-    np.testing.assert_array_equal(search.cv_results_["mean_test_again"], search.cv_results_["mean_test_known"])
-
-
-def test_a_scorer_that_fails_gives_the_error_score(flowers: Any) -> None:
-    def scorer(estimator, X, y):
-        if estimator.alpha > 0.01:
-            msg = "no score for this"
-            raise RuntimeError(msg)
-        return estimator.score(X, y)
-
-    with pytest.warns(UserWarning, match="no score for this|non-finite"):
-        search = MLPSearchCV(classifier(), {"alpha": [1e-4, 0.1]}, scoring=scorer, cv=2).fit(*flowers)
-    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
-    with pytest.raises(RuntimeError, match="no score for this"):
-        MLPSearchCV(classifier(), {"alpha": [0.1]}, scoring=scorer, cv=2, error_score="raise").fit(*flowers)
-
-
-def test_doubles_know_the_outputs_for_one_object_alone(flowers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y = flowers
-    asked = []
-    networks = [classifier(random_state=seed).fit(X, y) for seed in range(3)]
-    expected = [network.predict_proba(X) for network in networks]
-    own = MLPClassifier._outputs
-    monkeypatch.setattr(recalling_module, "outputs_many", lambda e, X, features: [own(each, X) for each in e])
-    monkeypatch.setattr(MLPClassifier, "_outputs", lambda self, X: asked.append(self) or own(self, X))
-    doubles = recalling(networks, X)
-    for double, outputs in zip(doubles, expected, strict=True):
-        np.testing.assert_allclose(double.predict_proba(X), outputs, rtol=1e-6)
-        assert double.score(X, y) == np.mean(outputs.argmax(axis=1) == y)
-    assert asked == []
-    doubles[0].predict(X.copy())
-    networks[1].predict(X)
-    assert len(asked) == 2
-
-
-def sets_weights(estimator, X, y):
-    estimator.coefs_[0][:] = 0
-    return estimator.score(X, y)
-
-
-def replaces_weights(estimator, X, y):
-    estimator.intercepts_ = [*estimator.intercepts_[:-1], estimator.intercepts_[-1] + [3.0, 0.0, 0.0]]
-    return estimator.score(X, y)
-
-
-def trains(estimator, X, y):
-    return estimator.set_params(max_iter=9).fit(X, y).score(X, y)
-
-
-def sets_activation(estimator, X, y):
-    return estimator.set_params(activation="tanh").score(X, y)
-
-
-@pytest.mark.parametrize("scorer", [sets_weights, replaces_weights, trains, sets_activation])
-def test_a_scorer_may_change_its_estimator(flowers: Any, scorer: Any) -> None:
-    settings = {"scoring": scorer, "cv": 3, "return_train_score": True, "refit": False}
-    network = classifier(learning_rate_init=0.03)
-    expected = GridSearchCV(network, {"alpha": [1e-4, 0.1]}, **settings).fit(*flowers)
-    plain = GridSearchCV(network, {"alpha": [1e-4, 0.1]}, **settings | {"scoring": None}).fit(*flowers)
-    search = MLPSearchCV(network, {"alpha": [1e-4, 0.1]}, **settings).fit(*flowers)
-    assert_same_results(search.cv_results_, expected.cv_results_)
-    assert np.any(plain.cv_results_["mean_test_score"] != search.cv_results_["mean_test_score"])
-
-
-def sets_scale(pipeline, X, y):
-    pipeline.score(X, y)
-    pipeline[0].scale_ *= 5
-    return pipeline.score(X, y)
-
-
-def test_a_scorer_may_change_a_step(flowers: Any) -> None:
-    settings = {"scoring": sets_scale, "cv": 3, "refit": False}
-    pipeline = make_pipeline(StandardScaler(), classifier(max_iter=30))
-    expected = GridSearchCV(pipeline, {"mlpclassifier__alpha": [0.1]}, **settings).fit(*flowers)
-    search = MLPSearchCV(pipeline, {"mlpclassifier__alpha": [0.1]}, **settings).fit(*flowers)
-    assert_same_results(search.cv_results_, expected.cv_results_)
-
-
-@pytest.mark.parametrize("duplicate", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy])
-@pytest.mark.parametrize("lined", [False, True])
-def test_copies_of_doubles_are_estimators_that_recall_nothing(flowers: Any, duplicate: Any, lined: bool) -> None:
-    X, y = flowers
-    fitted = (make_pipeline(StandardScaler(), classifier()) if lined else classifier()).fit(X, y)
-    expected = fitted.predict_proba(X)
-    (double,) = recalling([fitted], X)
-    assert isinstance(double, type(fitted))
-    assert double.__class__ is type(fitted)
-    made = duplicate(double)
-    np.testing.assert_allclose(made.predict_proba(X), expected, rtol=1e-6)
-    network, own = (made[-1], fitted[-1]) if lined else (made, fitted)
-    if not (lined and duplicate is copy.copy):  # of which the steps are the same objects
-        assert type(network) is MLPClassifier
-        assert vars(network).keys() == vars(own).keys()
-    network.partial_fit(made[:-1].transform(X) if lined else X, y)
-    assert np.abs(made.predict_proba(X) - expected).max() > 1e-4
-    assert type(clone(double)) is type(fitted)
-
-
 def test_seeds_are_averaged_and_shown(flowers: Any) -> None:
     by_seed = [GridSearchCV(classifier(random_state=s), GRID, cv=3, refit=False).fit(*flowers) for s in (5, 8)]
     search = MLPSearchCV(classifier(), GRID, cv=3, seeds=[5, 8]).fit(*flowers)
@@ -310,29 +114,6 @@ def test_seeds_need_a_random_state(patients: Any) -> None:
 def test_one_space_must_be_given(flowers: Any, space: Any) -> None:
     with pytest.raises(ValueError, match="Exactly one of `param_grid` and `param_distributions`"):
         MLPSearchCV(classifier(), **space).fit(*flowers)
-
-
-SPLITS = [(np.flatnonzero(np.arange(150) % 3 != k), np.flatnonzero(np.arange(150) % 3 == k)) for k in range(2)]
-FORMS = {
-    "masks": [tuple(np.isin(np.arange(150), rows) for rows in split) for split in SPLITS],
-    "lists": [tuple(rows.tolist() for rows in split) for split in SPLITS],
-    "rows that repeat": [(np.repeat(train, 2), test) for train, test in SPLITS],
-}
-
-
-@pytest.mark.parametrize("lined", [False, True])
-@pytest.mark.parametrize("form", FORMS)
-def test_splits_may_come_in_any_form(flowers: Any, form: str, lined: bool) -> None:
-    made = make_pipeline(StandardScaler(), classifier()) if lined else classifier()
-    grid = {"mlpclassifier__alpha" if lined else "alpha": [1e-4, 1.0]}
-    X, y = flowers
-    settings = {"cv": FORMS[form], "return_train_score": True, "scoring": "neg_log_loss"}
-    params = {"mlpclassifier__sample_weight" if lined else "sample_weight": np.linspace(0.1, 2.0, len(y))}
-    for given in ({}, params):
-        expected = GridSearchCV(made, grid, **settings).fit(X, y, **given)
-        assert_same_results(MLPSearchCV(made, grid, **settings).fit(X, y, **given).cv_results_, expected.cv_results_)
-    wanted, found = cross_validate(made, X, y, **settings), cross_val_stack(made, X, y, **settings)
-    np.testing.assert_allclose(found["test_score"], wanted["test_score"])
 
 
 def test_groups_and_weights_are_cut_with_the_folds(flowers: Any) -> None:
@@ -373,90 +154,6 @@ def test_metadata_is_routed(flowers: Any, lined: bool) -> None:
             cross_val_stack(made, X, y, groups=groups)
 
 
-def test_a_weight_that_fits_no_row_fails_as_in_grid_search(flowers: Any) -> None:
-    with pytest.raises(ValueError, match="All the 6 fits failed"):
-        MLPSearchCV(classifier(), {"alpha": [1, 2]}, cv=3).fit(*flowers, sample_weight=np.ones(3))
-
-
-@pytest.mark.parametrize("count", [30, 150])
-@pytest.mark.parametrize("lined", [False, True])
-def test_validation_data_go_to_each_fit_as_grid_search_hands_them_on(flowers: Any, count: int, lined: bool) -> None:
-    X, y = flowers
-    network = classifier(early_stopping=True, random_state=0)
-    # a pipeline of one step: the steps of another would not see the validation data
-    made, prefix = (make_pipeline(network), "mlpclassifier__") if lined else (network, "")
-    rows = np.random.RandomState(0).permutation(150)[:count]
-    validation = {f"{prefix}X_val": X[rows], f"{prefix}y_val": y[rows]}
-    grid = {f"{prefix}alpha": [1e-4, 1.0]}
-    expected = GridSearchCV(made, grid, cv=3).fit(X, y, **validation)
-    search = MLPSearchCV(made, grid, cv=3).fit(X, y, **validation)
-    assert_same_results(search.cv_results_, expected.cv_results_)
-    wanted = cross_validate(made, X, y, cv=3, params=validation)
-    found = cross_val_stack(made, X, y, cv=3, params=validation, return_estimator=True)
-    np.testing.assert_allclose(found["test_score"], wanted["test_score"])
-    network = found["estimator"][0][-1] if lined else found["estimator"][0]
-    assert len(network.validation_loss_curve_) == network.n_iter_
-
-
-def test_no_validation_data_are_no_reason_to_train_one_by_one(flowers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    own = trial_fits.fit_many
-    monkeypatch.setattr(trial_fits, "fit_many", lambda e, *a, **k: calls.append(len(e)) or own(e, *a, **k))
-    MLPSearchCV(classifier(), GRID, cv=2).fit(*flowers, X_val=None, y_val=None)
-    assert calls == [8]
-
-
-def test_a_second_attempt_draws_what_the_first_would_have_drawn(flowers: Any) -> None:
-    failures = []
-
-    def fails_once(run: Any) -> None:
-        if not failures:
-            failures.append(run.epoch)
-            msg = "only once"
-            raise RuntimeError(msg)
-
-    network = classifier(random_state=np.random.RandomState(3), callbacks=[fails_once])
-    settings = {"cv": [(np.arange(0, 150, 2), np.arange(1, 150, 2))], "refit": False, "scoring": "neg_log_loss"}
-    search = MLPSearchCV(network, {"alpha": [0.1]}, **settings).fit(*flowers)
-    assert failures == [1]
-    expected = GridSearchCV(network, {"alpha": [0.1]}, **settings).fit(*flowers)
-    assert_same_results(search.cv_results_, expected.cv_results_)
-
-
-def interrupt(*args: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def interrupting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the second epoch of every training be interrupted."""
-    own = Run._train_epoch
-
-    def train_epoch(run: Any, *args: Any) -> Any:
-        if run.epoch == 1:
-            raise KeyboardInterrupt
-        return own(run, *args)
-
-    monkeypatch.setattr(Run, "_train_epoch", train_epoch)
-
-
-@pytest.mark.parametrize("kind", ["stacked", "in a pipeline", "one by one", "scikit-learn's"])
-def test_an_interrupted_fit_ends_the_search(flowers: Any, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    made = classifier()
-    if kind == "in a pipeline":
-        made = make_pipeline(StandardScaler(), made)
-    elif kind == "one by one":
-        made = OneVsRestClassifier(made)
-    if kind == "scikit-learn's":
-        made = TheirClassifier((6,), max_iter=4)
-        monkeypatch.setattr(TheirClassifier, "_backprop", interrupt)
-    else:
-        interrupting(monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        MLPSearchCV(made, [{}], cv=2).fit(*flowers)
-    with pytest.raises(KeyboardInterrupt):
-        cross_val_stack(made, *flowers, cv=2)
-
-
 def test_frames_keep_the_names_of_their_columns(flowers: Any) -> None:
     pandas = pytest.importorskip("pandas")
     X, y = flowers
@@ -477,26 +174,6 @@ def test_sparse_features_and_lists_are_taken(flowers: Any, kind: Any) -> None:
     assert_same_results(search.cv_results_, expected.cv_results_)
 
 
-def test_what_is_no_network_is_fitted_one_by_one(flowers: Any, patients: Any) -> None:
-    grid = {"C": [0.1, 1.0]}
-    expected = GridSearchCV(LogisticRegression(), grid, cv=3).fit(*flowers)
-    assert_same_results(MLPSearchCV(LogisticRegression(), grid, cv=3).fit(*flowers).cv_results_, expected.cv_results_)
-    wrapped = TransformedTargetRegressor(regressor(), transformer=StandardScaler())
-    grid = {"regressor__alpha": [0.1, 1.0]}
-    expected = GridSearchCV(wrapped, grid, cv=3).fit(*patients)
-    assert_same_results(MLPSearchCV(wrapped, grid, cv=3).fit(*patients).cv_results_, expected.cv_results_)
-
-
-def test_the_last_step_itself_may_be_searched(flowers: Any) -> None:
-    pipeline = make_pipeline(StandardScaler(), classifier())
-    grid = {"mlpclassifier": [classifier(alpha=0.1), LogisticRegression()]}
-    expected = GridSearchCV(pipeline, grid, cv=3).fit(*flowers)
-    assert_same_results(
-        {k: v for k, v in MLPSearchCV(pipeline, grid, cv=3).fit(*flowers).cv_results_.items() if "param" not in k},
-        {k: v for k, v in expected.cv_results_.items() if "param" not in k},
-    )
-
-
 def test_refit_may_be_a_function_or_off(flowers: Any) -> None:
     last = MLPSearchCV(classifier(), GRID, cv=2, refit=lambda results: len(results["params"]) - 1).fit(*flowers)
     assert last.best_index_ == 3
@@ -506,14 +183,6 @@ def test_refit_may_be_a_function_or_off(flowers: Any) -> None:
     assert not hasattr(none, "best_estimator_")
     with pytest.raises(ValueError, match="refit must be set to a scorer key"):
         MLPSearchCV(classifier(), GRID, scoring=["accuracy", "f1_macro"]).fit(*flowers)
-
-
-def test_times_share_out_what_was_done_together(flowers: Any) -> None:
-    search = MLPSearchCV(classifier(), GRID, cv=2).fit(*flowers)
-    times = search.cv_results_["mean_fit_time"]
-    assert np.ptp(times) < 1e-12
-    assert times[0] > 0
-    assert search.cv_results_["mean_score_time"].min() > 0
 
 
 def test_a_verbose_search_says_what_it_does(flowers: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -575,17 +244,6 @@ def test_cross_validation_finds_what_cross_validate_finds(flowers: Any) -> None:
             np.testing.assert_array_equal(ours, theirs)
     for ours, theirs in zip(found["estimator"], expected["estimator"], strict=True):
         np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-6)
-
-
-def test_a_fold_that_fails_in_cross_validation_gets_the_error_score(flowers: Any) -> None:
-    X, y = flowers
-    rows = np.arange(len(y))
-    bad = np.where(rows < 50, np.nan, X[:, 0])[:, None] * np.ones(4)
-    cv = [(rows[50:100], rows[100:]), (rows[:100], rows[100:])]
-    with pytest.warns(FitFailedWarning, match="1 fits failed out of a total of 2"):
-        found = cross_val_stack(classifier(), bad, rows % 2, cv=cv, error_score=-2.0)
-    assert found["test_score"][1] == -2.0
-    assert found["test_score"][0] >= 0
 
 
 CHECKED = [
