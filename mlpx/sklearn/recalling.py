@@ -6,7 +6,7 @@ scorer gets a double of its estimator in which the innermost method knows the an
 (decisions, labels, probabilities, `score`, other data) is the estimator's own code.
 
 A double has its attributes in common with the estimator, so that what a scorer sets on the one is set on the other. It
-recalls the answer as long as they are what they were, bit by bit, and is pickled and copied as the estimator.
+recalls the answer as long as those that it depends on are what they were, bit by bit, and is pickled and copied as the estimator.
 """
 
 from __future__ import annotations
@@ -161,12 +161,11 @@ class _Double:
 
 def _state(estimator: Any, names: Iterable[str]) -> dict[str, Any]:
     """Return attributes in a form that does not change with them."""
-    return {name: _kept(vars(estimator)[name]) for name in names}
+    return {name: _kept(getattr(estimator, name)) for name in names}
 
 
 def _is_state(estimator: Any, state: dict[str, Any]) -> bool:
-    own = vars(estimator)
-    return all(name in own and _is_kept(own[name], before) for name, before in state.items())
+    return all(_is_kept(getattr(estimator, name, None), before) for name, before in state.items())
 
 
 def _kept(value: Any) -> Any:
