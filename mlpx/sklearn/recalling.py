@@ -6,7 +6,8 @@ scorer gets a double of its estimator in which the innermost method knows the an
 (decisions, labels, probabilities, `score`, other data) is the estimator's own code.
 
 A double has its attributes in common with the estimator, so that what a scorer sets on the one is set on the other. It
-recalls the answer as long as those that it depends on are what they were, bit by bit, and is pickled and copied as the estimator.
+recalls the answer as long as those that it depends on are what they were, bit by bit, and is pickled and copied as the
+estimator.
 """
 
 from __future__ import annotations
