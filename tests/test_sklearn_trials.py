@@ -233,3 +233,16 @@ def test_a_fold_that_fails_in_cross_validation_gets_the_error_score(flowers: Any
         found = cross_val_stack(classifier(), bad, rows % 2, cv=cv, error_score=-2.0)
     assert found["test_score"][1] == -2.0
     assert found["test_score"][0] >= 0
+
+
+@pytest.mark.parametrize("name", ["hidden_layer_sizes", "activation"])
+def test_after_an_interrupted_stack_no_other_is_trained(
+    flowers: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    interrupting(monkeypatch)
+    begun, own = [], Run.__call__
+    monkeypatch.setattr(Run, "__call__", lambda run: begun.append(run) or own(run))
+    values = {"hidden_layer_sizes": [(4,), (5,)], "activation": ["relu", "tanh"]}[name]
+    with pytest.raises(KeyboardInterrupt):
+        MLPSearchCV(classifier(), {name: values}, cv=2).fit(*flowers)
+    assert len(begun) == 1

@@ -122,9 +122,12 @@ def _trained(problems: dict[int, Problem]) -> dict[int, Outcome | Exception]:
     outcomes: dict[int, Outcome | Exception] = {}
     for members in groups.values():
         try:
-            outcomes.update(zip(members, train([problems[i] for i in members]), strict=True))
+            found: Sequence[Outcome | Exception] = train([problems[i] for i in members])
         except Exception as error:
-            outcomes.update(dict.fromkeys(members, error))
+            found = [error] * len(members)
+        if len(groups) > 1 and any(isinstance(one, Outcome) and one.interrupted for one in found):
+            raise KeyboardInterrupt  # the others are not trained
+        outcomes.update(zip(members, found, strict=True))
     return outcomes
 
 

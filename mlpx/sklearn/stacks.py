@@ -44,7 +44,10 @@ def train(problems: Sequence[Problem]) -> list[Outcome]:
         groups.setdefault(_kind(problem), []).append(i)
     outcomes: dict[int, Outcome] = {}
     for members in groups.values():
-        outcomes.update(zip(members, Stack([problems[i] for i in members]).train(), strict=True))
+        found = Stack([problems[i] for i in members]).train()
+        if len(groups) > 1 and any(outcome.interrupted for outcome in found):
+            raise KeyboardInterrupt  # the others are not trained
+        outcomes.update(zip(members, found, strict=True))
     return [outcomes[i] for i in range(len(problems))]
 
 
