@@ -137,7 +137,7 @@ class Backend:
         """Return `function`, which is pure, in the form that runs fastest when it is called again and again."""
         return function
 
-    def fold(self, step: Any) -> Callable[..., Any]:
+    def fold(self, step: Any, steps: int | None = None) -> Callable[..., Any]:
         """Return ``run(fixed, state, batches, members=None) -> state``, which makes a step for each batch in turn.
 
         Parameters
@@ -146,6 +146,8 @@ class Backend:
             A pure function ``step(*fixed, state, batch) -> state`` of arrays, None and nested tuples of these. Where it
             acts on members that do not depend on each other, ``step.part(fixed, state, batches, members)`` returns the
             arguments of those in a slice, or of one by its number, without the axis of members.
+        steps : int, optional
+            The most steps that will be made, where that is known: what is prepared for many does not pay for few.
 
         Notes
         -----
