@@ -123,6 +123,10 @@ class Backend:
         """Say whether so many bytes of a data set can be moved here with room left to train on them."""
         return True
 
+    def rows_at_once(self, units: int) -> int:
+        """Return how many rows it is best to predict at once, where a row has so many numbers in the widest layer."""
+        return 16384
+
     def transfers(self) -> Transfers:
         """Return how rows that stay on the host get here; see `mlpx.backends.staging`."""
         return Transfers(self)

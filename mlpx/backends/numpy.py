@@ -36,6 +36,20 @@ class NumPyBackend(Backend):
         """Say whether `x` is an array of this library."""
         return array_api_compat.is_numpy_array(x)
 
+    @staticmethod
+    def to_numpy(x: Array) -> Array:
+        """Return the array itself."""
+        return np.asarray(x)
+
+    @staticmethod
+    def is_half(x: Array) -> bool:
+        """Say whether an array is of float16."""
+        return bool(x.dtype == np.float16)
+
+    def host_dtype(self, dtype: DType) -> Any:
+        """Return the type itself."""
+        return np.dtype(dtype)
+
     def asarray(self, x: Any, dtype: DType | None = None) -> Array:
         """Return `x` as an array in rows: gathering rows from columns would copy them all each time."""
         return np.asarray(x, dtype=dtype, order="C")
@@ -60,6 +74,17 @@ class NumPyBackend(Backend):
             out = aligned(x.nbytes).view(x.dtype).reshape(x.shape)
         np.copyto(out, x)
         return out
+
+    def rows_at_once(self, units: int) -> int:
+        """Return few enough rows for the cache, so that each layer finds there what the one before it left."""
+        return min(16384, max(256, 2**15 // units))
+
+    def net_input(self, x: Array, weights: Array, bias: Array | None) -> Array:
+        """Return the net input ``Z = X W + b``, the bias added where the product lies."""
+        z = self.product(x, weights)
+        if bias is None:
+            return z
+        return np.add(z, bias[..., None, :], out=z if z.flags.writeable else None)
 
     def product(self, a: Array, b: Array) -> Array:
         """Return the matrix product; of float16 numbers in float32, since there is no BLAS for them."""
