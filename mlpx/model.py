@@ -864,7 +864,7 @@ def _parameter(value: Any, shape: tuple[int, ...], dtype: str, name: str) -> Arr
         came = "None" if value is None else str(tuple(array.shape))
         msg = f"`{name}` must have the shape {shape}, got {came}."
         raise ValueError(msg)
-    numbers = hxp.isdtype(array.dtype, ("integral", "real floating"))
+    numbers = array.dtype.kind in "iuf"
     if not numbers or not hxp.all(hxp.abs(array) <= hxp.finfo(getattr(hxp, dtype)).max):
         msg = f"`{name}` must hold real numbers that are finite in {dtype} (dtype {array.dtype})."
         raise ValueError(msg)
