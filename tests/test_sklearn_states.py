@@ -199,7 +199,7 @@ def test_predictions_are_those_of_the_network(shape: str, backend: Backend) -> N
     """Also of more rows than go through the layers at once."""
     options = SHORT | {"hidden_layer_sizes": (40, 6), "activation": ["tanh", "relu"], "dropout": 0.2}
     models = [MLPClassifier(**options | {"random_state": i}, backend=backend.name).fit(X, classes) for i in range(2)]
-    rows = np.tile(X, (20, 1)) + np.arange(1200)[:, None] / 1200
+    rows = np.tile(X, (70, 1)) + np.arange(4200)[:, None] / 4200
     found = outputs_many(models, rows, rows) if shape == "many" else [model.predict_proba(rows) for model in models]
     for model, own in zip(models, found, strict=True):
         np.testing.assert_allclose(own, model.network_.predict(rows), rtol=1e-12)

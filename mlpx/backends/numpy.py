@@ -77,7 +77,7 @@ class NumPyBackend(Backend):
 
     def rows_at_once(self, units: int) -> int:
         """Return few enough rows for the cache, so that each layer finds there what the one before it left."""
-        return min(16384, max(256, 2**15 // units))
+        return min(16384, max(1024, 2**17 // units))
 
     def net_input(self, x: Array, weights: Array, bias: Array | None) -> Array:
         """Return the net input ``Z = X W + b``, the bias added where the product lies."""
