@@ -102,6 +102,8 @@ class Batches:
 
     Attributes
     ----------
+    steps_asked : integer array of shape (S,)
+        How many steps each member makes, where none leaves earlier.
     rate : array of shape () or (S,)
         The learning rate of the last step.
     """
@@ -125,7 +127,7 @@ class Batches:
         self._clip = hxp.asarray(0.0) if clip is None else clip
         self._stack, self._members = net.members is not None, net.members or 1
         self._schedule = optimizer.schedule
-        self._steps_asked = hxp.broadcast_to(-(-rows // batch_size) * epochs, (self._members,))
+        self.steps_asked = hxp.broadcast_to(-(-rows // batch_size) * epochs, (self._members,))
         self._ahead = 0, hxp.zeros(0), hxp.zeros((0, 0))
         self.rate = hxp.asarray(hxp.nan)
 
@@ -243,7 +245,7 @@ class Batches:
         else:  # they are those of any other epoch: many steps' are made at once
             start, whose, ahead = self._ahead
             if whose is not alive or not start <= first <= start + ahead.shape[0] - n:
-                many = max(n, _MOST_AHEAD // self._members)
+                many = max(n, min(_MOST_AHEAD // self._members, int(hxp.max(self.steps_asked))))
                 ahead = self._table(hxp.arange(first, first + many)[:, None], None, alive, epoch, schedule)
                 start, self._ahead = first, (first, alive, ahead)
             numbers = ahead[first - start : first - start + n, ...]
@@ -266,7 +268,7 @@ class Batches:
         t = before + 1
         if 1 < t.shape[1] < self._members:
             t = scatter(t, alive, self._members, 1)
-        rate = self._schedule(Point(t, epoch, self._steps_asked), schedule, hxp)
+        rate = self._schedule(Point(t, epoch, self.steps_asked), schedule, hxp)
         self._note_rate(rate, active, alive)
         coefficients = self._optimizer.coefficients(rate, hxp.astype(t, hxp.float64), hxp)
         values = [self._of(value, alive) for value in (self._l2, self._clip, *coefficients)]

@@ -40,6 +40,7 @@ def features(
     *,
     may_stay: bool = False,
     beside: Any = None,
+    finite: bool = False,
 ) -> Any:
     """Return features as an array of the backend, checked; or as `HostRows`, where they stay on the host.
 
@@ -61,6 +62,8 @@ def features(
         Whether they may stay on the host: those in a mapped file do, and those for which the device is too small.
     beside : array, optional
         Targets; where there are more of them than of features, they decide as well.
+    finite : bool
+        Whether the numbers are known to be finite; those that are cast are looked at all the same.
 
     Raises
     ------
@@ -87,7 +90,10 @@ def features(
     many = isinstance(beside, np.ndarray) and beside.size > math.prod(shape)
     if may_stay and (_stays(raw, ops, dtype) or (many and _stays(beside, ops, dtype))):
         return _host_rows(to_numpy(raw), ops.host_dtype(dtype), len(shape) == 3, name)
-    return _finite(_numbers(raw, ops, dtype, name), ops, name)
+    array = _numbers(raw, ops, dtype, name)
+    if finite and type(array) is type(raw) and array.dtype == raw.dtype:
+        return array
+    return _finite(array, ops, name)
 
 
 def _stays(raw: Any, ops: Backend, dtype: DType) -> bool:
@@ -163,6 +169,8 @@ def _columns(x: Any, array: Array) -> Array:
 
 def _native(array: Array) -> Array:
     """Return numbers in a type that every library has: native byte order, neither half nor extended precision."""
+    if array.dtype in (np.float32, np.float64) and array.dtype.isnative:
+        return array
     if "float16" in array.dtype.name:  # bfloat16, as other packages give it to NumPy, among them
         return array.astype(np.float32)
     if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
@@ -175,7 +183,7 @@ def _numbers(raw: Any, ops: Backend, dtype: DType, name: str) -> Array:
     if isinstance(raw, np.ndarray):
         _check_real(raw, name)
     array = _taken_in(raw, ops, name)
-    if "complex" in str(array.dtype):
+    if not isinstance(raw, np.ndarray) and "complex" in str(array.dtype):
         msg = f"`{name}` must hold real numbers, got complex numbers (dtype {array.dtype})."
         raise TypeError(msg)
     return ops.xp.astype(array, dtype, copy=False)

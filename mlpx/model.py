@@ -33,12 +33,10 @@ from mlpx.optimizers import Optimizer
 from mlpx.plan import Prediction, compiled
 from mlpx.precision import MASTER, check_dtype, check_precision
 from mlpx.stopping import Patience, Stopping
-from mlpx.streaming import consecutive
+from mlpx.streaming import by_piece
 from mlpx.training import Run, Settings
 
 __all__ = ["MLP", "Network"]
-
-_CHUNK = 16384
 
 
 class Network:
@@ -624,8 +622,8 @@ class Network:
 
     def _outputs(self, x: Any) -> Array:
         run = compiled(Prediction(self.backend, self.architecture))
-        parts = [run(self.vector, part) for part in consecutive(self.backend, x, _CHUNK)]
-        return parts[0] if len(parts) == 1 else self.backend.xp.concat(parts, axis=-2)
+        units = max(self.architecture.widths[1:]) * (self.members or 1)
+        return by_piece(lambda part: run(self.vector, part), self.backend, x, units)
 
     def predict_labels(self, X: Any) -> Array:
         """Return the decided class of each sample: the largest softmax output, or whether a sigmoid is above 0.5.
@@ -866,7 +864,7 @@ def _parameter(value: Any, shape: tuple[int, ...], dtype: str, name: str) -> Arr
         came = "None" if value is None else str(tuple(array.shape))
         msg = f"`{name}` must have the shape {shape}, got {came}."
         raise ValueError(msg)
-    numbers = hxp.isdtype(array.dtype, ("integral", "real floating"))
+    numbers = array.dtype.kind in "iuf"
     if not numbers or not hxp.all(hxp.abs(array) <= hxp.finfo(getattr(hxp, dtype)).max):
         msg = f"`{name}` must hold real numbers that are finite in {dtype} (dtype {array.dtype})."
         raise ValueError(msg)

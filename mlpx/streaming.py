@@ -7,7 +7,7 @@ their position there. The steps see the same numbers either way.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from mlpx.backends.host import xp as hxp
 from mlpx.backends.staging import Gathered, Stager, Transfers
 from mlpx.plan import Batch, Data, rows
 
-__all__ = ["Feed", "consecutive", "fetch", "rows_at_once"]
+__all__ = ["Feed", "by_piece", "fetch", "rows_at_once"]
 
 _MOST_BYTES = 2**26
 """Of rows that are brought from the host in one go."""
@@ -37,7 +37,25 @@ def fetch(ops: Backend, data: Data, index: Array) -> tuple[Array, Array]:
     return x, y
 
 
-def consecutive(ops: Backend, x: Any, size: int) -> Iterator[Array]:
+def by_piece(function: Callable[[Array], Array], ops: Backend, x: Any, units: int) -> Array:
+    """Return what a function of features gives for all rows, which go through it piece by piece.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(part) -> array``, row by row.
+    ops : Backend
+        Where it runs.
+    x : array or HostRows of shape (..., N, M)
+        Features.
+    units : int
+        Numbers of a row in what the function computes on the way, those of all members together.
+    """
+    parts = [function(part) for part in _consecutive(ops, x, ops.rows_at_once(units))]
+    return parts[0] if len(parts) == 1 else ops.xp.concat(parts, axis=-2)
+
+
+def _consecutive(ops: Backend, x: Any, size: int) -> Iterator[Array]:
     """Yield features of shape (..., N, M) on the device, in pieces of at most so many rows."""
     n, size = x.shape[-2], rows_at_once(x, size)
     for start in range(0, n, size):

@@ -193,7 +193,7 @@ class Run:
         )
         self._scaling = hxp.zeros((2, self._members))
         self._before = self._state
-        self._fold = ops.fold(self._step)
+        self._fold = ops.fold(self._step, int(hxp.max(self._batches.steps_asked)))
         self._fixed = self._train.data, self._masks
         self._feed = Feed(ops)
         self._schedule = settings.optimizer.schedule

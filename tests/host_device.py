@@ -150,7 +150,7 @@ class HostBackend(NumPyBackend):
         self.captured: list[Captured] = []
         self.host_device = HostDevice()
 
-    def fold(self, step: Any) -> Captured:
+    def fold(self, step: Any, steps: int | None = None) -> Captured:
         self.captured.append(Captured(step, self.host_device))
         return self.captured[-1]
 

@@ -206,6 +206,7 @@ NOT_COMPUTING |= {
     "host_dtype",
     "is_half",
     "fits",
+    "rows_at_once",
     "transfers",
     "check_device",
 }

@@ -23,8 +23,8 @@ def captured_by(X, y, widths, settings=None, **options):
     folds = []
     fold = type(backend).fold
 
-    def kept(self, step):
-        folds.append(fold(self, step))
+    def kept(self, step, steps=None):
+        folds.append(fold(self, step, steps))
         return folds[-1]
 
     with pytest.MonkeyPatch.context() as patch:

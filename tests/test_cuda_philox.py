@@ -243,7 +243,7 @@ class Words(NumPyBackend):
     def dropout_factors(self, draw, shape, dtype):
         return made_on_the_host(draw, shape, dtype) if draw.dtype == np.uint64 else draw
 
-    def fold(self, step):
+    def fold(self, step, steps=None):
         return Replayed(step, WordCalls(), Workers())
 
 

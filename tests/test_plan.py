@@ -15,6 +15,7 @@ from mlpx.backends import numpy_calls, replay, threads
 from mlpx.backends.base import Backend as Reference
 from mlpx.backends.numpy import NumPyBackend
 from mlpx.backends.numpy_calls import NumPyCalls
+from mlpx.backends.recording import record
 from mlpx.backends.replay import Replayed
 from mlpx.backends.threads import Workers
 
@@ -144,6 +145,26 @@ def test_stacks(case, groups, monkeypatch):
     assert_same(layers=layers, settings={"members": S, "l2": [0.0, 0.01, 0.1]}, **STACKS[case])
 
 
+@pytest.mark.parametrize("members", [None, S])
+def test_few_steps_run_as_they_stand(members, way, monkeypatch):
+    recorded = []
+    monkeypatch.setattr(replay, "record", lambda *arguments: recorded.append(arguments) or record(*arguments))
+    options = {"settings": {"members": members}, "optimizer": mlpx.Adam(0.01)}
+    assert_same(epochs=replay.FEW, batch_size=N, **options)
+    assert not recorded
+    assert_same(epochs=replay.FEW + 1, batch_size=N, **options)
+    assert recorded
+
+
+def test_the_most_steps_count_where_members_have_rows_of_their_own(monkeypatch):
+    asked = []
+    fold = NumPyBackend.fold
+    monkeypatch.setattr(NumPyBackend, "fold", lambda self, step, steps: asked.append(steps) or fold(self, step, steps))
+    net = mlpx.MLP([M, 6, K], members=2)
+    net.fit(X, CLASSES, subsets=[range(4), range(11)], epochs=2, batch_size=5, progress=False)
+    assert asked == [6]
+
+
 def test_a_function_that_cannot_be_recorded_runs_as_it_stands():
     def cumulative(z, xp):
         return xp.cumulative_sum(z * 0, axis=-1) + xp.tanh(z)
@@ -190,7 +211,7 @@ def test_results_do_not_depend_on_how_many_steps_are_handed_over_at_once(name, m
 class Steps(NumPyBackend):
     """NumPy that keeps the planned step, to be looked at, and notes the peak of each run of steps."""
 
-    def fold(self, step):
+    def fold(self, step, steps=None):
         self.replayed = Replayed(step, NumPyCalls(), Workers())
         self.peaks = []
 

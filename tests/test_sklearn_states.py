@@ -17,6 +17,7 @@ import mlpx
 from mlpx.activations import custom
 from mlpx.backends import Backend, library_of
 from mlpx.sklearn import MLPClassifier, MLPRegressor
+from mlpx.sklearn.outputs import outputs_many
 from sklearn_pairs import data
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -191,6 +192,23 @@ def test_weights_in_place_are_used_at_once() -> None:
     model.intercepts_ = [np.ones(6), np.zeros(3)]
     odds = np.exp([1.0, 1.0, 1.0])
     np.testing.assert_allclose(model.predict_proba(X), np.tile(odds / odds.sum(), (60, 1)))
+
+
+@pytest.mark.parametrize("shape", ["one", "many"])
+def test_predictions_are_those_of_the_network(shape: str, backend: Backend) -> None:
+    """Also of more rows than go through the layers at once."""
+    options = SHORT | {"hidden_layer_sizes": (40, 6), "activation": ["tanh", "relu"], "dropout": 0.2}
+    models = [MLPClassifier(**options | {"random_state": i}, backend=backend.name).fit(X, classes) for i in range(2)]
+    rows = np.tile(X, (70, 1)) + np.arange(4200)[:, None] / 4200
+    found = outputs_many(models, rows, rows) if shape == "many" else [model.predict_proba(rows) for model in models]
+    for model, own in zip(models, found, strict=True):
+        np.testing.assert_allclose(own, model.network_.predict(rows), rtol=1e-12)
+
+
+def test_features_beyond_the_range_of_the_network_are_refused() -> None:
+    model = MLPRegressor(**SHORT).fit(X.astype("float32"), numbers)
+    with pytest.raises(ValueError, match="too large for float32; the first at \\[1, 0\\]"):
+        model.predict([[0.0] * 5, [1e300] * 5])
 
 
 @pytest.mark.parametrize("go_on", ["partial_fit", "fit"])

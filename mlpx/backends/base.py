@@ -123,6 +123,10 @@ class Backend:
         """Say whether so many bytes of a data set can be moved here with room left to train on them."""
         return True
 
+    def rows_at_once(self, units: int) -> int:
+        """Return how many rows it is best to predict at once, where a row has so many numbers in the widest layer."""
+        return 16384
+
     def transfers(self) -> Transfers:
         """Return how rows that stay on the host get here; see `mlpx.backends.staging`."""
         return Transfers(self)
@@ -137,7 +141,7 @@ class Backend:
         """Return `function`, which is pure, in the form that runs fastest when it is called again and again."""
         return function
 
-    def fold(self, step: Any) -> Callable[..., Any]:
+    def fold(self, step: Any, steps: int | None = None) -> Callable[..., Any]:
         """Return ``run(fixed, state, batches, members=None) -> state``, which makes a step for each batch in turn.
 
         Parameters
@@ -146,6 +150,8 @@ class Backend:
             A pure function ``step(*fixed, state, batch) -> state`` of arrays, None and nested tuples of these. Where it
             acts on members that do not depend on each other, ``step.part(fixed, state, batches, members)`` returns the
             arguments of those in a slice, or of one by its number, without the axis of members.
+        steps : int, optional
+            The most steps that will be made, where that is known: what is prepared for many does not pay for few.
 
         Notes
         -----

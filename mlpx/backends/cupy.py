@@ -94,7 +94,7 @@ class CuPyBackend(Backend):
         current: AbstractContextManager[Any] = cupy.cuda.Device(self.device.id)
         return current
 
-    def fold(self, step: Any) -> Callable[..., Any]:
+    def fold(self, step: Any, steps: int | None = None) -> Callable[..., Any]:
         """Return the steps as launches of a captured graph."""
         return Captured(step, self._launcher)
 

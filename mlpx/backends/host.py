@@ -25,6 +25,7 @@ References
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import array_api_compat.numpy
@@ -104,9 +105,14 @@ class Stream:
     xp: Namespace = xp
 
     def __init__(self, key: Key, purpose: str, layer: int = 0, step: int = 0) -> None:
-        words = np.array([key.seed, (PURPOSES[purpose] << 32) + key.member], dtype=np.uint64)
-        counter = np.array([0, layer, step, 0], dtype=np.uint64)
-        self._bits = np.random.Philox(key=words, counter=counter)
+        self._key = key.seed, (PURPOSES[purpose] << 32) + key.member
+        self._counter = 0, layer, step, 0
+
+    @cached_property
+    def _bits(self) -> Any:
+        """What generates the words; made when the first is asked for, since weights of zero need none."""
+        key, counter = (np.array(words, dtype=np.uint64) for words in (self._key, self._counter))
+        return np.random.Philox(key=key, counter=counter)
 
     def words(self, n: int) -> Array:
         """Return the next `n` raw words, shape ``(n,)``, uint64."""

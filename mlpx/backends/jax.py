@@ -79,7 +79,7 @@ class JAXBackend(Backend):
         """Gather rows, whose numbers are known to exist."""
         return x.at[index].get(mode="promise_in_bounds")
 
-    def fold(self, step: Any) -> Callable[..., Any]:
+    def fold(self, step: Any, steps: int | None = None) -> Callable[..., Any]:
         """Return the steps as one compiled loop."""
         loop = _loop(step)
 

@@ -17,7 +17,10 @@ from mlpx.backends.notes import NotRecordable, Recording
 from mlpx.backends.recording import record
 from mlpx.backends.threads import Workers
 
-__all__ = ["Program", "Replayed"]
+__all__ = ["FEW", "Program", "Replayed"]
+
+FEW = 4
+"""Steps that are made sooner as they stand than a program for them is laid out."""
 
 _GROUP, _LEAST = 2**22, 2**20
 """Bytes that the members of a group use together, and the fewest for which a thread of its own pays: its calls must be

@@ -96,6 +96,11 @@ def _backend_class(name: str) -> type[Backend]:
     return cls
 
 
+@lru_cache(maxsize=1)
+def _numpy_class() -> type[Backend]:
+    return _backend_class("numpy")
+
+
 def make_backend(name: str, device: str | None = None, precision: str | None = None) -> Backend:
     """Return the backend of this name on this device and with this precision, always the same object."""
     if precision not in (None, "tf32"):
@@ -264,6 +269,8 @@ def _describe(name: str) -> BackendInfo:
 
 def library_of(x: Any) -> type[Backend] | None:
     """Return the backend class whose arrays `x` is one of; None for lists, tables and scalars."""
+    if type(x) is np.ndarray and x.dtype.kind in "biuf":  # nearly every call
+        return _numpy_class()
     root = type(x).__module__.partition(".")[0]
     name = {"jaxlib": "jax"}.get(root, root)
     if name not in _PLACES or (name == "numpy" and not isinstance(x, np.ndarray)):

@@ -12,7 +12,7 @@ import torch
 from mlpx._typing import Array, DType
 from mlpx.backends import trees
 from mlpx.backends.base import Backend
-from mlpx.backends.replay import Replayed
+from mlpx.backends.replay import FEW, Replayed
 from mlpx.backends.staging import SharedTransfers, Transfers
 from mlpx.backends.torch_calls import TorchCalls
 
@@ -88,8 +88,13 @@ class TorchBackend(Backend):
         """Return a copy, in `out` where it fits."""
         return x.clone() if out is None or out.shape != x.shape else out.copy_(x)
 
-    def fold(self, step: Any) -> Callable[..., Any]:
-        """Return the step recorded once for the shapes of its arguments, and replayed into fixed buffers."""
+    def fold(self, step: Any, steps: int | None = None) -> Callable[..., Any]:
+        """Return the step recorded once for the shapes of its arguments, and replayed into fixed buffers.
+
+        Few steps are made as they stand.
+        """
+        if steps is not None and steps <= FEW:
+            return super().fold(step)
         replayed = Replayed(step, TorchCalls(self.device))
 
         def run(fixed: tuple[Any, ...], state: Any, batches: Any, members: int | None = None) -> Any:

@@ -208,4 +208,6 @@ def dtype_for(X: Any, dtype: str | None = None) -> str:
     """
     if dtype is not None:
         return check_dtype(dtype)
+    if isinstance(X, hxp.ndarray):  # sooner than by name
+        return "float32" if X.dtype == hxp.float32 else "float64"
     return "float32" if str(X.dtype).rpartition(".")[2] == "float32" else "float64"

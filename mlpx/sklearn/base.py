@@ -17,10 +17,10 @@ from mlpx.sklearn import arrays, planning, scoring
 from mlpx.sklearn.callbacks import CallbackSupportMixin, FitTask, present_parameters
 from mlpx.sklearn.fitting import fit_together
 from mlpx.sklearn.intake import Intake
+from mlpx.sklearn.outputs import outputs_of
 from mlpx.sklearn.parameters import CONSTRAINTS
 from mlpx.sklearn.planning import Request
 from mlpx.sklearn.problem import Problem, Source
-from mlpx.sklearn.sparse import dense_rows
 from mlpx.sklearn.verbose import Verbose
 
 __all__ = ["BaseMLP"]
@@ -262,8 +262,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _outputs(self, X: Any) -> Any:
         """Return the outputs of the network in the library of X, NumPy's for tables, lists and sparse rows."""
         check_is_fitted(self)
-        rows = dense_rows(arrays.check_features(self, X))
-        return self._network(arrays.backend_for(X, self.backend, self.device)).predict(rows)
+        return outputs_of(self, X, arrays.check_features(self, X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of a classifier, the coefficient of determination of a regressor.

@@ -75,7 +75,7 @@ class Intake:
             return found
         rows = dense_rows(features)
         with backend.context():
-            return inputs.features(rows, backend, backend.dtype(dtype), rows.shape[1], None, may_stay=True)
+            return inputs.features(rows, backend, backend.dtype(dtype), rows.shape[1], None, may_stay=True, finite=True)
 
     @staticmethod
     def _targets(encoded: Array, backend: Backend, dtype: str, x: Any) -> Any:

@@ -37,7 +37,7 @@ class _Onlooker(NumPyBackend):
     ) -> Array:
         return host.dropout_words(keys, layer, steps, thresholds, scales)
 
-    def fold(self, step: Any) -> Any:
+    def fold(self, step: Any, steps: int | None = None) -> Any:
         def run(fixed: Any, state: Any, batches: Any, members: int | None = None) -> Any:
             raise _Seen(step, (fixed, state, trees.entry(batches, 0)))
 
