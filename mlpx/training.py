@@ -442,7 +442,7 @@ class Run:
     def _last_finite(self) -> Array:
         """Return the present parameters, or those from before the epoch where Ctrl-C came upon infinite ones."""
         now, before = self._state.parameters, self._before.parameters
-        if self._alive.shape[0] == 0 or now.shape != before.shape:
+        if not self.settings.finite or self._alive.shape[0] == 0 or now.shape != before.shape:
             return now
         return self._choose(scatter(self._are_finite(now), self._alive, self._members), now, before)
 
