@@ -409,7 +409,7 @@ def test_the_recorded_step_of_float32_casts_nothing(monkeypatch):
     seen = []
     monkeypatch.setattr(replay, "record", lambda *a: seen.append(recording.record(*a)) or seen[-1])
     targets = np.full((N, K), 1 / K)  # class indices are made numbers by a cast of their own
-    network("numpy", "float32").fit(X, targets, epochs=1, progress=False)
+    network("numpy", "float32").fit(X, targets, epochs=9, progress=False)
     casts = [op for op in seen[0].operations if getattr(op.call, "name", "") == "cast"]
     # of the loss, into the sums
     assert {str(op.output.value.dtype) for op in casts} == {"float64"}

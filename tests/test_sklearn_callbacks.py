@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import mlpx
+from mlpx.sklearn import MLPClassifier
 from mlpx.sklearn.callbacks import CallbackSupportMixin, FitTask, present_parameters
 from mlpx.sklearn.verbose import Verbose
 
@@ -260,19 +261,26 @@ def test_a_scoring_monitor_scores_every_epoch() -> None:
     assert epochs[-1]["accuracy"] == estimator.score(X, Y)
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_a_search_over_a_pipeline_hands_its_callbacks_down(n_jobs: int | None) -> None:
+def test_a_search_over_a_pipeline_hands_its_callbacks_down() -> None:
     monitor = ScoringMonitor(scoring="accuracy")
     pipeline = make_pipeline(StandardScaler(), Small(max_iter=3).set_callbacks(monitor))
-    search = GridSearchCV(pipeline, {"small__learning_rate": [0.001, 0.05]}, cv=2, n_jobs=n_jobs)
+    search = GridSearchCV(pipeline, {"small__learning_rate": [0.001, 0.05]}, cv=2)
     recorder = Propagated()
     search.set_callbacks(recorder)
     search.fit(X, Y)
-    if n_jobs is None:
-        # four fits of a fold and the last one
-        assert sum(call[:2] == ("end", "epoch") for call in recorder.calls) == 3 * (2 * 2 + 1)
-        assert sum(call[0] == "setup" for call in recorder.calls) == 1
+    # four fits of a fold and the last one
+    assert sum(call[:2] == ("end", "epoch") for call in recorder.calls) == 3 * (2 * 2 + 1)
+    assert sum(call[0] == "setup" for call in recorder.calls) == 1
     assert search.best_params_ == {"small__learning_rate": 0.05}
+    scores = [row for row in monitor.get_logs(select="all")[0].data if row["task_name"] == "epoch"]
+    assert len(scores) == 3 * (2 * 2 + 1)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_callbacks_hear_of_fits_in_other_processes() -> None:
+    monitor = ScoringMonitor(scoring="accuracy")
+    network = MLPClassifier((4,), max_iter=3, random_state=0).set_callbacks(monitor)
+    GridSearchCV(network, {"learning_rate_init": [0.001, 0.05]}, cv=2, n_jobs=2).fit(X, Y)
     scores = [row for row in monitor.get_logs(select="all")[0].data if row["task_name"] == "epoch"]
     assert len(scores) == 3 * (2 * 2 + 1)
 

@@ -14,7 +14,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mlpx.sklearn import MLPClassifier, MLPEnsembleClassifier, MLPEnsembleRegressor, MLPRegressor
 
@@ -204,17 +203,3 @@ def test_a_classifier_makes_no_ensemble_of_regressors(patients: Any) -> None:
 def test_what_a_member_refuses_is_raised(flowers: Any) -> None:
     with pytest.raises(ValueError, match="hidden_layer_sizes must be > 0"):
         MLPEnsembleClassifier(MLPClassifier(hidden_layer_sizes=(-1,))).fit(*flowers)
-
-
-ENOUGH = {"hidden_layer_sizes": (8,), "max_iter": 40}
-
-
-@pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks(
-    [
-        MLPEnsembleClassifier(MLPClassifier(**ENOUGH, learning_rate_init=0.01), n_members=2, random_state=0),
-        MLPEnsembleRegressor(MLPRegressor(**ENOUGH, learning_rate_init=0.05), n_members=2, random_state=0),
-    ]
-)
-def test_it_is_an_estimator(estimator: Any, check: Any) -> None:
-    check(estimator)

@@ -201,7 +201,7 @@ def test_an_activation_of_ones_own_learns_as_the_one_of_the_package() -> None:
         ),
         (["relu", "tanh"], ValueError, "`activation` must be one, or a list of 1, one a hidden layer; got 2"),
         ([], ValueError, "a list of 1, one a hidden layer; got 0"),
-        (["sine"], ValueError, "`activation` must be one of .*; got 'sine'"),
+        (["tahn"], ValueError, "`activation` must be one of .*; got 'tahn'"),
         (["step"], ValueError, "`activation` 'step' has no derivative to train with"),
         (["softmax"], ValueError, "'softmax' is for the output alone"),
         (["custom"], ValueError, "`activation` 'custom' needs its parameters"),

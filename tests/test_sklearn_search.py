@@ -15,9 +15,8 @@ from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, StratifiedKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mlpx.sklearn import MLPClassifier, MLPSearchCV, cross_val_stack
+from mlpx.sklearn import MLPSearchCV, cross_val_stack
 from sklearn_searches import GRID, assert_same_results, classifier, regressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -244,17 +243,3 @@ def test_cross_validation_finds_what_cross_validate_finds(flowers: Any) -> None:
             np.testing.assert_array_equal(ours, theirs)
     for ours, theirs in zip(found["estimator"], expected["estimator"], strict=True):
         np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-6)
-
-
-CHECKED = [
-    MLPSearchCV(
-        MLPClassifier((8,), max_iter=40, learning_rate_init=0.01, random_state=0), {"alpha": [1e-4, 1e-3]}, cv=2
-    ),
-    MLPSearchCV(regressor(max_iter=40, learning_rate_init=0.05), {"alpha": [1e-4, 1e-3]}, cv=2, error_score="raise"),
-]
-
-
-@pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks([search.set_params(error_score="raise") for search in CHECKED])
-def test_it_is_an_estimator(estimator: Any, check: Any) -> None:
-    check(estimator)

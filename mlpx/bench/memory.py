@@ -107,9 +107,15 @@ def _stacked_peer(work: Workload) -> list[Contender]:
 def planned_bytes(work: Workload, members: int | None = None) -> int:
     """Return what a run on NumPy holds: data, parameters, the state and its copy from before the epoch, buffers."""
     seen: list[Any] = []
+
+    def first(run: Any) -> None:
+        seen.append(run)
+        run.stop()
+
     start = work.start()
     net = mlpx.MLP(work.sizes, dtype=work.dtype, members=members, backend="numpy")
-    net.fit(start.X, start.y, epochs=1, batch_size=work.batch_size, callbacks=seen.append, progress=False)
+    # as of a long training: few steps would be made as they stand
+    net.fit(start.X, start.y, epochs=100, batch_size=work.batch_size, callbacks=first, progress=False)
     (run,) = seen
     buffers = run._fold.allocated
     state = net.vector.nbytes * (1 + len(run.settings.optimizer.moments))

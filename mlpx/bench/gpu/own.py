@@ -102,7 +102,8 @@ def held_run(net: mlpx.Network, X: Array, y: Array, batch_size: int) -> Any:
     """Return the run that `fit` would make, with data, state and plan in place."""
     held = Held()
     adam = mlpx.Adam(1e-3)
-    net.fit(X, y, epochs=1, batch_size=batch_size, optimizer=adam, callbacks=[held], progress=False)
+    # as of a long training: few steps would be made as they stand
+    net.fit(X, y, epochs=100, batch_size=batch_size, optimizer=adam, callbacks=[held], progress=False)
     return held.run
 
 
