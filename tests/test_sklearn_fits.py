@@ -8,18 +8,10 @@ pytest.importorskip("sklearn", minversion="1.9")
 from sklearn import datasets
 from sklearn.preprocessing import StandardScaler
 
+from mlpx.bench.estimators import SHIPPED
 from sklearn_pairs import both, make_pair
 
 pytestmark = pytest.mark.once
-
-SHIPPED = {
-    "iris": "MLPClassifier",
-    "wine": "MLPClassifier",
-    "breast_cancer": "MLPClassifier",
-    "digits": "MLPClassifier",
-    "diabetes": "MLPRegressor",
-    "linnerud": "MLPRegressor",
-}
 
 
 @pytest.mark.parametrize("scaled", [False, True], ids=["as shipped", "standardized"])
