@@ -138,9 +138,10 @@ class Architecture:
 
     @property
     def untrainable(self) -> str | None:
-        """Name of an activation without a derivative, if there is one."""
+        """Name of an activation whose derivative is needed but does not exist, if there is one."""
         used = [layer.activation for layer in self.layers if isinstance(layer, Dense)]
-        names = [f.name for f in (*used, self.output.activation) if not f.differentiable]  # type: ignore[union-attr]
+        last = [self.output.activation] if self.output.loss.output is None else []
+        names = [f.name for f in (*used, *last) if not f.differentiable]  # type: ignore[union-attr]
         return names[0] if names else None
 
     def member(self, index: int) -> Architecture:
