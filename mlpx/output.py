@@ -43,7 +43,7 @@ class Output:
 
     @property
     def task(self) -> str:
-        """What the outputs stand for: ``"classes"``, ``"binary"``, ``"labels"`` (several units of yes or no), ``"values"``."""
+        """What the outputs stand for: ``"classes"``, ``"binary"``, ``"labels"`` (several yes or no) or ``"values"``."""
         if self.activation.name in ("logistic", "step"):
             return "binary" if self.units == 1 else "labels"
         return "classes" if self.activation.name == "softmax" else "values"
