@@ -29,7 +29,7 @@ fill = plt.matplotlib.colors.ListedColormap(["white", "#cfe3f5"])
 
 
 def draw_plane(ax, net, low=-0.5, high=1.5):
-    """Color where a network puts out 1; draw where the net inputs of its first layer are 0."""
+    """Color where a network puts out 1; draw where net inputs of its first layer are 0."""
     axis = np.linspace(low, high, 401)
     trace = net.forward(np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2))
     on = trace.a[-1].reshape(401, 401)
@@ -132,6 +132,7 @@ print(f"{len(path)} mistakes, at most {bound:.0f}")
 
 # %%
 # On a truth table the rule ends as well, if there is a line. On XOR it goes on for ever.
+# (On the left, lines that miss the picture are not seen.)
 
 tables = {"AND": [0, 0, 0, 1], "OR": [0, 1, 1, 1], "XOR": [0, 1, 1, 0]}
 curves = {
