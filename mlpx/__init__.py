@@ -13,7 +13,7 @@ Examples
 array([0, 1, 1, 0])
 """
 
-from mlpx import activations, initializers, losses, metrics, optimizers, schedules
+from mlpx import activations, initializers, losses, metrics, optimizers, schedules, threshold
 from mlpx._version import __version__
 from mlpx.backends import Backend, BackendInfo, available_backends, get_backend, set_backend, to_numpy, use_backend
 from mlpx.callbacks import Callback
@@ -60,6 +60,7 @@ __all__ = [
     "optimizers",
     "schedules",
     "set_backend",
+    "threshold",
     "to_numpy",
     "use_backend",
 ]

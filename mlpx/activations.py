@@ -204,7 +204,10 @@ class identity(Activation):
 
 @dataclass(frozen=True)
 class step(Activation):
-    """``f(z) = 1`` for ``z >= 0``, else 0: the neuron of McCulloch and Pitts. It has no derivative to train with."""
+    """``f(z) = 1`` for ``z >= 0``, else 0: the neuron of McCulloch and Pitts.
+
+    It has no derivative to train with. As the output alone it is trained by the rule of `mlpx.losses.perceptron`.
+    """
 
     differentiable = False
 

@@ -52,7 +52,7 @@ class Network:
         The last must be `Dense`; its activation is the output.
     loss : str or Loss, optional
         By default the one that belongs to the output: ``"cross_entropy"`` to softmax, ``"binary_cross_entropy"`` to
-        sigmoid, ``"poisson"`` to exp, else ``"squared_error"``. See `mlpx.losses`.
+        sigmoid, ``"poisson"`` to exp, ``"perceptron"`` to step, else ``"squared_error"``. See `mlpx.losses`.
     l2 : float or sequence of float
         Lambda of the penalty ``lambda/2 * sum of squared weights`` that is added to the mean loss; biases are free.
         With a stack also one number a member.
@@ -450,7 +450,10 @@ class Network:
     def _require_derivatives(self) -> None:
         name = self.architecture.untrainable
         if name is not None:
-            msg = f"`activation` {name!r} has no derivative, so the network cannot be trained; use 'logistic' instead."
+            msg = (
+                f"`activation` {name!r} has no derivative, so the network cannot be trained; use 'logistic' instead, "
+                "or 'step' as the output alone, with the loss 'perceptron'."
+            )
             raise ValueError(msg)
 
     def _features(self, X: Any, name: str = "X", **staying: Any) -> Any:
@@ -491,8 +494,8 @@ class Network:
             device, stays where it is: its rows are brought to the device run by run. The same holds of validation rows.
         y : array
             Targets of shape (N, K), or (N,) where there is one output; for softmax class indices (N,) or labels such as
-            strings; for one sigmoid 0 and 1 or two labels. With a stack and a three-dimensional `X` also one more axis
-            in front.
+            strings; for one sigmoid or step unit 0 and 1 or two labels. With a stack and a three-dimensional `X` also
+            one more axis in front.
         validation : float, tuple or None
             A fraction of the rows to hold out (rounded up; drawn at random, the last rows if not `shuffle`), or
             ``(X, y)`` or ``(X, y, sample_weight)``.
@@ -704,7 +707,7 @@ class Network:
         Raises
         ------
         ValueError
-            For an output that is neither softmax nor sigmoid.
+            For an output that is none of softmax, sigmoid and step.
 
         Examples
         --------
@@ -814,7 +817,7 @@ class MLP(Network):
         own, `PReLU` and `Maxout` of two pieces.
     output : str or Activation
         ``"softmax"`` for classes, ``"sigmoid"`` for two classes in one unit or for several labels at once, ``"linear"``
-        for values, ``"exp"`` for counts.
+        for values, ``"exp"`` for counts, ``"step"`` for threshold units.
     loss, l2, dtype, seed, members, backend, device, precision
         As for `Network`.
     dropout : float or sequence of float

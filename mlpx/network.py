@@ -154,9 +154,10 @@ class Architecture:
 
     @property
     def untrainable(self) -> str | None:
-        """Name of an activation without a derivative, if there is one."""
+        """Name of an activation whose derivative is needed but does not exist, if there is one."""
         used = [node.activation for node in self.nodes.values() if hasattr(node, "activation")]
-        names = [f.name for f in (*used, self.output.activation) if not f.differentiable]
+        last = [self.output.activation] if self.output.loss.output is None else []
+        names = [f.name for f in (*used, *last) if not f.differentiable]
         return names[0] if names else None
 
     def member(self, index: int) -> Architecture:

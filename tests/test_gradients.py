@@ -32,9 +32,18 @@ FREE = {
     "huber(0.5)": losses.huber(0.5),
     "quantile(0.8)": losses.quantile(0.8),
 }
-OWN = [("softmax", losses.cross_entropy()), ("logistic", losses.binary_cross_entropy()), ("exp", losses.poisson())]
+OWN = [("softmax", losses.cross_entropy()), ("logistic", losses.binary_cross_entropy()), ("exp", losses.poisson()),
+       ("step", losses.perceptron())]  # fmt: skip
 PAIRS = [(output, loss) for output in [*NAMES, "softmax", *VARIANTS] for loss in FREE.values()] + OWN
-KINKS = {"hard_logistic": [-2, 2], "hard_tanh": [-1, 1], "relu": [0], "leaky_relu": [0], "elu": [0], "selu": [0]}
+KINKS = {
+    "step": [0],
+    "hard_logistic": [-2, 2],
+    "hard_tanh": [-1, 1],
+    "relu": [0],
+    "leaky_relu": [0],
+    "elu": [0],
+    "selu": [0],
+}
 RESIDUALS = {"absolute_error": [0], "huber": [-0.5, 0.5], "quantile": [0]}
 MARGIN, H = 1e-3, 1e-5
 SIZES, ROWS, STACK = (2, 4, 3, 2), 6, 2
@@ -72,6 +81,8 @@ def targets(output, loss, shape, rng):
     if loss.name in ("cross_entropy", "binary_cross_entropy"):
         y = rng.uniform(0.1, 0.9, size=shape)
         return y / y.sum(-1, keepdims=True) if loss.name == "cross_entropy" else y
+    if loss.name == "perceptron":
+        return rng.integers(0, 2, size=shape).astype(float)
     return rng.poisson(2, size=shape).astype(float) if loss.name == "poisson" else rng.normal(size=shape) * 1.5
 
 
@@ -157,6 +168,7 @@ def torch_activation(name):
         "exp": torch.exp,
         "softmax": lambda z: torch.softmax(z, -1),
         "custom": lambda z: torch.sin(z) + z,
+        "step": lambda z: z,  # its loss is written from z
     }[name]
 
 
@@ -173,6 +185,7 @@ def torch_loss(loss, y_hat, y):
         "quantile": lambda: torch.maximum(-0.8 * r, 0.2 * r),
         "cross_entropy": lambda: -y * torch.log(y_hat),
         "binary_cross_entropy": lambda: nn.binary_cross_entropy(y_hat, y, reduction="none"),
+        "perceptron": lambda: nn.relu(y_hat) - y * y_hat,
         "poisson": lambda: y_hat - y * torch.log(y_hat) + torch.xlogy(y, y) - y,
     }[loss.name]().sum(-1)
 

@@ -213,7 +213,7 @@ def test_prelu_at_zero_takes_gamma(ops):
     layer = PReLU(2)
     params = {"gamma": ops.asarray(np.asarray([0.25, 3.0]))}
     zero, ones = (ops.asarray(make((1, 2))) for make in (np.zeros, np.ones))
-    y, saved = layer.forward(ops, params, zero, training=True, draw=None)
+    _, saved = layer.forward(ops, params, zero, training=True, draw=None)
     dx, _ = layer.backward(ops, params, saved, ones)
     np.testing.assert_array_equal(mlpx.to_numpy(dx), [[0.25, 3.0]])
 
@@ -286,7 +286,7 @@ def test_nested_skips_against_torch():
         (lambda: Skip(), "`layers` of Skip must hold a layer with units"),
         (lambda: Skip(Dropout(0.5)), "`layers` of Skip must hold a layer with units"),
         (lambda: Network([Dense(4, 6), Skip(Dense(5, 5)), Dense(5, 1)]), "`layers` do not fit: 6 units go into a Skip"),
-        (lambda: Network([Skip(Dense(4, 4, "softmax")), Dense(4, 1)]), "`activation` 'softmax' is for the output alone"),
+        (lambda: Network([Skip(Dense(4, 4, "softmax")), Dense(4, 1)]), "`activation` 'softmax' is for the output"),
         (lambda: Network([Dense(4, 3), PReLU(4), Dense(4, 1)]), r"`layers` do not fit: 3 units go into PReLU\(4\)"),
         (lambda: Maxout(4, 3, pieces=0), "`pieces` must be at least 1, got 0"),
         (lambda: Dense(4, 3, max_norm=0), "`max_norm` must be above 0, got 0"),
