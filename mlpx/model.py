@@ -381,13 +381,15 @@ class Network:
         ops, net = self.backend, self.architecture
         with ops.context():
             x = ops.copy(self._features(X))  # what the trace keeps stays as it is
-            who = StepKeys(range(len(self.keys)), self.keys, self.steps_seen)
-            stack = self.members is not None
-            draws = net.draw(ops, who, x.shape[-2], self.dtype, stack=stack) if training else None
-            z, saved = net.forward(ops, self.vector, x, training=training, draws=draws)
+            z, saved = net.forward(ops, self.vector, x, training=training, draws=self._draws(x) if training else None)
             weighted = [at(saved, path) for path in net.weighted]
             outputs = ops.evaluate(net.output, z)
             return Trace(saved, [x, *(s.y for s in weighted[:-1]), outputs], [s.z for s in weighted])
+
+    def _draws(self, x: Array) -> tuple[Array | None, ...]:
+        """Return the random numbers of the next training step."""
+        who = StepKeys(range(len(self.keys)), self.keys, self.steps_seen)
+        return self.architecture.draw(self.backend, who, x.shape[-2], self.dtype, stack=self.members is not None)
 
     def backward(self, trace: Trace, y: Any, sample_weight: Any = None) -> Gradients:
         """Return the gradient of the risk by back-propagation.
@@ -419,28 +421,42 @@ class Network:
         self._require_derivatives()
         _check_trace(trace, net, ops)
         with ops.context():
-            x = trace.a[0]
-            wanted = inputs.targets(y, ops, self.master_dtype, net.output, x, self.members, self.classes)
-            weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
-            if weight is not None:
-                weight = ops.asarray(weight / hxp.sum(weight, axis=-1, keepdims=True), dtype=self.master_dtype)
-            z = ops.xp.astype(trace.z[-1], self.master_dtype, copy=False)
-            if weight is not None:  # what overflows in a row of weight zero must not reach the sums
-                z = ops.xp.where(weight[..., None] > 0, z, ops.xp.zeros_like(z))
-            data_loss, delta, _ = ops.loss_and_delta(net.output, z, wanted.y, weight)
+            wanted, weight = self._wanted(trace.a[0], y, sample_weight)
+            loss, data_loss, delta = self._risk(trace.z[-1], wanted, weight)
             by_layer = net.backward(ops, self.vector, trace.layers, delta)
-            decay = ops.asarray(net.masks()[0], dtype=self.master_dtype)
-            l2 = self._l2_on_device()
-            loss = data_loss + net.penalty(ops, self.vector, l2, decay)
-            gradient = ops.xp.astype(net.join(ops, by_layer), self.master_dtype, copy=False)
-            vector = gradient + l2 * decay * self.vector
-            connections = net.connections()
-            if connections is not None:
-                vector = vector * ops.asarray(connections, dtype=self.master_dtype)
-            blocks = net.blocks(ops, vector)
+            blocks = net.blocks(ops, self._gradient(by_layer))
             divided = self._divided(blocks)
             delta = [at(by_layer, path).delta for path in net.weighted]
             return Gradients(loss, data_loss, delta, [w for w, _ in divided], [b for _, b in divided], blocks)
+
+    def _wanted(self, x: Array, y: Any, sample_weight: Any) -> tuple[Array, Array | None]:
+        """Return targets as the loss takes them, and weights of the samples with the sum 1."""
+        ops = self.backend
+        wanted = inputs.targets(y, ops, self.master_dtype, self.architecture.output, x, self.members, self.classes)
+        weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
+        if weight is not None:
+            weight = ops.asarray(weight / hxp.sum(weight, axis=-1, keepdims=True), dtype=self.master_dtype)
+        return wanted.y, weight
+
+    def _risk(self, z: Array, y: Array, weight: Array | None) -> tuple[Array, Array, Array]:
+        """Return the risk, its part without the penalty, and the error term, from the net input of the output."""
+        ops, net = self.backend, self.architecture
+        z = ops.xp.astype(z, self.master_dtype, copy=False)
+        if weight is not None:  # what overflows in a row of weight zero must not reach the sums
+            z = ops.xp.where(weight[..., None] > 0, z, ops.xp.zeros_like(z))
+        data_loss, delta, _ = ops.loss_and_delta(net.output, z, y, weight)
+        return data_loss + net.penalty(ops, self.vector, self._l2_on_device(), self._decay()), data_loss, delta
+
+    def _gradient(self, by_layer: Sequence[Any]) -> Array:
+        """Return the gradient of the risk as a vector, from the layers' own."""
+        ops = self.backend
+        gradient = ops.xp.astype(self.architecture.join(ops, by_layer), self.master_dtype, copy=False)
+        gradient = gradient + self._l2_on_device() * self._decay() * self.vector
+        connections = self.architecture.connections()
+        return gradient if connections is None else gradient * ops.asarray(connections, dtype=self.master_dtype)
+
+    def _decay(self) -> Array:
+        return self.backend.asarray(self.architecture.masks()[0], dtype=self.master_dtype)
 
     def _l2_on_device(self) -> Any:
         if not isinstance(self.l2, tuple):
