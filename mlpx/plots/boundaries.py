@@ -227,4 +227,4 @@ def _points(ax: Any, rows: np.ndarray[Any, Any], known: Any, classes: Any, color
         look = {"marker": style.marker(k) if known is not None else "s", "edgecolors": "white", "linewidths": 0.5}
         ax.scatter(own[:, 0], own[:, 1], s=size, color=colors[k], label=str(name), **look)
     if len(classes) <= 10:
-        style.legend(ax, title="class", frameon=True, framealpha=0.85, edgecolor="none")
+        style.legend(ax, title="class", title_fontsize="small")

@@ -127,7 +127,7 @@ def _draw_columns(ax: Any, columns: dict[str, np.ndarray[Any, Any]], bests: np.n
         color = style.color(i)
         if values.ndim == 2:
             ax.plot(epochs, values, color=color, marker=dot, **style.THIN)
-            label = f"{label}, median of {values.shape[1]}"
+            label = f"{label} (median)"
         middle = data.median(values) if values.ndim == 2 else values
         ax.plot(epochs, middle, color=color, marker=dot, linewidth=1.6, label=label)
     if bests is not None:

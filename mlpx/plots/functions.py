@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,9 @@ def interval(name: str, limits: Any) -> tuple[float, float]:
 
 
 def _title(f: Activation) -> str:
-    return repr(f).removesuffix("()") if len(repr(f)) <= 40 else f.name
+    """Return the name, with parameters that are not the usual ones."""
+    usual = is_dataclass(f) and all(getattr(f, field.name) == field.default for field in fields(f))
+    return f.name if usual or len(repr(f)) > 40 else repr(f)
 
 
 def _derivative(f: Activation, z: _Values) -> _Values:

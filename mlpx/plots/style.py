@@ -76,8 +76,8 @@ def frame(ax: Any, x: str, y: str, *, grid: bool = True) -> None:
 
 
 def legend(ax: Any, **options: Any) -> None:
-    """Draw a legend without a frame, where the axes are emptiest."""
-    ax.legend(**{"frameon": False, "fontsize": "small", **options})
+    """Draw a legend where the axes are emptiest, on a pale ground, for lines that it cannot avoid."""
+    ax.legend(fontsize="small", framealpha=0.8, edgecolor="none", **options)
 
 
 def whole_numbers(axis: Any) -> None:

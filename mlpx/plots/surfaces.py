@@ -182,9 +182,9 @@ def _contours(ax: Any, first: _Values, second: _Values, heights: _Values, levels
     filled = ax.contourf(first, second, shown, levels=steps, norm=norm, cmap=style.SEQUENTIAL)
     ax.contour(first, second, shown, levels=steps, colors="white", linewidths=0.4, alpha=0.6)
     bar = ax.figure.colorbar(filled, ax=ax, label=label)
-    ticks = style.matplotlib("ticker")
     if log:
-        bar.set_ticks(steps[:: max(1, len(steps) // 6)], format=ticks.FuncFormatter(lambda value, _: f"{value:.2g}"))
+        shown_steps = steps[:: max(1, len(steps) // 6)]
+        bar.set_ticks(shown_steps, labels=[f"{step:.2g}" for step in shown_steps])
         bar.ax.minorticks_off()
 
 
@@ -205,4 +205,6 @@ def _surface(ax: Any, first: _Values, second: _Values, heights: _Values, levels:
     low, high = np.nanmin(shown), np.nanmax(shown)
     look = {"cmap": style.SEQUENTIAL, "vmin": low, "vmax": high, "linewidth": 0, "antialiased": True}
     ax.plot_surface(a, b, shown, rcount=len(second), ccount=len(first), **look)
-    ax.set_zlabel(f"log₁₀ of the {label}" if log else label)
+    ax.locator_params(nbins=5)
+    name = label.partition(" (")[0]
+    ax.set_zlabel(f"log₁₀ {name}" if log else name)

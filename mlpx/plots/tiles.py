@@ -67,7 +67,8 @@ def weights(
     ax = style.panel(ax)
     shown = matrix if shape is None else _mosaic(matrix, shape, per_row)
     reach = float(np.abs(matrix).max()) or 1.0
-    look = {"cmap": style.DIVERGING, "vmin": -reach, "vmax": reach, "interpolation": "nearest"}
+    colors = style.matplotlib().get_cmap(style.DIVERGING).with_extremes(bad="#c8c8c8")  # gaps, not to be taken for 0
+    look = {"cmap": colors, "vmin": -reach, "vmax": reach, "interpolation": "nearest"}
     image = ax.imshow(shown, aspect="auto" if shape is None else "equal", **look)
     ax.figure.colorbar(image, ax=ax, label="weight", shrink=0.9)
     if shape is None:
