@@ -4,6 +4,8 @@ import doctest
 import importlib
 import pkgutil
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,14 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run in an empty folder, on NumPy."""
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run in an empty folder, on NumPy, with pictures that nobody sees."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLPX_BACKEND", raising=False)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 def run_examples(test: doctest.DocTest) -> None:
@@ -38,6 +44,11 @@ def skip_without(*codes: str) -> None:
     for library in ("sklearn", "pandas", "torch"):
         if any(re.search(rf"^(>>> )?(import|from) {library}\b", code, re.MULTILINE) for code in codes):
             pytest.importorskip(library)
+    if any(
+        re.search(r"^(>>> )?(from|import) (mlpx import plots|mlpx\.plots|matplotlib)", code, re.MULTILINE)
+        for code in codes
+    ):
+        pytest.importorskip("matplotlib")
 
 
 def run_block(code: str, names: dict[str, Any], page: Path, line: int) -> None:
@@ -94,6 +105,13 @@ def test_every_public_name_is_in_the_reference() -> None:
     modules = [mlpx.activations, mlpx.initializers, mlpx.losses, mlpx.metrics, mlpx.optimizers, mlpx.schedules]
     public = {*mlpx.__all__, *(name for module in modules for name in module.__all__)}
     assert sorted(public - names) == []
+
+
+def test_every_picture_is_in_the_reference() -> None:
+    """The page of `mlpx.plots` documents each of its functions."""
+    text = (ROOT / "docs/api/plots.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\.\. autofunction:: (\w+)$", text, re.MULTILINE))
+    assert sorted(set(importlib.import_module("mlpx.plots").__all__) ^ documented) == []
 
 
 def test_every_estimator_is_in_the_reference() -> None:
