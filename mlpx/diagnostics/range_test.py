@@ -195,7 +195,8 @@ class _Ramp(Schedule):
     def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
         """Return the learning rate at a point."""
         share = xp.clip((point.step - 1) / (self.steps - 1), 0.0, 1.0)
-        return xp.asarray(self.learning_rate * (self.highest / self.learning_rate) ** share)
+        lowest = xp.asarray(self.learning_rate)
+        return lowest * (self.highest / lowest) ** share
 
 
 class _StepByStep:

@@ -20,7 +20,7 @@ __all__ = ["EXPLODING", "VANISHING", "Diagnostics"]
 VANISHING, EXPLODING = 1e-4, 1e4
 """Ratios of the first error term's norm to the last's beyond which a warning is given."""
 
-_EVERY, _ROWS = 500, 128
+_EVERY, _ROWS, _WIDEST = 500, 128, 29
 _REMEDIES = {
     "vanish": 'Take an activation that does not saturate, such as "relu", with initial values that belong to it '
     '(initializer="auto"), fewer layers, or connections that skip layers.',
@@ -135,7 +135,10 @@ class Diagnostics(Callback):
         found = ops.to_numpy(look(parameters, *run.fetch(self._sample)))
         self.epochs.append(run.epoch)
         self.steps.append(max(run.steps))
-        self._looks.append(scatter(found, hxp.asarray(left), net.members, hxp.nan) if self._stack else found)
+        if self._stack:
+            by_member = scatter(hxp.moveaxis(found, 0, -1), hxp.asarray(left), net.members, hxp.nan)
+            found = hxp.moveaxis(by_member, -1, 0)
+        self._looks.append(found)
         if self.warn:
             self._check(stacklevel)
 
@@ -201,8 +204,10 @@ class Diagnostics(Callback):
             left = ~hxp.isnan(last[:, 0, 0])
             head.append(f"means over the {int(hxp.sum(left))} members that were left, of {left.shape[0]}")
             last = hxp.mean(last[left, ...], axis=0)
-        cells = [("layer", "|delta|", "|gradient|", "|y|", "dead", "saturated")]
-        cells += [(name[:38], *_numbers(values)) for name, values in zip(self.layers, last.T.tolist(), strict=True)]
+        cells: list[tuple[str, ...]] = [("layer", "|delta|", "|gradient|", "|y|", "dead", "saturated")]
+        cells += [
+            (name[:_WIDEST], *_numbers(values)) for name, values in zip(self.layers, last.T.tolist(), strict=True)
+        ]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = [(first.ljust(widths[0]), *map(str.rjust, rest, widths[1:])) for first, *rest in cells]
         return "\n".join([*head, *("  ".join(line) for line in lines)])
@@ -214,10 +219,7 @@ class Diagnostics(Callback):
 def _names(net: Architecture) -> list[str]:
     """Return the dense layers in words."""
     functions: list[Any] = [net.layers[i].activation for i in net.dense[:-1]]  # type: ignore[attr-defined]
-    return [
-        f"layers[{i}] ({net.layers[i].name}, {f.name})"
-        for i, f in zip(net.dense, [*functions, net.output.activation], strict=True)
-    ]
+    return [f"layers[{i}] ({f.name})" for i, f in zip(net.dense, [*functions, net.output.activation], strict=True)]
 
 
 def _numbers(values: list[float]) -> tuple[str, ...]:
