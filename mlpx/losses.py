@@ -15,7 +15,7 @@ from array_api_compat import device
 
 from mlpx._checks import check_number
 from mlpx._typing import Array, Namespace
-from mlpx.activations import _sigma, softmax
+from mlpx.activations import _sigma, softmax, step
 from mlpx.description import Description
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "get",
     "huber",
     "mean_squared_error",
+    "perceptron",
     "poisson",
     "quantile",
     "squared_error",
@@ -181,6 +182,41 @@ class poisson(Loss):
     def check_targets(self, y: Array, xp: Namespace) -> None:
         """Refuse negative counts."""
         _require(y >= 0, "hold counts of at least 0 for the loss 'poisson'", xp)
+
+
+@dataclass(frozen=True)
+class perceptron(Loss):
+    """``sum_k (y_hat_k - y_k) z_k``: how far ``z`` lies on the wrong side of 0, and 0 where it lies on the right one.
+
+    The output is ``step``; targets are 0 or 1. Gradient descent with ``batch_size=1`` makes the update
+    ``w <- w + learning_rate (y - y_hat) x``, which is the perceptron learning rule [1]_. Where ``z = 0`` the unit puts
+    out 1: a target of 0 is then missed, and corrected, though the loss is 0. Count errors with ``"error_rate"``.
+
+    References
+    ----------
+    .. [1] F. Rosenblatt, "The perceptron: a probabilistic model for information storage and organization in the
+       brain", Psychological Review 65, 1958.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+    >>> net = mlpx.MLP([2, 1], output="step", initializer="zeros")
+    >>> history = net.fit(X, y, epochs=20, batch_size=1, optimizer=mlpx.SGD(1.0))
+    >>> net.predict_labels(X)
+    array([0, 0, 0, 1])
+    """
+
+    output = "step"
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and ``y_hat - y``."""
+        wrong = step()(x, xp) - y  # 1: should be off; -1: should be on
+        return xp.sum(wrong * x, axis=-1), wrong
+
+    def check_targets(self, y: Array, xp: Namespace) -> None:
+        """Refuse targets other than 0 and 1."""
+        _require((y == 0) | (y == 1), "hold nothing but 0 and 1 for the loss 'perceptron'", xp)
 
 
 @dataclass(frozen=True)
