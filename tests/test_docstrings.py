@@ -4,22 +4,15 @@ Whether the examples run is asked in `tests/test_package.py`.
 """
 
 import ast
-import importlib
-import importlib.util
 import inspect
 import re
 import textwrap
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
 
-ALL = [
-    "mlpx", "mlpx.activations", "mlpx.bench", "mlpx.conversion", "mlpx.differentiation", "mlpx.initializers",
-    "mlpx.losses", "mlpx.metrics", "mlpx.optimizers", "mlpx.plots", "mlpx.schedules", "mlpx.sklearn",
-]  # fmt: skip
-PUBLIC = [name for name in ALL if importlib.util.find_spec(name)]
+from public_modules import PUBLIC, load
 
 # Formulas come from the literature, and their docstrings name it. These name none:
 SOURCED = {"activations", "initializers", "losses", "optimizers", "schedules"}
@@ -54,16 +47,6 @@ class Public(NamedTuple):
     @property
     def name(self) -> str:
         return self.path.rpartition(".")[2]
-
-
-def load(name: str) -> ModuleType | None:
-    """Import a module; None where its optional library is missing."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        if (error.name or "mlpx").startswith("mlpx"):
-            raise
-        return None
 
 
 def members(cls: type) -> Iterator[tuple[str, Any]]:
