@@ -12,7 +12,8 @@ import mlpx
 from public_modules import PUBLIC, load
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *(p for p in ROOT.glob("docs/**/*.md") if "_build" not in p.parts)])
+READMES = sorted(ROOT.glob("README*.md"))
+PAGES = sorted([*READMES, *(p for p in ROOT.glob("docs/**/*.md") if "_build" not in p.parts)])
 API = sorted(ROOT.glob("docs/api/*.md"))
 BLOCK = re.compile(r"^(?P<fence>```+)python[^\n]*\n(?P<code>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL)
 DIRECTIVE = re.compile(
@@ -68,6 +69,15 @@ def test_page(page: Path) -> None:
                 run_block(code, names, page, line)
     finally:
         mlpx.set_backend(None)
+
+
+def test_readmes_show_the_same_code() -> None:
+    """A translation has the blocks of the original, shell commands too."""
+    fences = re.compile(r"^```\w+\n.*?^```$", re.MULTILINE | re.DOTALL)
+    blocks = [fences.findall(readme.read_text(encoding="utf-8")) for readme in READMES]
+    assert len(READMES) == 2
+    assert len(blocks[0]) >= 5
+    assert blocks[0] == blocks[1]
 
 
 def documented() -> set[str]:
