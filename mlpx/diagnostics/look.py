@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mlpx._typing import Array
 from mlpx.activations import Activation
 from mlpx.backends import Backend
 from mlpx.backends.host import xp as hxp
+from mlpx.layers.affine import Affine
+from mlpx.layers.base import at
 from mlpx.network import Architecture
 
-__all__ = ["QUANTITIES", "SATURATED", "Look", "Seen", "largest_slope", "seen"]
+__all__ = ["QUANTITIES", "SATURATED", "Look", "Seen", "functions", "largest_slope", "seen"]
 
 QUANTITIES = ("delta_norm", "gradient_norm", "activation_norm", "dead", "saturated")
 """What a look gives of each layer, in this order."""
@@ -24,18 +26,18 @@ _FAR, _GROWTH = 20.0, 1.01
 
 
 class Seen(NamedTuple):
-    """What a forward and a backward pass give of one dense layer.
+    """What a forward and a backward pass give of one layer with weights.
 
     Attributes
     ----------
     activation : Activation or None
         f, that of the output for the last layer; None where there is no such function of the net input.
     z, y : array of shape (..., N, M)
-        Net input and value.
+        Net input and value; the net input of `mlpx.Maxout` has the shape (..., K, N, M).
     delta : array of shape (..., N, M)
-        Error term.
+        Error term; of `mlpx.Maxout` those of the pieces, one below the other.
     theta : array of shape (..., M_in + 1, M)
-        Derivative of the data loss by the block of weights and bias.
+        Derivative of the data loss by the block of weights and bias, the same way.
     """
 
     activation: Activation | None
@@ -46,16 +48,28 @@ class Seen(NamedTuple):
 
 
 def seen(ops: Backend, net: Architecture, parameters: Array, x: Array, y: Array, weight: Array | None) -> list[Seen]:
-    """Run forward and backward, without dropout, and return what each dense layer has to show."""
+    """Run forward and backward, without dropout, and return what each layer with weights has to show."""
     z, saved = net.forward(ops, parameters, ops.xp.astype(x, parameters.dtype, copy=False))
     _, delta, y_hat = ops.loss_and_delta(net.output, z, y, weight)
     by_layer = net.backward(ops, parameters, saved, delta)
-    functions: list[Any] = [net.layers[i].activation for i in net.dense[:-1]]  # type: ignore[attr-defined]
-    values = [*(saved[i].y for i in net.dense[:-1]), y_hat]
-    return [
-        Seen(f, saved[i].z, value, by_layer[i].delta, by_layer[i].theta)
-        for i, f, value in zip(net.dense, [*functions, net.output.activation], values, strict=True)
-    ]
+    found = []
+    for path, f in functions(net).items():
+        own, gradients, last = at(saved, path), at(by_layer, path), path == [*net.weighted][-1]
+        delta, theta = (_below_another(net.weighted[path], array, ops) for array in (gradients.delta, gradients.theta))
+        found.append(Seen(f, own.z, y_hat if last else own.y, delta, theta))
+    return found
+
+
+def functions(net: Architecture) -> dict[str, Activation | None]:
+    """Return the activation of each layer with weights, by path; None where it is no function of the net input."""
+    found = {path: getattr(layer, "activation", None) for path, layer in net.weighted.items()}
+    return {**found, [*found][-1]: net.output.activation}
+
+
+def _below_another(layer: Affine, array: Array, ops: Backend) -> Array:
+    """Return the arrays of a layer's pieces as one."""
+    pieces = len(layer.shapes()["theta"]) - 2
+    return ops.xp.reshape(array, (*array.shape[: array.ndim - 2 - pieces], -1, array.shape[-1])) if pieces else array
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,7 @@ class Look:
     architecture: Architecture
 
     def __call__(self, parameters: Array, x: Array, y: Array, weight: Array | None) -> Array:
-        """Return the numbers that `QUANTITIES` names, of each dense layer; `weight` has the sum 1."""
+        """Return the numbers that `QUANTITIES` names, of each layer with weights; `weight` has the sum 1."""
         xp = self.backend.xp
         layers = seen(self.backend, self.architecture, parameters, x, y, weight)
         columns = [self._quantities(layer, weight) for layer in layers]

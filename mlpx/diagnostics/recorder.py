@@ -11,7 +11,8 @@ from mlpx._typing import Array
 from mlpx.backends.host import scatter
 from mlpx.backends.host import xp as hxp
 from mlpx.callbacks import Callback
-from mlpx.diagnostics.look import QUANTITIES, Look
+from mlpx.diagnostics.look import QUANTITIES, Look, functions
+from mlpx.layers.base import named
 from mlpx.network import Architecture
 from mlpx.plan import compiled
 
@@ -217,9 +218,10 @@ class Diagnostics(Callback):
 
 
 def _names(net: Architecture) -> list[str]:
-    """Return the dense layers in words."""
-    functions: list[Any] = [net.layers[i].activation for i in net.dense[:-1]]  # type: ignore[attr-defined]
-    return [f"layers[{i}] ({f.name})" for i, f in zip(net.dense, [*functions, net.output.activation], strict=True)]
+    """Return the layers with weights in words."""
+    return [
+        f"{named(path)} ({net.nodes[path].name if f is None else f.name})" for path, f in functions(net).items()
+    ]
 
 
 def _numbers(values: list[float]) -> tuple[str, ...]:
