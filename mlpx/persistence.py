@@ -93,7 +93,7 @@ def _describe(net: Any) -> dict[str, Any]:
             )
             raise ValueError(msg)
     if net.loss.name == "automatic":
-        msg = "A network with a function as `loss` cannot be saved: a file holds losses only by name. Write it as a class."
+        msg = "A network with a function as `loss` cannot be saved: a file holds losses by name. Write a class."
         raise ValueError(msg)
     return {
         "class": "MLP" if isinstance(net, MLP) else "Network",

@@ -235,6 +235,6 @@ _OTHER_NAMES = {
 def _no_rule(name: str) -> str:
     hint = f"Write it with xp.{_OTHER_NAMES[name]}" if name in _OTHER_NAMES else "Write the function with others"
     return (
-        f"`xp.{name}` has no rule by which it is differentiated. {hint}; those that have one stand in the documentation "
-        "of mlpx.differentiation."
+        f"`xp.{name}` has no rule by which it is differentiated. {hint}; those that have one stand in the "
+        "documentation of mlpx.differentiation."
     )
