@@ -20,6 +20,7 @@ from mlpx.description import Description
 
 __all__ = [
     "Activation",
+    "automatic",
     "custom",
     "elu",
     "erf",
@@ -792,13 +793,61 @@ class custom(Activation):
         return xp.astype(self.derivative_function(v, xp), v.dtype, copy=False)
 
 
-def get(activation: str | Activation | Formula) -> Activation:
-    """Return an activation from its name, or as it is.
+@dataclass(frozen=True)
+class automatic(Activation):
+    """An activation of your own, from one function: its derivative is found by forward mode.
+
+    Where the function has a kink the derivative is that from the left, or 0 where those from both sides have opposite
+    signs: for ``xp.maximum(z, 0.0)`` at 0 it is 0; see `mlpx.differentiation.derivative`. A plan goes through the
+    function once, when it is laid out, not in every step.
 
     Parameters
     ----------
-    activation : str or Activation
-        A name of this module, also ``"sigmoid"``, ``"linear"`` and ``"silu"``; or an object with its parameters.
+    function : callable
+        ``function(z, xp)`` returns ``f(z)``, element by element, written in functions of the standard.
+
+    Raises
+    ------
+    TypeError
+        Where it is no function of ``(z, xp)``, or leaves the functions that have a rule.
+    ValueError
+        Where it does not work element by element.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([2, 8, 1], activation=lambda z, xp: z * xp.sin(z), output="linear")
+    >>> net.layers[0].activation.name
+    'automatic'
+    """
+
+    function: Formula
+
+    def __post_init__(self) -> None:
+        from mlpx.differentiation.formula import check_elementwise
+
+        check_elementwise("activation", self.function)
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        y = self.function(z, xp)
+        return y if getattr(y, "dtype", None) == z.dtype else xp.astype(y * xp.ones_like(z), z.dtype)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        from mlpx.differentiation.forward import derivative
+
+        return xp.astype(derivative(self.function)(v, xp), v.dtype, copy=False)
+
+
+def get(activation: str | Activation | Formula) -> Activation:
+    """Return an activation from its name, from a function of your own, or as it is.
+
+    Parameters
+    ----------
+    activation : str, Activation or callable
+        A name of this module, also ``"sigmoid"``, ``"linear"`` and ``"silu"``; an object with its parameters; or a
+        function ``f(z, xp)``, which goes into `automatic`.
 
     Returns
     -------
@@ -808,19 +857,16 @@ def get(activation: str | Activation | Formula) -> Activation:
     ------
     ValueError
         For an unknown name.
-    TypeError
-        For a bare function: `custom` takes it together with its derivative.
+    TypeError, ValueError
+        For a function that is none of ``(z, xp)``, or cannot be differentiated.
 
     Examples
     --------
     >>> get("leaky_relu")
     leaky_relu(gamma=0.01)
+    >>> get(lambda z, xp: xp.sin(z)).name
+    'automatic'
     """
-    if callable(activation) and not isinstance(activation, Activation):
-        msg = (
-            f"`activation` must be a name or an activation object, got the function {activation!r}. "
-            "Give its derivative too, mlpx.activations.custom(f, derivative), both as functions of (z, xp): "
-            "custom(lambda z, xp: xp.sin(z), lambda z, xp: xp.cos(z))."
-        )
-        raise TypeError(msg)
+    if callable(activation) and not isinstance(activation, (Activation, type)):
+        return automatic(activation)
     return Activation.get(activation)

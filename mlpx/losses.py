@@ -14,13 +14,14 @@ from typing import ClassVar
 from array_api_compat import device
 
 from mlpx._checks import check_number
-from mlpx._typing import Array, Namespace
+from mlpx._typing import Array, Formula, Namespace
 from mlpx.activations import _sigma, softmax, step
 from mlpx.description import Description
 
 __all__ = [
     "Loss",
     "absolute_error",
+    "automatic",
     "binary_cross_entropy",
     "cross_entropy",
     "get",
@@ -84,6 +85,9 @@ class Loss(Description):
         ValueError
             Where a target is outside.
         """
+
+    def check_units(self, units: int) -> None:
+        """Refuse a number of outputs that the loss cannot take."""
 
 
 def _require(condition: Array, rule: str, xp: Namespace) -> None:
@@ -388,13 +392,61 @@ class cross_entropy(Loss):
             _require(near_one, "have rows with the sum 1 for the loss 'cross_entropy'", xp)
 
 
-def get(loss: str | Loss) -> Loss:
-    """Return a loss from its name, or as it is.
+@dataclass(frozen=True)
+class automatic(Loss):
+    """A loss of your own, from one function: its gradient is found by reverse mode.
 
     Parameters
     ----------
-    loss : str or Loss
-        A name of this module, or an object with its parameters.
+    function : callable
+        ``function(y_hat, y, xp)`` returns the loss of every sample, shape ``(..., N)``, from outputs and targets of
+        shape ``(..., N, K)``, written in functions of the standard. The loss of a sample depends on its row alone.
+
+    Raises
+    ------
+    TypeError
+        Where it is no function of ``(y_hat, y, xp)``, or leaves the functions that have a rule.
+    ValueError
+        Where its result has another shape; this shows when a network is made.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> def log_cosh(y_hat, y, xp):
+    ...     return xp.sum(xp.log(xp.cosh(y_hat - y)), axis=-1)
+    >>> net = mlpx.MLP([2, 8, 1], output="linear", loss=log_cosh)
+    >>> net.loss.name
+    'automatic'
+    """
+
+    function: Formula
+
+    def __post_init__(self) -> None:
+        from mlpx.differentiation.formula import check_signature
+
+        check_signature("loss", self.function)
+
+    def check_units(self, units: int) -> None:
+        """Refuse a function that does not give one number for each row of so many outputs."""
+        from mlpx.differentiation.formula import check_rowwise
+
+        check_rowwise("loss", self.function, units)
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and its derivative by the outputs."""
+        from mlpx.differentiation.formula import rowwise
+
+        return rowwise("loss", self.function, x, y, xp)
+
+
+def get(loss: str | Loss | Formula) -> Loss:
+    """Return a loss from its name, from a function of your own, or as it is.
+
+    Parameters
+    ----------
+    loss : str, Loss or callable
+        A name of this module; an object with its parameters; or a function ``f(y_hat, y, xp)``, which goes into
+        `automatic`.
 
     Returns
     -------
@@ -404,10 +456,16 @@ def get(loss: str | Loss) -> Loss:
     ------
     ValueError
         For an unknown name.
+    TypeError, ValueError
+        For a function that is none of ``(y_hat, y, xp)``, or cannot be differentiated.
 
     Examples
     --------
     >>> get("huber")
     huber(delta=1.0)
+    >>> get(lambda y_hat, y, xp: xp.sum((y_hat - y) ** 4, axis=-1)).name
+    'automatic'
     """
+    if callable(loss) and not isinstance(loss, (Loss, type)):
+        return automatic(loss)
     return Loss.get(loss)
