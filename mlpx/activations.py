@@ -824,7 +824,7 @@ class automatic(Activation):
     function: Formula
 
     def __post_init__(self) -> None:
-        from mlpx.differentiation.formula import check_elementwise
+        from mlpx.differentiation.callables import check_elementwise
 
         check_elementwise("activation", self.function)
 

@@ -422,19 +422,19 @@ class automatic(Loss):
     function: Formula
 
     def __post_init__(self) -> None:
-        from mlpx.differentiation.formula import check_signature
+        from mlpx.differentiation.callables import check_signature
 
         check_signature("loss", self.function)
 
     def check_units(self, units: int) -> None:
         """Refuse a function that does not give one number for each row of so many outputs."""
-        from mlpx.differentiation.formula import check_rowwise
+        from mlpx.differentiation.callables import check_rowwise
 
         check_rowwise("loss", self.function, units)
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and its derivative by the outputs."""
-        from mlpx.differentiation.formula import rowwise
+        from mlpx.differentiation.callables import rowwise
 
         return rowwise("loss", self.function, x, y, xp)
 
