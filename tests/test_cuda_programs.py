@@ -32,7 +32,7 @@ OPTIMIZERS = [
 HIDDEN = [
     name for name in activations.__all__
     if isinstance(getattr(activations, name), type)
-    and name not in ("Activation", "Formula", "softmax", "step", "exp", "automatic", "custom")
+    and name not in ("Activation", "Formula", "softmax", "step", "exp", "automatic", "custom", "formula")
 ]  # fmt: skip
 PAIRS = [
     ("softmax", None, 3),

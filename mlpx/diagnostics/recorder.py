@@ -219,9 +219,7 @@ class Diagnostics(Callback):
 
 def _names(net: Architecture) -> list[str]:
     """Return the layers with weights in words."""
-    return [
-        f"{named(path)} ({net.nodes[path].name if f is None else f.name})" for path, f in functions(net).items()
-    ]
+    return [f"{named(path)} ({net.nodes[path].name if f is None else f.name})" for path, f in functions(net).items()]
 
 
 def _numbers(values: list[float]) -> tuple[str, ...]:
