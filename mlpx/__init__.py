@@ -19,7 +19,7 @@ from mlpx.backends import Backend, BackendInfo, available_backends, get_backend,
 from mlpx.callbacks import Callback
 from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError
 from mlpx.history import History
-from mlpx.layers import Dense, Dropout, Layer
+from mlpx.layers import AlphaDropout, Dense, Dropout, Layer, Maxout, PReLU, Skip
 from mlpx.model import MLP, Network
 from mlpx.network import Gradients, Trace
 from mlpx.optimizers import SGD, Adam, AdamW, RMSProp
@@ -30,6 +30,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "AlphaDropout",
     "Backend",
     "BackendInfo",
     "BackendUnavailableError",
@@ -40,10 +41,13 @@ __all__ = [
     "Gradients",
     "History",
     "Layer",
+    "Maxout",
     "MlpxError",
     "ModelFileError",
     "Network",
+    "PReLU",
     "RMSProp",
+    "Skip",
     "Trace",
     "__version__",
     "activations",

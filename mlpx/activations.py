@@ -345,8 +345,8 @@ class elu(Activation):
         return (1 - self.gamma) * _where(v > 0, v, xp) + self.gamma * xp.exp(xp.minimum(v, 0.0))
 
 
-_SELU_LAMBDA = 1.0507009873554805
-_SELU_GAMMA = 1.6732632423543772
+SELU_LAMBDA = 1.0507009873554805
+SELU_GAMMA = 1.6732632423543772
 
 
 @dataclass(frozen=True)
@@ -362,11 +362,11 @@ class selu(Activation):
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
-        return _SELU_LAMBDA * elu(_SELU_GAMMA)(z, xp)
+        return SELU_LAMBDA * elu(SELU_GAMMA)(z, xp)
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the net input."""
-        return _SELU_LAMBDA * elu(_SELU_GAMMA).derivative(v, xp)
+        return SELU_LAMBDA * elu(SELU_GAMMA).derivative(v, xp)
 
 
 @dataclass(frozen=True)

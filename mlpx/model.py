@@ -25,7 +25,11 @@ from mlpx.data import Rows, choose_rows, split_rows
 from mlpx.evaluation import Sample, score
 from mlpx.history import History
 from mlpx.initializers import Initializer
-from mlpx.layers import MOST_DROPPED, Dense, Dropout, Layer
+from mlpx.layers import Dense, Dropout, Layer, Maxout, PReLU
+from mlpx.layers.affine import Affine
+from mlpx.layers.base import at
+from mlpx.layers.composite import Composite
+from mlpx.layers.dropout import MOST_DROPPED
 from mlpx.losses import Loss
 from mlpx.metrics import Metric
 from mlpx.network import Architecture, Gradients, Trace
@@ -144,9 +148,10 @@ class Network:
 
     @property
     def sizes(self) -> list[int]:
-        """Units of the input and of every dense layer."""
-        dense = [self._dense(i) for i in self.architecture.dense]
-        return [dense[0].fan_in, *(layer.fan_out for layer in dense)]
+        """Units of the input and of every layer with weights; a block counts as one."""
+        net = self.architecture
+        after = zip(net.layers, net.widths[1:], strict=True)
+        return [net.widths[0], *(width for layer, width in after if isinstance(layer, (Affine, Composite)))]
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -166,21 +171,34 @@ class Network:
 
     @property
     def weights(self) -> list[Array]:
-        """Weights of the dense layers, each of shape ``(..., M_in, M_out)``, not to be written to."""
+        """Weights of the layers that have some, each of shape ``(..., M_in, M_out)``, not to be written to.
+
+        Those of `Maxout` have the shape ``(..., K, M_in, M_out)``. Within a block they stand in the order of its
+        layers, and those of its projection behind them.
+        """
         return [weights for weights, _ in self._blocks()]
 
     @property
     def biases(self) -> list[Array | None]:
-        """Biases of the dense layers, each of shape ``(..., M_out)`` or None, not to be written to."""
+        """Biases of the layers that have weights, each of shape ``(..., M_out)`` or None, not to be written to."""
         return [bias for _, bias in self._blocks()]
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """All parameters by name, as in a model file, not to be written to.
+
+        A name is the path to the parameter: ``"0.theta"`` is the block of the first layer, whose last row is the bias.
+        """
+        with self.backend.context():
+            return self.architecture.blocks(self.backend, self.backend.read_only(self.vector))
 
     def _blocks(self) -> list[tuple[Array, Array | None]]:
         with self.backend.context():
-            by_layer = self.architecture.split(self.backend, self.backend.read_only(self.vector))
-            return [self._dense(i).split(by_layer[i]["theta"]) for i in self.architecture.dense]
+            return self._divided(self.parameters)
 
-    def _dense(self, position: int) -> Dense:
-        return cast("Dense", self.architecture.layers[position])
+    def _divided(self, blocks: dict[str, Array]) -> list[tuple[Array, Array | None]]:
+        """Return weights and biases, as parts of the blocks."""
+        return [layer.split(blocks[f"{path}.theta"]) for path, layer in self.architecture.weighted.items()]
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the parameters as host data: a JAX array of float64 would come back as float32."""
@@ -191,12 +209,7 @@ class Network:
         self._set_vector(state["vector"])
 
     def __repr__(self) -> str:
-        widths = [str(self.architecture.widths[0])]
-        for layer in self.layers:
-            if isinstance(layer, Dense):
-                widths.append(f"{layer.fan_out} {cast('Activation', layer.activation).name}")
-            else:
-                widths.append(layer.name)
+        widths = [str(self.architecture.widths[0]), *(layer.label for layer in self.layers)]
         stack = f"{self.members} members, " if self.members is not None else ""
         dtype = self.dtype_name if self.backend.precision is None else f"{self.dtype_name} ({self.backend.precision})"
         what = f"{' - '.join(widths)}; loss {self.loss.name}; {stack}{self.n_parameters} parameters {dtype}"
@@ -210,19 +223,20 @@ class Network:
         return other
 
     def set_weights(self, weights: Sequence[Any], biases: Sequence[Any]) -> None:
-        """Set the parameters of all dense layers to copies of the given arrays.
+        """Set weights and biases to copies of the given arrays.
 
         Parameters
         ----------
         weights : sequence of array of shape (..., M_in, M_out)
-            One a dense layer.
+            As in `weights`: one for each layer that has some.
         biases : sequence of array of shape (..., M_out)
-            One a dense layer; None where there is no bias.
+            As in `biases`; None where there is no bias.
 
         Raises
         ------
         ValueError
-            Where number or shapes do not fit, or a number is not finite; then nothing is changed.
+            Where number or shapes do not fit, a number is not finite, or a weight is given where a mask has left the
+            connection out; then nothing is changed.
 
         Examples
         --------
@@ -232,24 +246,70 @@ class Network:
         >>> net.predict([[10.0, 1.0]])
         array([[12.5]], dtype=float32)
         """
-        dense = [self._dense(i) for i in self.architecture.dense]
+        weighted = self.architecture.weighted
         for name, given in (("weights", weights), ("biases", biases)):
-            if not hasattr(given, "__len__") or len(given) != len(dense):
+            if not hasattr(given, "__len__") or len(given) != len(weighted):
                 came = f"{len(given)}" if hasattr(given, "__len__") else repr(given)
-                msg = f"`{name}` must hold one array for each of the {len(dense)} dense layers, got {came}."
+                msg = f"`{name}` must hold one array for each of the {len(weighted)} layers with weights, got {came}."
                 raise ValueError(msg)
-        stack = () if self.members is None else (self.members,)
-        vector, blocks, dtype = to_numpy(self.vector), {}, self.master_dtype_name
-        for i, (layer, w, b) in enumerate(zip(dense, weights, biases, strict=True)):
-            rows = [_parameter(w, (*stack, layer.fan_in, layer.fan_out), dtype, f"weights[{i}]")]
+        blocks, dtype = {}, self.master_dtype_name
+        for i, ((path, layer), w, b) in enumerate(zip(weighted.items(), weights, biases, strict=True)):
+            *pieces, _, fan_out = self._stacked(layer.shapes()["theta"])
+            rows = [_parameter(w, (*pieces, layer.fan_in, fan_out), dtype, f"weights[{i}]")]
             if layer.bias:
-                rows.append(_parameter(b, (*stack, layer.fan_out), dtype, f"biases[{i}]")[..., None, :])
+                rows.append(_parameter(b, (*pieces, fan_out), dtype, f"biases[{i}]")[..., None, :])
             elif b is not None:
                 msg = f"`biases[{i}]` must be None, since that layer has no bias."
                 raise ValueError(msg)
-            blocks[self.architecture.dense[i]] = hxp.reshape(hxp.concat(rows, axis=-2), (*stack, -1))
-        segments = self.architecture.segments
-        self._set_vector(hxp.concat([blocks.get(s.layer, vector[..., s.start : s.stop]) for s in segments], axis=-1))
+            blocks[f"{path}.theta"] = hxp.concat(rows, axis=-2)
+        self._set_blocks(blocks)
+
+    def set_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Set some or all parameters to copies of the given arrays.
+
+        Parameters
+        ----------
+        parameters : mapping of str to array
+            Arrays by name, each of the name and shape that it has in `parameters`; others stay as they are.
+
+        Raises
+        ------
+        ValueError
+            For an unknown name, a shape that does not fit, a number that is not finite, or a weight where a mask has
+            left the connection out; then nothing is changed.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> net = mlpx.Network([mlpx.Dense(2, 3), mlpx.PReLU(3), mlpx.Dense(3, 1)])
+        >>> net.set_parameters({"1.gamma": [0.1, 0.2, 0.3]})
+        >>> net.parameters["1.gamma"]
+        array([0.1, 0.2, 0.3], dtype=float32)
+        """
+        shapes = {s.name: self._stacked(s.shape) for s in self.architecture.segments}
+        if not isinstance(parameters, Mapping) or set(parameters) - set(shapes):
+            came = sorted(set(parameters) - set(shapes)) if isinstance(parameters, Mapping) else repr(parameters)
+            msg = f"`parameters` must be a mapping with names from {', '.join(shapes)}; got {came}."
+            raise ValueError(msg)
+        dtype = self.master_dtype_name
+        self._set_blocks(
+            {
+                name: _parameter(value, shapes[name], dtype, f"parameters[{name!r}]")
+                for name, value in parameters.items()
+            }
+        )
+
+    def _stacked(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of a parameter with the axis of members, where there is one."""
+        return shape if self.members is None else (self.members, *shape)
+
+    def _set_blocks(self, blocks: Mapping[str, Array]) -> None:
+        """Set parameters that were checked, but for masks."""
+        net, vector = self.architecture, to_numpy(self.vector)
+        flat = {name: hxp.reshape(block, (*vector.shape[:-1], -1)) for name, block in blocks.items()}
+        vector = hxp.concat([flat.get(s.name, vector[..., s.start : s.stop]) for s in net.segments], axis=-1)
+        net.check_connections(vector)
+        self._set_vector(vector)
 
     def member(self, index: int) -> Network:
         """Return one member of the stack as a network of its own, with a copy of its parameters.
@@ -325,9 +385,9 @@ class Network:
             stack = self.members is not None
             draws = net.draw(ops, who, x.shape[-2], self.dtype, stack=stack) if training else None
             z, saved = net.forward(ops, self.vector, x, training=training, draws=draws)
-            dense = [saved[i] for i in net.dense]
+            weighted = [at(saved, path) for path in net.weighted]
             outputs = ops.evaluate(net.output, z)
-            return Trace(saved, [x, *(s.y for s in dense[:-1]), outputs], [s.z for s in dense])
+            return Trace(saved, [x, *(s.y for s in weighted[:-1]), outputs], [s.z for s in weighted])
 
     def backward(self, trace: Trace, y: Any, sample_weight: Any = None) -> Gradients:
         """Return the gradient of the risk by back-propagation.
@@ -374,10 +434,13 @@ class Network:
             loss = data_loss + net.penalty(ops, self.vector, l2, decay)
             gradient = ops.xp.astype(net.join(ops, by_layer), self.master_dtype, copy=False)
             vector = gradient + l2 * decay * self.vector
-            blocks = [self._dense(i).split(net.split(ops, vector)[i]["theta"]) for i in net.dense]
-            return Gradients(
-                loss, data_loss, [by_layer[i].delta for i in net.dense], [w for w, _ in blocks], [b for _, b in blocks]
-            )
+            connections = net.connections()
+            if connections is not None:
+                vector = vector * ops.asarray(connections, dtype=self.master_dtype)
+            blocks = net.blocks(ops, vector)
+            divided = self._divided(blocks)
+            delta = [at(by_layer, path).delta for path in net.weighted]
+            return Gradients(loss, data_loss, delta, [w for w, _ in divided], [b for _, b in divided], blocks)
 
     def _l2_on_device(self) -> Any:
         if not isinstance(self.l2, tuple):
@@ -749,8 +812,9 @@ class MLP(Network):
     ----------
     sizes : sequence of int
         Units of the input, of each hidden layer and of the output.
-    activation : str, Activation or a list of these
-        Of the hidden layers; a list gives one a layer.
+    activation : str, Activation, callable or a list of these
+        Of the hidden layers; a list gives one a layer. Also ``"prelu"`` and ``"maxout"``, which are layers of their
+        own, `PReLU` and `Maxout` of two pieces.
     output : str or Activation
         ``"softmax"`` for classes, ``"sigmoid"`` for two classes in one unit or for several labels at once, ``"linear"``
         for values, ``"exp"`` for counts, ``"step"`` for threshold units.
@@ -758,6 +822,10 @@ class MLP(Network):
         As for `Network`.
     dropout : float or sequence of float
         Rate after every hidden activation; with a stack also one number a member.
+    input_dropout : float or sequence of float
+        Rate at the input.
+    max_norm : float, optional
+        Bound on the norm of the weights that come into a unit, kept after each update.
     initializer : str or Initializer
         Of the weights; see `mlpx.initializers`.
 
@@ -777,6 +845,8 @@ class MLP(Network):
         loss: str | Loss | None = None,
         l2: Numbers = 0.0,
         dropout: Numbers = 0.0,
+        input_dropout: Numbers = 0.0,
+        max_norm: float | None = None,
         initializer: str | Initializer = "auto",
         dtype: str = "float32",
         seed: int | Sequence[int] = 0,
@@ -785,10 +855,17 @@ class MLP(Network):
         device: str | None = None,
         precision: str | None = None,
     ) -> None:
-        dropout = check_numbers("dropout", dropout, least=0, below=MOST_DROPPED)
-        check_members("dropout", dropout, members)
+        rates = {
+            name: check_numbers(name, rate, least=0, below=MOST_DROPPED)
+            for name, rate in (("dropout", dropout), ("input_dropout", input_dropout))
+        }
+        for name, rate in rates.items():
+            check_members(name, rate, members)
+        functions = _mlp_activations(sizes, activation)
         super().__init__(
-            _mlp_layers(sizes, activation, output, dropout, initializer),
+            _mlp_layers(
+                sizes, functions, _mlp_output(output), rates, {"initializer": initializer, "max_norm": max_norm}
+            ),
             loss=loss,
             l2=l2,
             dtype=dtype,
@@ -800,29 +877,46 @@ class MLP(Network):
         )
 
 
-def _mlp_layers(sizes: Any, activation: Any, output: Any, dropout: Any, initializer: Any) -> list[Layer]:
+def _mlp_activations(sizes: Any, activation: Any) -> list[Any]:
+    """Return the activation of each hidden layer."""
     if isinstance(sizes, str) or not hasattr(sizes, "__len__") or len(sizes) < 2:
         msg = f"`sizes` must list the units of the input and of every layer, such as [64, 128, 10]; got {sizes!r}."
         raise ValueError(msg)
-    units = [check_count(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
-    hidden = len(units) - 2
-    try:
-        output = activations.get(output)
-    except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("`activation`", "`output`")) from None
-    several = isinstance(activation, (list, tuple))
-    functions = list(activation) if several else [activation] * hidden
+    hidden = len(sizes) - 2
+    functions = list(activation) if isinstance(activation, (list, tuple)) else [activation] * hidden
     if len(functions) != hidden:
         msg = f"`activation` must be one, or a list of {hidden}, one a hidden layer; got {len(functions)}."
         raise ValueError(msg)
-    rate = Dropout(dropout)
-    dropped = any(rate.rate) if isinstance(rate.rate, tuple) else bool(rate.rate)
-    layers: list[Layer] = []
+    return functions
+
+
+def _mlp_output(output: Any) -> Activation:
+    try:
+        return activations.get(output)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("`activation`", "`output`")) from None
+
+
+def _mlp_layers(
+    sizes: Any, functions: list[Any], output: Activation, rates: dict[str, Any], options: dict[str, Any]
+) -> list[Layer]:
+    """Return the layers of an `MLP`."""
+    units = [check_count(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
+    layers = _dropped(rates["input_dropout"])
     for fan_in, fan_out, function in zip(units, units[1:-1], functions, strict=False):
-        layers.append(Dense(fan_in, fan_out, function, initializer=initializer))
-        if dropped:
-            layers.append(rate)
-    return [*layers, Dense(units[-2], units[-1], output, initializer=initializer)]
+        if function == "maxout":
+            layers.append(Maxout(fan_in, fan_out, **options))
+        else:
+            learned = function == "prelu"
+            layers.append(Dense(fan_in, fan_out, "identity" if learned else function, **options))
+            layers.extend([PReLU(fan_out)] if learned else [])
+        layers.extend(_dropped(rates["dropout"]))
+    return [*layers, Dense(units[-2], units[-1], output, **options)]
+
+
+def _dropped(rate: float | tuple[float, ...]) -> list[Layer]:
+    """Return the dropout layer, where there is any dropout."""
+    return [Dropout(rate)] if (any(rate) if isinstance(rate, tuple) else rate) else []
 
 
 def _check_trace(trace: Any, net: Architecture, ops: Backend) -> None:
@@ -830,8 +924,11 @@ def _check_trace(trace: Any, net: Architecture, ops: Backend) -> None:
     if not isinstance(trace, Trace):
         msg = f"`trace` must be what forward() returned, got {type(trace).__name__}."
         raise TypeError(msg)
-    widths = [saved.x.shape[-1] for saved in trace.layers if hasattr(saved, "z")]
-    wanted = [net.widths[i] for i in net.dense]
+    try:
+        widths = [at(trace.layers, path).x.shape[-1] for path in net.weighted]
+    except (AttributeError, IndexError):  # of a network of other layers
+        widths = [x.shape[-1] for x in trace.a[:-1]]
+    wanted = [layer.fan_in for layer in net.weighted.values()]
     if widths != wanted or not type(ops).owns(trace.a[0]):
         came = f"it is of widths {widths}, not {wanted}, or of another backend"
         msg = f"`trace` must come from this network's forward(); {came}."

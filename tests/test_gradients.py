@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import mlpx
-from mlpx import Dense, Dropout, Network, activations, losses
+from mlpx import AlphaDropout, Dense, Dropout, Maxout, Network, PReLU, Skip, activations, losses
+from mlpx.backends import trees
 from mlpx.backends.host import Key, StepKeys
 from mlpx.layers import Layer
+from mlpx.layers.base import at, nested
 
 VARIANTS = {
     "leaky_relu(0.3)": activations.leaky_relu(0.3),
@@ -352,12 +354,22 @@ def test_each_member_has_its_own_penalty(backend):
 
 # The invariant of layers.
 
-LAYERS = [Dense(3, 4, "tanh"), Dense(3, 4, "softplus", bias=False), Dense(3, 4, "relu", bias="frozen"), Dropout(0.4)]
+LAYERS = [
+    Dense(3, 4, "tanh"),
+    Dense(3, 4, "softplus", bias=False),
+    Dense(3, 4, "relu", bias="frozen"),
+    Dropout(0.4),
+    AlphaDropout(0.4),
+    Maxout(3, 4, pieces=3),
+    PReLU(3),
+    Skip(Dense(3, 2, "tanh"), Dropout(0.5), Skip(PReLU(2), Dense(2, 5)), Dense(5, 4), activation="relu"),
+    Skip(Dense(3, 3, "tanh")),
+]
 
 
 def test_the_list_of_layers_below_is_complete():
     assert {type(layer) for layer in LAYERS} == {
-        known for known in Layer.known.values() if known.__module__ == "mlpx.layers"
+        known for known in Layer.known.values() if known.__module__.startswith("mlpx.layers.")
     }
 
 
@@ -375,15 +387,17 @@ def test_what_comes_out_of_backward_is_like_what_went_into_forward(layer, stack,
     members = range(*(stack or (1,)))
     who = StepKeys(members, [Key(0, i) for i in members], [0 for _ in members])
     draw = layer.draw(ops, who, 1, (5, 3), kind)
-    draw = draw if draw is None or stack else draw[0, ...]
+    draw = draw if stack else trees.mapped(lambda leaf: leaf[0, ...], draw)
     before = mlpx.to_numpy(x).copy()
+    blocks = params
+    params = nested(blocks)
     y, saved = layer.forward(ops, params, x, training=True, draw=draw)
     assert y.shape == (*stack, 5, layer.width(3))
     assert y.dtype == kind
     dx, gradients = layer.backward(ops, params, saved, random(5, layer.width(3)))
     assert (dx.shape, dx.dtype) == (x.shape, x.dtype)
-    for name, value in params.items():
-        gradient = getattr(gradients, name)
+    for name, value in blocks.items():
+        gradient = at(gradients, name)
         assert (gradient.shape, gradient.dtype) == (value.shape, value.dtype)
     np.testing.assert_array_equal(mlpx.to_numpy(x), before)
     if params:

@@ -1,0 +1,22 @@
+"""Derivatives by other roads than by hand: automatic differentiation in forward and in reverse mode.
+
+- `derivative`, `value_and_derivative`: an element-wise function ``f(z, xp)``, by dual numbers, in one pass;
+- `gradient`, `value_and_gradient`: a scalar function of arrays ``f(*arrays, xp)``, by a tape;
+- `directional_derivative`, `hessian_product`: along a direction;
+- `graph`, `show_graph`: the computational graph with values and derivatives, as text and as a picture.
+
+Functions are written in functions of the Array API standard, from the namespace ``xp`` that they are given, and run on
+every array library.
+"""
+
+from mlpx.differentiation.forward import derivative, directional_derivative, value_and_derivative
+from mlpx.differentiation.reverse import gradient, hessian_product, value_and_gradient
+
+__all__ = [
+    "derivative",
+    "directional_derivative",
+    "gradient",
+    "hessian_product",
+    "value_and_derivative",
+    "value_and_gradient",
+]
