@@ -144,7 +144,7 @@ def test_exactly_the_saturated_units_are_counted(
     backend: Backend, activation: str, biases: list[float], share: float
 ) -> None:
     diagnostics = looked(with_biases(activation, biases, backend), ONE, TARGETS)
-    assert diagnostics.saturated[0].tolist() == [share, 0]
+    assert diagnostics.saturated[0].tolist() == pytest.approx([share, 0])
     assert diagnostics.dead[0].tolist() == [0, 0]
 
 
@@ -200,7 +200,7 @@ def test_huge_weights_explode(backend: Backend) -> None:
     net = mlpx.MLP([5, *[16] * 5, 3], initializer=mlpx.initializers.normal(20.0), backend=backend)
     with pytest.warns(
         RuntimeWarning, match=r"Gradients explode before the first epoch.*above 10000.*clip_norm"
-    ) as all_:
+    ) as caught:
         looked(net, X, Y, optimizer=mlpx.SGD(1e-12))
     assert len(caught) == 1
 
