@@ -66,10 +66,16 @@ def _prepare(work: Workload, place: str, *, looks: bool) -> Callable[[], object]
     """Return a run of ``fit`` on a fresh copy of a network."""
     start = work.start()
     net = mlpx.MLP(work.sizes, dtype=work.dtype, backend=find_backend(place))
-    options = {"epochs": work.epochs, "batch_size": work.batch_size, "optimizer": mlpx.Adam(1e-3), "progress": False}
 
     def run() -> object:
-        callbacks = (mlpx.Diagnostics(),) if looks else ()
-        return copy.copy(net).fit(start.X, start.y, callbacks=callbacks, **options)
+        return copy.copy(net).fit(
+            start.X,
+            start.y,
+            epochs=work.epochs,
+            batch_size=work.batch_size,
+            optimizer=mlpx.Adam(1e-3),
+            callbacks=(mlpx.Diagnostics(),) if looks else (),
+            progress=False,
+        )
 
     return run

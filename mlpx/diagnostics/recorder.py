@@ -20,7 +20,7 @@ __all__ = ["EXPLODING", "VANISHING", "Diagnostics"]
 VANISHING, EXPLODING = 1e-4, 1e4
 """Ratios of the first error term's norm to the last's beyond which a warning is given."""
 
-_EVERY, _ROWS, _WIDEST = 500, 128, 29
+_EVERY, _ROWS, _WIDEST = 1000, 128, 29
 _REMEDIES = {
     "vanish": 'Take an activation that does not saturate, such as "relu", with initial values that belong to it '
     '(initializer="auto"), fewer layers, or connections that skip layers.',
@@ -38,8 +38,8 @@ class Diagnostics(Callback):
     Parameters
     ----------
     every : int, optional
-        Steps from one look to the next, at least; looks are at ends of epochs. By default 500, with which they take
-        less than 5 % of the time of training, on small networks too; 1 looks after each epoch.
+        Steps from one look to the next, at least; looks are at ends of epochs. By default 1000, with which they
+        take less than 5 % of the time of training, on small networks too; 1 looks after each epoch.
     rows : int, optional
         How many rows are looked at: the first in the order of the first epoch. By default `batch_size`, at least 128:
         in few rows a unit seems dead that is not.
@@ -85,7 +85,7 @@ class Diagnostics(Callback):
     --------
     >>> import mlpx
     >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
-    >>> diagnostics = mlpx.Diagnostics()
+    >>> diagnostics = mlpx.Diagnostics(every=500)
     >>> history = mlpx.MLP([2, 8, 8, 1], output="sigmoid").fit(X, y, epochs=1000, callbacks=diagnostics)
     >>> diagnostics.epochs, diagnostics.delta_norms.shape
     ([0, 500, 1000], (3, 3))
