@@ -118,8 +118,7 @@ class Diagnostics(Callback):
 
     def epoch(self, run: Any) -> None:
         """Look, where it is time."""
-        since = max(run.steps) - self.steps[-1]
-        if since >= (self.every or _EVERY) or run.epoch == run.epochs:
+        if run.step - self.steps[-1] >= (self.every or _EVERY) or run.epoch == run.epochs:
             self._look(run, stacklevel=7)
 
     def end(self, run: Any) -> None:
@@ -134,7 +133,7 @@ class Diagnostics(Callback):
         look = compiled(Look(ops, net.architecture))
         found = ops.to_numpy(look(parameters, *run.fetch(self._sample)))
         self.epochs.append(run.epoch)
-        self.steps.append(max(run.steps))
+        self.steps.append(run.step)
         if self._stack:
             by_member = scatter(hxp.moveaxis(found, 0, -1), hxp.asarray(left), net.members, hxp.nan)
             found = hxp.moveaxis(by_member, -1, 0)
