@@ -82,7 +82,6 @@ def test_members_with_data_of_their_own(backend: Backend) -> None:
     stack = mlpx.MLP([5, 7, 3], dtype="float64", members=2, backend=backend)
     apart = np.stack([X, 2 * X[::-1]])
     found = norms(looked(stack, apart, np.stack([Y, Y[::-1]])))
-    np.testing.assert_allclose(found[1], by_hand(mlpx.MLP([5, 7, 3], dtype="float64"), X, Y) * 0 + found[1])
     for s, (x, y) in enumerate([(X, Y), (2 * X[::-1], Y[::-1])]):
         alone = mlpx.MLP([5, 7, 3], dtype="float64", members=2, backend=backend).member(s)
         np.testing.assert_allclose(found[s], by_hand(alone, x, y), rtol=1e-12)
