@@ -26,7 +26,7 @@ def target(x):
     return np.sin(3 * np.pi * (x + 1) ** 1.5 / 2) * 0.6 + np.abs(x)
 
 
-x = np.linspace(-1, 1, 200)[:, None]  # what is trained on
+x = np.linspace(-1, 1, 100)[:, None]  # what is trained on
 fine = np.linspace(-1, 1, 1001)[:, None]  # what the error is measured on
 
 # %%
@@ -44,11 +44,11 @@ fine = np.linspace(-1, 1, 1001)[:, None]  # what the error is measured on
 # as one stack. All have the same number of epochs, and a learning rate that goes to 0.
 
 widths = (2, 5, 20, 100)
-epochs, members = 2000, 10
+epochs, members = 1500, 10
 
 
 def approximate(m):
-    """Return ten trained networks with m hidden units, and the history of their training."""
+    """Return ten trained networks with m hidden units, and the history of training."""
     wide = mlpx.initializers.uniform(10.0)
     hidden = mlpx.Dense(1, m, "tanh", initializer=wide, bias_initializer=wide)
     net = mlpx.Network(

@@ -213,14 +213,17 @@ def _draw_layers(ax: Any, steps: np.ndarray[Any, Any], norms: np.ndarray[Any, An
     ax.figure.colorbar(mapped, ax=ax, label="layer (1 is next to the input)", ticks=ticks)
 
 
-def range_test(result: Any, *, ax: Any = None) -> Any:
+def range_test(result: Any, *, member: int | None = None, ax: Any = None) -> Any:
     """Draw the loss over the learning rate, as a range test found them.
 
     Parameters
     ----------
     result : object
-        With the attributes ``learning_rates`` and ``losses``, arrays of shape (steps,), and ``suggestion``, a learning
-        rate or None.
+        With the attributes ``learning_rates``, shape (T,), ``losses``, shape (T,) or with a stack (T, S), and
+        ``suggestion``, a learning rate or None, with a stack S of them; ``smoothed``, shaped as the losses, is drawn
+        too where it is there. ``mlpx.learning_rate_range_test`` returns such an object.
+    member : int, optional
+        Which member of a stack to draw. By default all: thin lines, and their median as a thick one.
     ax : matplotlib Axes, optional
         Where to draw; by default a new figure.
 
@@ -244,25 +247,51 @@ def range_test(result: Any, *, ax: Any = None) -> Any:
     >>> plots.range_test(found).get_xscale()
     'log'
     """
+    rates, losses, smoothed, suggestion = _tested(result, member)
+    style.check_axes(ax)
+    ax = style.panel(ax)
+    color = style.color(0)
+    if smoothed is None:
+        smoothed = losses
+    else:
+        ax.plot(rates, losses, color=color, **style.THIN)
+    label = "smoothed loss" if smoothed is not losses else "loss"
+    if losses.ndim == 2:
+        ax.plot(rates, smoothed, color=color, **style.THIN)
+        smoothed, label = data.median(smoothed), f"{label} (median)"
+    ax.plot(rates, smoothed, color=color, linewidth=1.6, label=label)
+    ax.set_xscale("log")
+    _bound(ax, smoothed)
+    for i, rate in enumerate(suggestion):
+        text = f"suggested: {rate:.2g}" if len(suggestion) == 1 else "suggested, each member" if i == 0 else None
+        ax.axvline(
+            rate, color=style.color(1), linestyle="--", linewidth=1.2 if len(suggestion) == 1 else 0.7, label=text
+        )
+    style.legend(ax)
+    style.frame(ax, "learning rate", "loss (mean over the batch)")
+    return ax
+
+
+def _tested(result: Any, member: int | None) -> tuple[Any, Any, Any, list[float]]:
+    """Return rates, losses and smoothed losses of what is drawn, and the suggestions that are numbers."""
     for attribute in ("learning_rates", "losses", "suggestion"):
         if not hasattr(result, attribute):
             msg = f"`result` must have the attribute {attribute!r}, as a learning-rate range test returns it."
             raise TypeError(msg)
-    rates, losses = (data.numbers(f"result.{name}", getattr(result, name), 1) for name in ("learning_rates", "losses"))
-    if rates.shape != losses.shape:
-        msg = f"`result.losses` must hold one number a learning rate, {len(rates)}; got {len(losses)}."
-        raise ValueError(msg)
-    style.check_axes(ax)
-    ax = style.panel(ax)
-    ax.plot(rates, losses, color=style.color(0), linewidth=1.4, label="loss")
-    ax.set_xscale("log")
-    _bound(ax, losses)
-    if result.suggestion is not None:
-        rate = float(result.suggestion)
-        ax.axvline(rate, color=style.color(1), linestyle="--", linewidth=1.2, label=f"suggested: {rate:.2g}")
-        style.legend(ax)
-    style.frame(ax, "learning rate", "loss (mean over the batch)")
-    return ax
+    rates = data.numbers("result.learning_rates", result.learning_rates, 1)
+    losses = data.numbers("result.losses", result.losses, 1, 2)
+    given = getattr(result, "smoothed", None)
+    smoothed = None if given is None else data.numbers("result.smoothed", given, losses.ndim)
+    for name, array in (("losses", losses), ("smoothed", losses if smoothed is None else smoothed)):
+        if len(array) != len(rates) or array.shape != losses.shape:
+            msg = f"`result.{name}` must hold one number a learning rate, {len(rates)}; got the shape {array.shape}."
+            raise ValueError(msg)
+    found = np.atleast_1d(np.asarray([] if result.suggestion is None else result.suggestion, dtype=np.float64))
+    chosen = data.check_member(member, losses.shape[1] if losses.ndim == 2 else None)
+    if chosen is not None:
+        losses, smoothed = losses[:, chosen], None if smoothed is None else smoothed[:, chosen]
+        found = found[[chosen]] if len(found) else found
+    return rates, losses, smoothed, found[np.isfinite(found)].tolist()
 
 
 def _bound(ax: Any, losses: np.ndarray[Any, Any]) -> None:
