@@ -2,13 +2,6 @@
 
 Every function draws on the `ax` that it is given, else on a new figure, and returns the Axes. None shows the figure,
 and none changes matplotlib's settings. matplotlib is imported when the first picture is drawn.
-
-Examples
---------
->>> from mlpx import plots
->>> ax = plots.activation("tanh")
->>> [line.get_label() for line in ax.get_lines()]
-['f', "f'"]
 """
 
 from mlpx.plots.boundaries import decision_boundary
