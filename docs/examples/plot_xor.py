@@ -80,10 +80,10 @@ def before_and_after(net, title):
     axes[1].set_title("hidden units")
     axes[1].get_legend().remove()
     figure.suptitle(title)
-    plt.show()
 
 
 before_and_after(by_hand, "solved by hand")
+plt.show()
 
 # %%
 # The same by training
@@ -117,6 +117,7 @@ print(f"{good.sum()} of {len(good)} networks with 5 hidden units have learned XO
 # What the first of the successful small networks does with the points:
 
 before_and_after(small.member(int(solved.argmax())), "trained, two logistic hidden units")
+plt.show()
 
 # %%
 # The boundary over training

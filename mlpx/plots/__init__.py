@@ -6,7 +6,8 @@ and none changes matplotlib's settings. matplotlib is imported when the first pi
 
 from mlpx.plots.boundaries import decision_boundary
 from mlpx.plots.confusion import confusion_matrix
-from mlpx.plots.curves import error_norms, range_test, training_curves
+from mlpx.plots.curves import training_curves
+from mlpx.plots.diagnostics import error_norms, range_test
 from mlpx.plots.functions import activation
 from mlpx.plots.surfaces import loss_surface
 from mlpx.plots.tiles import weights
