@@ -10,13 +10,18 @@ every array library.
 """
 
 from mlpx.differentiation.forward import derivative, directional_derivative, value_and_derivative
+from mlpx.differentiation.graphs import Graph, Node, graph, show_graph
 from mlpx.differentiation.reverse import gradient, hessian_product, value_and_gradient
 
 __all__ = [
+    "Graph",
+    "Node",
     "derivative",
     "directional_derivative",
     "gradient",
+    "graph",
     "hessian_product",
+    "show_graph",
     "value_and_derivative",
     "value_and_gradient",
 ]
