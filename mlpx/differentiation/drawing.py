@@ -12,6 +12,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from mlpx.differentiation.graphs import Graph, Node, number_text
@@ -50,7 +51,7 @@ def layout(graph: Graph) -> dict[Place, tuple[float, float]]:
         for place in way[1:-1]:
             grid[place[2]].append(place)
             neighbours[place] = []
-        for one, other in zip(way, way[1:], strict=False):
+        for one, other in pairwise(way):
             neighbours[one].append(other)
             neighbours[other].append(one)
     height = {place: float(row) for column in grid for row, place in enumerate(column)}
