@@ -89,7 +89,7 @@ def number_text(x: Array) -> str:
 
 
 def _shape(x: Array) -> str:
-    return " × ".join(map(str, x.shape)) if len(x.shape) > 1 else f"{x.shape[0]} numbers"
+    return " x ".join(map(str, x.shape)) if len(x.shape) > 1 else f"{x.shape[0]} numbers"
 
 
 def graph(function: Formula, *arguments: Any, xp: Namespace | None = None) -> Graph:
