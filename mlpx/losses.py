@@ -15,7 +15,7 @@ from array_api_compat import device
 
 from mlpx._checks import check_number
 from mlpx._typing import Array, Formula, Namespace
-from mlpx.activations import _sigma, softmax
+from mlpx.activations import _sigma, softmax, step
 from mlpx.description import Description
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "get",
     "huber",
     "mean_squared_error",
+    "perceptron",
     "poisson",
     "quantile",
     "squared_error",
@@ -70,7 +71,20 @@ class Loss(Description):
         raise NotImplementedError
 
     def check_targets(self, y: Array, xp: Namespace) -> None:
-        """Refuse targets outside the loss's domain."""
+        """Refuse targets outside the loss's domain; this one takes all.
+
+        Parameters
+        ----------
+        y : array of shape (..., N, K) or (..., N)
+            Targets, as `value_and_gradient` takes them.
+        xp : namespace
+            The functions to compute with.
+
+        Raises
+        ------
+        ValueError
+            Where a target is outside.
+        """
 
     def check_units(self, units: int) -> None:
         """Refuse a number of outputs that the loss cannot take."""
@@ -84,7 +98,15 @@ def _require(condition: Array, rule: str, xp: Namespace) -> None:
 
 @dataclass(frozen=True)
 class squared_error(Loss):
-    """``1/2 sum_k (y_hat_k - y_k)²``."""
+    """``1/2 sum_k (y_hat_k - y_k)²``.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.squared_error().value_and_gradient(np.asarray([[3.0, 1.0]]), np.asarray([[1.0, 1.0]]), np)
+    (array([2.]), array([[2., 0.]]))
+    """
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``y_hat - y``."""
@@ -94,7 +116,15 @@ class squared_error(Loss):
 
 @dataclass(frozen=True)
 class mean_squared_error(Loss):
-    """``1/K sum_k (y_hat_k - y_k)²``: the mean over the K outputs, with no factor 1/2."""
+    """``1/K sum_k (y_hat_k - y_k)²``: the mean over the K outputs, with no factor 1/2.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.mean_squared_error().value_and_gradient(np.asarray([[3.0, 1.0]]), np.asarray([[1.0, 1.0]]), np)
+    (array([2.]), array([[2., 0.]]))
+    """
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``2/K (y_hat - y)``."""
@@ -104,7 +134,22 @@ class mean_squared_error(Loss):
 
 @dataclass(frozen=True)
 class absolute_error(Loss):
-    """``sum_k |y_hat_k - y_k|``; the gradient at 0 is 0."""
+    """``sum_k |y_hat_k - y_k|``; the gradient at 0 is 0.
+
+    Source: [1]_.
+
+    References
+    ----------
+    .. [1] P. Bloomfield and W. L. Steiger, "Least absolute deviations: theory, applications, and algorithms",
+       Birkhäuser, 1983.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.absolute_error().value_and_gradient(np.asarray([[3.0, 1.0]]), np.asarray([[1.0, 1.0]]), np)
+    (array([2.]), array([[1., 0.]]))
+    """
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``sign(y_hat - y)``."""
@@ -123,9 +168,23 @@ class huber(Loss):
     delta : float
         Where the square turns into a line; above 0, in the unit of the target.
 
+    Raises
+    ------
+    ValueError
+        Where `delta` is not above 0.
+    TypeError
+        Where it is no number.
+
     References
     ----------
     .. [1] P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35, 1964.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.huber(delta=1.0).value_and_gradient(np.asarray([[3.0, 1.5]]), np.asarray([[1.0, 1.0]]), np)
+    (array([1.625]), array([[1. , 0.5]]))
     """
 
     delta: float = 1.0
@@ -145,12 +204,32 @@ class huber(Loss):
 class quantile(Loss):
     """With ``r = y_hat - y`` the sum over k of ``max(-tau r, (1 - tau) r)``; the gradient at 0 is 0.
 
+    Source: [1]_.
+
     Its minimum is the quantile of order tau; the loss is also called pinball.
 
     Parameters
     ----------
     tau : float
         The order, between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        Where `tau` is not between 0 and 1.
+    TypeError
+        Where it is no number.
+
+    References
+    ----------
+    .. [1] R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46, 1978.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.quantile(tau=0.75).value_and_gradient(np.asarray([[3.0, 0.0]]), np.asarray([[1.0, 1.0]]), np)
+    (array([1.25]), array([[ 0.25, -0.75]]))
     """
 
     tau: float = 0.5
@@ -170,7 +249,20 @@ class quantile(Loss):
 class poisson(Loss):
     """Half the Poisson deviance of counts, ``sum_k e^z - y z + y log y - y`` with ``0 log 0 = 0``.
 
+    Source: [1]_.
+
     The output is ``exp``: the network's outputs are the expected counts ``e^z``.
+
+    References
+    ----------
+    .. [1] P. McCullagh and J. A. Nelder, "Generalized linear models", second edition, Chapman and Hall, 1989.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.poisson().value_and_gradient(np.asarray([[0.0, 0.0]]), np.asarray([[1.0, 3.0]]), np)
+    (array([1.29583687]), array([[ 0., -2.]]))
     """
 
     output = "exp"
@@ -188,10 +280,59 @@ class poisson(Loss):
 
 
 @dataclass(frozen=True)
+class perceptron(Loss):
+    """``sum_k (y_hat_k - y_k) z_k``: how far ``z`` lies on the wrong side of 0, and 0 where it lies on the right one.
+
+    The output is ``step``; targets are 0 or 1. Gradient descent with ``batch_size=1`` makes the update
+    ``w <- w + learning_rate (y - y_hat) x``, which is the perceptron learning rule [1]_. Where ``z = 0`` the unit puts
+    out 1: a target of 0 is then missed, and corrected, though the loss is 0. Count errors with ``"error_rate"``.
+
+    References
+    ----------
+    .. [1] F. Rosenblatt, "The perceptron: a probabilistic model for information storage and organization in the
+       brain", Psychological Review 65, 1958.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+    >>> net = mlpx.MLP([2, 1], output="step", initializer="zeros")
+    >>> history = net.fit(X, y, epochs=20, batch_size=1, optimizer=mlpx.SGD(1.0))
+    >>> net.predict_labels(X)
+    array([0, 0, 0, 1])
+    """
+
+    output = "step"
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and ``y_hat - y``."""
+        wrong = step()(x, xp) - y  # 1: should be off; -1: should be on
+        return xp.sum(wrong * x, axis=-1), wrong
+
+    def check_targets(self, y: Array, xp: Namespace) -> None:
+        """Refuse targets other than 0 and 1."""
+        _require((y == 0) | (y == 1), "hold nothing but 0 and 1 for the loss 'perceptron'", xp)
+
+
+@dataclass(frozen=True)
 class binary_cross_entropy(Loss):
     """``-sum_k y log y_hat + (1 - y) log(1 - y_hat)``, computed as ``softplus(z) - y z``.
 
+    Source: [1]_.
+
     The output is ``logistic``; targets lie between 0 and 1.
+
+    References
+    ----------
+    .. [1] D. R. Cox, "The regression analysis of binary sequences", Journal of the Royal Statistical Society B 20,
+       1958.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.binary_cross_entropy().value_and_gradient(np.asarray([[0.0, 0.0]]), np.asarray([[1.0, 0.0]]), np)
+    (array([1.38629436]), array([[-0.5,  0.5]]))
     """
 
     output = "logistic"
@@ -211,7 +352,21 @@ class binary_cross_entropy(Loss):
 class cross_entropy(Loss):
     """``-sum_k y_k log y_hat_k``, computed as ``sum_k y_k (log sum_c e^z_c - z_k)``; the output is ``softmax``.
 
+    Source: [1]_.
+
     Targets are integer class indices, or rows of probabilities (not negative, with the sum 1).
+
+    References
+    ----------
+    .. [1] J. S. Bridle, "Training stochastic model recognition algorithms as networks can lead to maximum mutual
+       information estimation of parameters", NIPS 1989.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.cross_entropy().value_and_gradient(np.asarray([[0.0, 0.0]]), np.asarray([[1.0, 0.0]]), np)
+    (array([0.69314718]), array([[-0.5,  0.5]]))
     """
 
     output = "softmax"
@@ -267,19 +422,19 @@ class automatic(Loss):
     function: Formula
 
     def __post_init__(self) -> None:
-        from mlpx.differentiation.formula import check_signature
+        from mlpx.differentiation.callables import check_signature
 
         check_signature("loss", self.function)
 
     def check_units(self, units: int) -> None:
         """Refuse a function that does not give one number for each row of so many outputs."""
-        from mlpx.differentiation.formula import check_rowwise
+        from mlpx.differentiation.callables import check_rowwise
 
         check_rowwise("loss", self.function, units)
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and its derivative by the outputs."""
-        from mlpx.differentiation.formula import rowwise
+        from mlpx.differentiation.callables import rowwise
 
         return rowwise("loss", self.function, x, y, xp)
 
@@ -292,6 +447,10 @@ def get(loss: str | Loss | Formula) -> Loss:
     loss : str, Loss or callable
         A name of this module; an object with its parameters; or a function ``f(y_hat, y, xp)``, which goes into
         `automatic`.
+
+    Returns
+    -------
+    Loss
 
     Raises
     ------

@@ -8,6 +8,7 @@ element-wise formula on the device.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from mlpx import schedules
 from mlpx._checks import check_flag, check_members, check_numbers
 from mlpx._typing import Array, Namespace, Numbers
 from mlpx.description import Description
-from mlpx.schedules import Schedule
+from mlpx.schedules import Point, Schedule
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSProp", "get"]
 
@@ -43,17 +44,47 @@ class Optimizer(Description):
         """The learning rate as a schedule."""
         return schedules.get(self.learning_rate)
 
+    @property
+    def scheduled(self) -> dict[str, Schedule]:
+        """The schedules of its numbers other than the learning rate, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: value for name, value in values.items() if isinstance(value, Schedule) and name != _RATE}
+
+    @property
+    def constant(self) -> bool:
+        """Whether its numbers at a step are the same in every epoch."""
+        return all(schedule.constant for schedule in (self.schedule, *self.scheduled.values()))
+
+    def at(self, point: Point, xp: Namespace) -> Optimizer:
+        """Return the optimizer as it is at a point of training: with numbers in the place of `scheduled`."""
+        now = copy(self)
+        for name, schedule in self.scheduled.items():
+            value = schedule(point, None, xp)
+            if not xp.all((value >= 0) & (value <= 1)):
+                msg = (
+                    f"`{name}` must stay from 0 to 1, got {float(xp.max(value)):g} from {schedule} in epoch "
+                    f"{point.epoch + 1}; choose the schedule's numbers so that it does."
+                )
+                raise ValueError(msg)
+            now._store(name, value)
+        return now
+
     def coefficients(self, alpha: Array, t: Array, xp: Namespace) -> tuple[Array, ...]:
         """Return the numbers of a step, each one number or one a member.
 
         Parameters
         ----------
-        alpha : array
+        alpha : array of shape () or (S,)
             The learning rate of the step.
-        t : array
+        t : array of shape () or (S,)
             The step, from 1.
         xp : namespace
             The host's functions.
+
+        Returns
+        -------
+        tuple of array of shape () or (S,)
+            What `update` needs, in float64.
         """
         raise NotImplementedError
 
@@ -74,22 +105,56 @@ class Optimizer(Description):
             1 where weight decay acts, 0 on biases.
         xp : namespace
             The device's functions.
+
+        Returns
+        -------
+        w : array of shape (..., P)
+            The new parameters.
+        moments : tuple of array of shape (..., P)
+            The new moments, in the same order.
         """
         raise NotImplementedError
 
     def without_rate(self) -> Optimizer:
-        """Return the description with a learning rate of 1: it shapes no step, which gets `coefficients`."""
+        """Return the description with a learning rate of 1: it shapes no step, which gets `coefficients`.
+
+        Returns
+        -------
+        Optimizer
+        """
         return replace(self, learning_rate=1.0)  # type: ignore[type-var]
 
     def check_stack(self, members: int | None) -> None:
-        """Refuse numbers by member whose count is not the stack's."""
-        for owner in (self, self.learning_rate):
+        """Refuse numbers by member whose count is not the stack's.
+
+        Parameters
+        ----------
+        members : int or None
+            Number of networks in the stack; None for a single network.
+
+        Raises
+        ------
+        ValueError
+            Where a field holds another count of numbers.
+        """
+        for owner in (self, self.learning_rate, *self.scheduled.values()):
             if isinstance(owner, Description):
                 for field in fields(owner):  # type: ignore[arg-type]
                     check_members(field.name, getattr(owner, field.name), members)
 
     def check_dtype(self, smallest: float) -> None:
-        """Refuse an epsilon below the smallest normal number of the network's type: it would be 0 there."""
+        """Refuse an epsilon below the smallest normal number of the network's type: it would be 0 there.
+
+        Parameters
+        ----------
+        smallest : float
+            The smallest normal number of the type.
+
+        Raises
+        ------
+        ValueError
+            Where an epsilon is below it.
+        """
         epsilon = getattr(self, "epsilon", 1.0)
         if min(epsilon if isinstance(epsilon, tuple) else (epsilon,)) < smallest:
             msg = f"`epsilon` must be at least {smallest:.2g} in the network's dtype, got {epsilon!r}."
@@ -101,38 +166,64 @@ class Optimizer(Description):
         for name, bound in bounds.items():
             self._store(name, check_numbers(name, getattr(self, name), **bound))
 
+    def _check_momentum(self, momentum: Numbers | Schedule, **bounds: float) -> None:
+        if not isinstance(momentum, Schedule):
+            self._check(momentum=bounds)
+        elif type(momentum).observe is not Schedule.observe:
+            msg = f"`momentum` cannot follow the monitored score, got {momentum}; give another, such as Linear."
+            raise ValueError(msg)
 
+
+_RATE = "learning_rate"
 _SHARE = {"least": 0.0, "below": 1.0}
 _POSITIVE = {"above": 0.0}
 
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent, ``w <- w - alpha g``; with momentum ``v <- mu v - alpha g``, ``w <- w + v``.
+    """Stochastic gradient descent, ``w <- w - alpha g``; with momentum ``v <- mu v - alpha g``, ``w <- w + v`` [1]_.
 
-    With Nesterov's correction ``w <- w + mu v - alpha g`` with the new v [1]_.
+    With Nesterov's correction ``w <- w + mu v - alpha g`` with the new v [2]_.
 
     Parameters
     ----------
     learning_rate : float, sequence of float or Schedule
         Alpha; one number, one a member, or a schedule.
-    momentum : float or sequence of float
-        Mu, from 0 to 1.
+    momentum : float, sequence of float or Schedule
+        Mu, from 0 to 1; one number, one a member, or a schedule.
     nesterov : bool
         Whether to look ahead; needs momentum.
 
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds, or `nesterov` is asked for without momentum.
+    TypeError
+        Where a number is none.
+
     References
     ----------
-    .. [1] I. Sutskever, J. Martens, G. Dahl and G. Hinton, "On the importance of initialization and momentum in deep
+    .. [1] B. T. Polyak, "Some methods of speeding up the convergence of iteration methods", USSR Computational
+       Mathematics and Mathematical Physics 4, 1964.
+    .. [2] I. Sutskever, J. Martens, G. Dahl and G. Hinton, "On the importance of initialization and momentum in deep
        learning", ICML 2013.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear", initializer="zeros", dtype="float64")
+    >>> history = net.fit([[1.0]], [1.0], epochs=2, optimizer=mlpx.SGD(0.1, momentum=0.9))
+    >>> net.weights[0]
+    array([[0.27]])
     """
 
     learning_rate: Numbers | Schedule = 0.01
-    momentum: Numbers = 0.0
+    momentum: Numbers | Schedule = 0.0
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        self._check(momentum={"least": 0.0, "most": 1.0})
+        self._check()
+        self._check_momentum(self.momentum, least=0.0, most=1.0)
         self._store("nesterov", check_flag("nesterov", self.nesterov))
         if self.nesterov and not self.moments:
             msg = "`nesterov` needs momentum: give `momentum` above 0, such as 0.9."
@@ -141,7 +232,7 @@ class SGD(Optimizer):
     @property
     def moments(self) -> tuple[str, ...]:
         """Names of the vectors that the update remembers."""
-        return ("v",) if isinstance(self.momentum, tuple) or self.momentum else ()
+        return ("v",) if self.momentum != 0 else ()
 
     def coefficients(self, alpha: Array, t: Array, xp: Namespace) -> tuple[Array, ...]:
         """Return alpha and mu."""
@@ -179,9 +270,24 @@ class Adam(Optimizer):
         Whether epsilon is added before the correction, ``w - alpha sqrt(1-b2^t)/(1-b1^t) m / (sqrt(v) + epsilon)``:
         the form of the paper's section 2, and scikit-learn's.
 
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
     References
     ----------
     .. [1] D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear", initializer="zeros", dtype="float64")
+    >>> history = net.fit([[1.0]], [1.0], epochs=2, optimizer=mlpx.Adam(0.1))
+    >>> net.weights[0]
+    array([[0.19881258]])
     """
 
     learning_rate: Numbers | Schedule = 1e-3
@@ -232,9 +338,24 @@ class AdamW(Adam):
     weight_decay : float or sequence of float
         Lambda, not negative.
 
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
     References
     ----------
     .. [1] I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear", initializer="zeros", dtype="float64")
+    >>> history = net.fit([[1.0]], [1.0], epochs=2, optimizer=mlpx.AdamW(0.1, weight_decay=0.1))
+    >>> net.weights[0]
+    array([[0.19781258]])
     """
 
     weight_decay: Numbers = 0.01
@@ -270,28 +391,44 @@ class RMSProp(Optimizer):
         Alpha.
     rho : float or sequence of float
         The memory of the squares, from 0 to below 1.
-    momentum : float or sequence of float
+    momentum : float, sequence of float or Schedule
         Mu, from 0 to below 1.
     epsilon : float or sequence of float
         Above 0.
 
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
     References
     ----------
     .. [1] T. Tieleman and G. Hinton, "Lecture 6.5: rmsprop", Neural Networks for Machine Learning, 2012.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear", initializer="zeros", dtype="float64")
+    >>> history = net.fit([[1.0]], [1.0], epochs=2, optimizer=mlpx.RMSProp(0.1))
+    >>> net.weights[0]
+    array([[0.43046851]])
     """
 
     learning_rate: Numbers | Schedule = 1e-3
     rho: Numbers = 0.9
-    momentum: Numbers = 0.0
+    momentum: Numbers | Schedule = 0.0
     epsilon: Numbers = 1e-8
 
     def __post_init__(self) -> None:
-        self._check(rho=_SHARE, momentum=_SHARE, epsilon=_POSITIVE)
+        self._check(rho=_SHARE, epsilon=_POSITIVE)
+        self._check_momentum(self.momentum, **_SHARE)
 
     @property
     def moments(self) -> tuple[str, ...]:
         """Names of the vectors that the update remembers."""
-        return ("v", "u") if isinstance(self.momentum, tuple) or self.momentum else ("v",)
+        return ("v", "u") if self.momentum != 0 else ("v",)
 
     def coefficients(self, alpha: Array, t: Array, xp: Namespace) -> tuple[Array, ...]:
         """Return alpha, rho, its complement, mu and epsilon."""
@@ -313,6 +450,22 @@ class RMSProp(Optimizer):
 
 def get(optimizer: str | Optimizer) -> Optimizer:
     """Return an optimizer from its name (in any case), or as it is.
+
+    Parameters
+    ----------
+    optimizer : str or Optimizer
+        ``"sgd"``, ``"adam"``, ``"adamw"`` or ``"rmsprop"``, with its defaults; or an object with its numbers.
+
+    Returns
+    -------
+    Optimizer
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    TypeError
+        For what is neither a name nor an optimizer.
 
     Examples
     --------

@@ -11,7 +11,7 @@ from mlpx.losses import Loss
 
 __all__ = ["Output", "pair"]
 
-_LOSS_OF = {"logistic": "binary_cross_entropy", "softmax": "cross_entropy", "exp": "poisson"}
+_LOSS_OF = {"logistic": "binary_cross_entropy", "softmax": "cross_entropy", "exp": "poisson", "step": "perceptron"}
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Output:
 
     @property
     def task(self) -> str:
-        """What the outputs stand for: ``"classes"``, ``"binary"``, ``"labels"`` (several sigmoids) or ``"values"``."""
-        if self.activation.name == "logistic":
+        """What the outputs stand for: ``"classes"``, ``"binary"``, ``"labels"`` (several yes or no) or ``"values"``."""
+        if self.activation.name in ("logistic", "step"):
             return "binary" if self.units == 1 else "labels"
         return "classes" if self.activation.name == "softmax" else "values"
 

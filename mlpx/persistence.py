@@ -73,7 +73,7 @@ def _to_json(model: dict[str, Any]) -> str:
 
 
 def _tensor_name(segment: Any) -> str:
-    return f"layers.{segment.layer}.{segment.name}"
+    return f"layers.{segment.name}"
 
 
 def _tensor(net: Any, segment: Any) -> Array:
@@ -334,4 +334,8 @@ def _vector(file: Any, net: Any, shapes: dict[str, tuple[int, ...]]) -> Array:
     if not np.all(np.isfinite(vector)):
         msg = "some of its parameters are not finite."
         raise ModelFileError(msg)
+    try:
+        net.architecture.check_connections(vector)
+    except ValueError as error:
+        raise ModelFileError(str(error)) from error
     return vector

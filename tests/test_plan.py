@@ -90,6 +90,7 @@ def test_the_forms_of_gelu(approximate):
         ("softmax", "squared_error", np.eye(K)[CLASSES]),
         ("sigmoid", None, BITS),
         ("exp", None, COUNTS),
+        ("step", None, BITS),
         *(("linear", loss, VALUES) for loss in ("squared_error", "mean_squared_error", "absolute_error", "huber")),
         ("linear", "quantile", VALUES),
         ("tanh", "squared_error", VALUES),

@@ -1,5 +1,6 @@
-"""Derivatives by other roads than by hand: automatic differentiation in forward and in reverse mode.
+"""Derivatives by other roads than back-propagation, to check it and to bring functions of your own.
 
+- `check_gradients`, `check_derivative`: back-propagation, or one activation, against central differences;
 - `derivative`, `value_and_derivative`: an element-wise function ``f(z, xp)``, by dual numbers, in one pass;
 - `gradient`, `value_and_gradient`: a scalar function of arrays ``f(*arrays, xp)``, by a tape;
 - `directional_derivative`, `hessian_product`: along a direction;
@@ -11,11 +12,18 @@ every array library.
 
 from mlpx.differentiation.forward import derivative, directional_derivative, value_and_derivative
 from mlpx.differentiation.graphs import Graph, Node, graph, show_graph
+from mlpx.differentiation.numerical import check_derivative, check_gradients
+from mlpx.differentiation.report import BlockCheck, Entry, GradientReport
 from mlpx.differentiation.reverse import gradient, hessian_product, value_and_gradient
 
 __all__ = [
+    "BlockCheck",
+    "Entry",
+    "GradientReport",
     "Graph",
     "Node",
+    "check_derivative",
+    "check_gradients",
     "derivative",
     "directional_derivative",
     "gradient",

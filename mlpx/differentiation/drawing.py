@@ -56,7 +56,7 @@ def layout(graph: Graph) -> dict[Place, tuple[float, float]]:
             neighbours[other].append(one)
     height = {place: float(row) for column in grid for row, place in enumerate(column)}
     for sweep in range(_SWEEPS):
-        for column in grid if sweep % 2 else reversed(grid):
+        for column in grid[:: 1 if sweep % 2 else -1]:
             wanted = {place: _mean([height[other] for other in neighbours[place]], height[place]) for place in column}
             column.sort(key=lambda place: (wanted[place], height[place]))
             height.update(zip(column, _apart([wanted[place] for place in column]), strict=True))

@@ -210,9 +210,9 @@ def _argument_names(function: Formula, count: int) -> list[str]:
 
 def _function_name(function: Formula, taken: set[str]) -> str:
     name = getattr(function, "__name__", "f")
-    return (
-        name if name.isidentifier() and name not in taken and len(name) < 8 else "f" if "f" not in taken else "result"
-    )
+    if name.isidentifier() and name not in taken and len(name) < 8:
+        return name
+    return "result" if "f" in taken else "f"
 
 
 _SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "**", "remainder": "%", "matmul": "@"}

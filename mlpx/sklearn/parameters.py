@@ -151,7 +151,7 @@ t_ : int
     Samples seen.
 n_features_in_, n_layers_, n_outputs_ : int
     Features, layers (the input among them) and outputs.
-feature_names_in_ : array of str
+feature_names_in_ : array of shape (n_features,)
     Names of the features, where `X` had such.
 out_activation_ : str
     Activation of the output.

@@ -211,6 +211,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         -------
         array of shape (n_samples,) or (n_samples, n_outputs)
             In the library and on the device of `X`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            For features that do not fit those of `fit`, or lie in another place.
         """
         arrays.check_same_place(self, X, "predict")
         outputs = self._outputs(X)
