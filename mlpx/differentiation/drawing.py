@@ -44,8 +44,8 @@ def layout(graph: Graph) -> dict[Place, tuple[float, float]]:
     depth = columns(graph)
     grid: list[list[Place]] = [[] for _ in range(max(depth) + 1)]
     neighbours: dict[Place, list[Place]] = {}
-    for i, column in enumerate(depth):
-        grid[column].append((i,))
+    for i, x in enumerate(depth):
+        grid[x].append((i,))
         neighbours[(i,)] = []
     for way in _ways(graph, depth):
         for place in way[1:-1]:

@@ -9,7 +9,7 @@ from mlpx._typing import Array, Formula, Namespace
 from mlpx.backends import to_numpy
 from mlpx.differentiation.edge import arrays_of, context_of, split
 from mlpx.differentiation.reverse import Reverse, Taped
-from mlpx.differentiation.tracing import Tracer, stripped
+from mlpx.differentiation.tracing import Tracer, constant, stripped
 
 __all__ = ["Graph", "Node", "graph", "show_graph"]
 
@@ -133,7 +133,8 @@ def graph(function: Formula, *arguments: Any, xp: Namespace | None = None) -> Gr
     arrays, xp = arrays_of(*split(arguments, xp))
     with context_of(arrays):
         level = Reverse(xp)
-        inputs = [Taped(x, level) if level.xp.isdtype(x.dtype, "real floating") else x for x in arrays]
+        floating = [level.xp.isdtype(x.dtype, "real floating") for x in arrays]
+        inputs = [Taped(x, level) if f else constant(x, level.xp) for x, f in zip(arrays, floating, strict=True)]
         result = function(*inputs, level.xp)
         _check_result(result, level)
         found = level.derivatives(result, level.xp.ones_like(level.below(result)))
@@ -247,7 +248,8 @@ def _short(part: Any) -> str:
     if isinstance(part, (int, float)):
         return f"{part:.4g}" if part >= 0 else f"({part:.4g})"
     if hasattr(part, "shape"):
-        return f"({_shape(part)})" if part.shape else f"{float(part):.4g}"
+        array = to_numpy(part)
+        return number_text(array) if array.size <= 3 else f"({_shape(array)})"
     return str(part)
 
 
