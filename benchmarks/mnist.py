@@ -173,7 +173,7 @@ def measure(recipe, train, test, seed=0, epochs=None, **where):
         "recipe": recipe.name,
         "seed": seed,
         "error_percent": round(100 * error, 2),
-        "epochs": [len(history) for history in histories],
+        "epochs": [len(history["loss"]) for history in histories],
         "whole": epochs is None,
         "seconds": round(sum(history.seconds for history in histories)),
         **conditions(net.backend),

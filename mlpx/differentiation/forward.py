@@ -176,7 +176,9 @@ def directional_derivative(function: Formula) -> Callable[..., tuple[Any, Any]]:
         values, changes = found[: len(arrays)], found[len(arrays) :]
         for value, change in zip(values, changes, strict=True):
             if tuple(value.shape) != tuple(change.shape):
-                msg = f"`directions` must have the shapes of `arrays`: {tuple(change.shape)} is not {tuple(value.shape)}."
+                msg = (
+                    f"`directions` must have the shapes of `arrays`: {tuple(change.shape)} is not {tuple(value.shape)}."
+                )
                 raise ValueError(msg)
         with context_of(found):
             level = Forward(xp)

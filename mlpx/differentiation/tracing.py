@@ -109,7 +109,9 @@ class Tracer:
         return (self[i, ...] for i in range(len(self)))
 
     def __getattr__(self, name: str) -> Any:
-        msg = f"An array that is differentiated has no {name!r}: write functions of `xp`, such as xp.sum(x) for x.sum()."
+        msg = (
+            f"An array that is differentiated has no {name!r}: write functions of `xp`, such as xp.sum(x) for x.sum()."
+        )
         raise AttributeError(msg)
 
     def __bool__(self) -> bool:
