@@ -16,6 +16,8 @@ from mlpx.bench.results import load_folder
 # another folder by MLPX_DOCS_RESULTS, for looking at results before they are committed
 RESULTS = os.environ.get("MLPX_DOCS_RESULTS", Path(__file__).parents[1] / "benchmarks" / "results")
 
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+
 project = "mlpx"
 author = "The mlpx developers"
 copyright = "The mlpx developers"
@@ -29,8 +31,9 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "sphinx_gallery.gen_gallery",
+    "source_beside",
 ]
-exclude_patterns = ["_build", "_measurements", "examples"]
+exclude_patterns = ["_build", "_extensions", "_measurements", "examples"]
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 suppress_warnings = ["config.cache"]

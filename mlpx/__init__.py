@@ -17,6 +17,7 @@ from mlpx import activations, initializers, losses, metrics, optimizers, schedul
 from mlpx._version import __version__
 from mlpx.backends import Backend, BackendInfo, available_backends, get_backend, set_backend, to_numpy, use_backend
 from mlpx.callbacks import Callback
+from mlpx.diagnostics import Diagnostics, learning_rate_range_test
 from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError
 from mlpx.history import History
 from mlpx.layers import AlphaDropout, Dense, Dropout, Layer, Maxout, PReLU, Skip
@@ -36,6 +37,7 @@ __all__ = [
     "BackendUnavailableError",
     "Callback",
     "Dense",
+    "Diagnostics",
     "DivergenceError",
     "Dropout",
     "Gradients",
@@ -54,6 +56,7 @@ __all__ = [
     "available_backends",
     "get_backend",
     "initializers",
+    "learning_rate_range_test",
     "load",
     "losses",
     "metrics",

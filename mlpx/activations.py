@@ -20,10 +20,12 @@ from mlpx.description import Description
 
 __all__ = [
     "Activation",
+    "automatic",
     "custom",
     "elu",
     "erf",
     "exp",
+    "formula",
     "gelu",
     "get",
     "hard_logistic",
@@ -78,18 +80,24 @@ def _horner(coefficients: tuple[float, ...], x: Array) -> Array:
 def erf(x: Array, xp: Namespace) -> Array:
     """Return the error function, with an absolute error below 1e-15 in float64.
 
-    The standard has no ``erf``; a namespace that brings its own is taken at its word.
+    The standard has no ``erf``; a namespace that brings its own is taken at its word. Else it is
+    ``1 - e^-x² P(x)/Q(x)`` with two polynomials, the form of [1]_; their coefficients were fitted for this package.
 
     Parameters
     ----------
-    x : array
+    x : array of shape (...)
         Real numbers.
     xp : namespace
         The functions to compute with.
 
     Returns
     -------
-    array of the shape of `x`
+    array of shape (...)
+        Between -1 and 1.
+
+    References
+    ----------
+    .. [1] W. J. Cody, "Rational Chebyshev approximations for the error function", Mathematics of Computation 23, 1969.
 
     Examples
     --------
@@ -187,7 +195,15 @@ class Activation(Description):
 
 @dataclass(frozen=True)
 class identity(Activation):
-    """``f(z) = z``."""
+    """``f(z) = z``.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.identity()(np.asarray([-2.0, 0.0, 2.0]), np)
+    array([-2.,  0.,  2.])
+    """
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
@@ -207,6 +223,20 @@ class step(Activation):
     """``f(z) = 1`` for ``z >= 0``, else 0: the neuron of McCulloch and Pitts.
 
     It has no derivative to train with. As the output alone it is trained by the rule of `mlpx.losses.perceptron`.
+
+    Source: [1]_.
+
+    References
+    ----------
+    .. [1] W. S. McCulloch and W. Pitts, "A logical calculus of the ideas immanent in nervous activity", Bulletin of
+       Mathematical Biophysics 5, 1943.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.step()(np.asarray([-2.0, 0.0, 2.0]), np)
+    array([0., 1., 1.])
     """
 
     differentiable = False
@@ -223,7 +253,22 @@ class step(Activation):
 
 @dataclass(frozen=True)
 class logistic(Activation):
-    """``f(z) = 1 / (1 + e^-z)``, also called sigmoid; ``f' = y (1 - y)``."""
+    """``f(z) = 1 / (1 + e^-z)``, also called sigmoid; ``f' = y (1 - y)``.
+
+    Source: [1]_.
+
+    References
+    ----------
+    .. [1] D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning representations by back-propagating errors",
+       Nature 323, 1986.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.logistic()(np.asarray([-2.0, 0.0, 2.0]), np).round(3)
+    array([0.119, 0.5  , 0.881])
+    """
 
     uses = "y"
 
@@ -238,7 +283,22 @@ class logistic(Activation):
 
 @dataclass(frozen=True)
 class tanh(Activation):
-    """``f(z) = tanh z``; ``f' = 1 - y²``."""
+    """``f(z) = tanh z``; ``f' = 1 - y²``.
+
+    Source: [1]_.
+
+    References
+    ----------
+    .. [1] Y. LeCun, L. Bottou, G. B. Orr and K.-R. Müller, "Efficient backprop", Neural Networks: Tricks of the Trade,
+       1998.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.tanh()(np.asarray([-2.0, 0.0, 2.0]), np).round(3)
+    array([-0.964,  0.   ,  0.964])
+    """
 
     uses = "y"
 
@@ -253,7 +313,21 @@ class tanh(Activation):
 
 @dataclass(frozen=True)
 class hard_logistic(Activation):
-    """``f(z) = max(min(z/4 + 1/2, 1), 0)``; ``f' = 1/4`` inside, 0 outside and on the edge."""
+    """``f(z) = max(min(z/4 + 1/2, 1), 0)``; ``f' = 1/4`` inside, 0 outside and on the edge.
+
+    Source: [1]_.
+
+    References
+    ----------
+    .. [1] C. Gulcehre, M. Moczulski, M. Denil and Y. Bengio, "Noisy activation functions", ICML 2016.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.hard_logistic()(np.asarray([-3.0, 0.0, 1.0]), np)
+    array([0.  , 0.5 , 0.75])
+    """
 
     uses = "y"
 
@@ -268,7 +342,21 @@ class hard_logistic(Activation):
 
 @dataclass(frozen=True)
 class hard_tanh(Activation):
-    """``f(z) = max(min(z, 1), -1)``; ``f' = 1`` inside, 0 outside and on the edge."""
+    """``f(z) = max(min(z, 1), -1)``; ``f' = 1`` inside, 0 outside and on the edge.
+
+    Source: [1]_.
+
+    References
+    ----------
+    .. [1] C. Gulcehre, M. Moczulski, M. Denil and Y. Bengio, "Noisy activation functions", ICML 2016.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.hard_tanh()(np.asarray([-2.0, 0.0, 2.0]), np)
+    array([-1.,  0.,  1.])
+    """
 
     uses = "y"
 
@@ -283,7 +371,21 @@ class hard_tanh(Activation):
 
 @dataclass(frozen=True)
 class relu(Activation):
-    """``f(z) = max(0, z)``; ``f' = 1`` for ``z > 0``, else 0."""
+    """``f(z) = max(0, z)``; ``f' = 1`` for ``z > 0``, else 0.
+
+    Source: [1]_.
+
+    References
+    ----------
+    .. [1] V. Nair and G. E. Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.relu()(np.asarray([-2.0, 0.0, 2.0]), np)
+    array([0., 0., 2.])
+    """
 
     uses = "y"
 
@@ -300,10 +402,31 @@ class relu(Activation):
 class leaky_relu(Activation):
     """``f(z) = max(0, z) + gamma min(0, z)``; ``f' = 1`` for ``z > 0``, else gamma.
 
+    Source: [1]_.
+
     Parameters
     ----------
     gamma : float
         The slope below zero.
+
+    Raises
+    ------
+    ValueError
+        Where `gamma` is not finite.
+    TypeError
+        Where it is no number.
+
+    References
+    ----------
+    .. [1] A. L. Maas, A. Y. Hannun and A. Y. Ng, "Rectifier nonlinearities improve neural network acoustic models",
+       ICML 2013, workshop on deep learning for audio, speech and language processing.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.leaky_relu(gamma=0.1)(np.asarray([-2.0, 0.0, 2.0]), np)
+    array([-0.2,  0. ,  2. ])
     """
 
     gamma: float = 0.01
@@ -324,10 +447,31 @@ class leaky_relu(Activation):
 class elu(Activation):
     """``f(z) = max(0, z) + min(0, gamma (e^z - 1))``; ``f' = 1`` for ``z > 0``, else ``gamma e^z``.
 
+    Source: [1]_.
+
     Parameters
     ----------
     gamma : float
         Minus the limit at minus infinity; not negative.
+
+    Raises
+    ------
+    ValueError
+        Where `gamma` is negative or not finite.
+    TypeError
+        Where it is no number.
+
+    References
+    ----------
+    .. [1] D.-A. Clevert, T. Unterthiner and S. Hochreiter, "Fast and accurate deep network learning by exponential
+       linear units (ELUs)", ICLR 2016.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.elu()(np.asarray([-2.0, 0.0, 2.0]), np).round(3)
+    array([-0.865,  0.   ,  2.   ])
     """
 
     gamma: float = 1.0
@@ -358,6 +502,13 @@ class selu(Activation):
     References
     ----------
     .. [1] G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, "Self-normalizing neural networks", NIPS 2017.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.selu()(np.asarray([-2.0, 0.0, 2.0]), np).round(3)
+    array([-1.52 ,  0.   ,  2.101])
     """
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
@@ -371,7 +522,22 @@ class selu(Activation):
 
 @dataclass(frozen=True)
 class softplus(Activation):
-    """``f(z) = log(1 + e^z)``; ``f'`` is the logistic function."""
+    """``f(z) = log(1 + e^z)``; ``f'`` is the logistic function.
+
+    Source: [1]_.
+
+    References
+    ----------
+    .. [1] C. Dugas, Y. Bengio, F. Bélisle, C. Nadeau and R. Garcia, "Incorporating second-order functional knowledge
+       for better option pricing", NIPS 2000.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.softplus()(np.asarray([-2.0, 0.0, 2.0]), np).round(3)
+    array([0.127, 0.693, 2.127])
+    """
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
@@ -386,10 +552,30 @@ class softplus(Activation):
 class swish(Activation):
     """``f(z) = z s`` with ``s = logistic(beta z)``, also called SiLU; ``f' = s + beta z s (1 - s)``.
 
+    Source: [1]_.
+
     Parameters
     ----------
     beta : float
         0 gives ``z / 2``, infinity would give ReLU.
+
+    Raises
+    ------
+    ValueError
+        Where `beta` is not finite.
+    TypeError
+        Where it is no number.
+
+    References
+    ----------
+    .. [1] P. Ramachandran, B. Zoph and Q. V. Le, "Searching for activation functions", arXiv:1710.05941, 2017.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.swish(beta=2.0)(np.asarray([-2.0, 0.0, 2.0]), np).round(3)
+    array([-0.036,  0.   ,  1.964])
     """
 
     beta: float = 1.0
@@ -423,9 +609,21 @@ class gelu(Activation):
         ``"none"`` is exact; ``"logistic"`` is ``z logistic(1.702 z)``; ``"tanh"`` is
         ``z/2 (1 + tanh(sqrt(2/pi) (z + 0.044715 z³)))``.
 
+    Raises
+    ------
+    ValueError
+        For another name than these three.
+
     References
     ----------
     .. [1] D. Hendrycks and K. Gimpel, "Gaussian error linear units (GELUs)", arXiv:1606.08415, 2016.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.gelu()(np.asarray([-2.0, 0.0, 2.0]), np).round(3)
+    array([-0.046,  0.   ,  1.954])
     """
 
     approximate: str = "none"
@@ -468,7 +666,21 @@ def _normal_distribution(z: Array, xp: Namespace) -> Array:
 
 @dataclass(frozen=True)
 class mish(Activation):
-    """``f(z) = z t`` with ``t = tanh(softplus z)``; ``f' = t + z logistic(z) (1 - t²)``."""
+    """``f(z) = z t`` with ``t = tanh(softplus z)``; ``f' = t + z logistic(z) (1 - t²)``.
+
+    Source: [1]_.
+
+    References
+    ----------
+    .. [1] D. Misra, "Mish: a self regularized non-monotonic activation function", BMVC 2020.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.mish()(np.asarray([-2.0, 0.0, 2.0]), np).round(3)
+    array([-0.253,  0.   ,  1.944])
+    """
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
@@ -482,7 +694,15 @@ class mish(Activation):
 
 @dataclass(frozen=True)
 class exp(Activation):
-    """``f(z) = e^z``: the output of a log-linear mean, as in Poisson regression."""
+    """``f(z) = e^z``: the output of a log-linear mean, as in Poisson regression.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.exp()(np.asarray([-2.0, 0.0, 2.0]), np).round(3)
+    array([0.135, 1.   , 7.389])
+    """
 
     uses = "y"
 
@@ -499,7 +719,21 @@ class exp(Activation):
 class softmax(Activation):
     """``f(z)_c = e^z_c / sum_k e^z_k``: probabilities of classes, for the output.
 
+    Source: [1]_.
+
     It is not element-wise: with ``s = f(z)`` the error term is ``s * (dy - sum_c dy_c s_c)``.
+
+    References
+    ----------
+    .. [1] J. S. Bridle, "Training stochastic model recognition algorithms as networks can lead to maximum mutual
+       information estimation of parameters", NIPS 1989.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.softmax()(np.asarray([[0.0, 1.0, 2.0]]), np).round(3)
+    array([[0.09 , 0.245, 0.665]])
     """
 
     uses = "y"
@@ -530,6 +764,11 @@ class custom(Activation):
     derivative_function : callable
         ``derivative_function(z, xp)`` returns ``f'(z)``.
 
+    Raises
+    ------
+    TypeError
+        Where one of them is no function.
+
     Examples
     --------
     >>> import mlpx
@@ -555,31 +794,118 @@ class custom(Activation):
         return xp.astype(self.derivative_function(v, xp), v.dtype, copy=False)
 
 
-def get(activation: str | Activation | Formula) -> Activation:
-    """Return an activation from its name, or as it is.
+@dataclass(frozen=True)
+class formula(Activation):
+    """An activation from a formula as a text; `mlpx.differentiation.activation_from_formula` makes it.
 
     Parameters
     ----------
-    activation : str or Activation
-        A name of this module, also ``"sigmoid"``, ``"linear"`` and ``"silu"``; or an object with its parameters.
+    text : str
+        A formula in the variable ``x`` (or ``z``).
+    parameters : tuple of (str, float)
+        The value of each parameter, by name.
+    """
+
+    text: str
+    parameters: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        from mlpx.differentiation.formula import check_parameters
+        from mlpx.differentiation.symbolic import derived
+
+        self._store("parameters", check_parameters(self.parameters, ("x", "z")))
+        value, slope = derived(self.text, self.parameters, ("x",))
+        self._store("_value", value)
+        self._store("_slope", slope)
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return self._value(z, xp=xp)  # type: ignore[attr-defined]
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        return self._slope(v, xp=xp)  # type: ignore[attr-defined]
+
+    @property
+    def code(self) -> str:
+        """What is computed, as text to read."""
+        return f"{self._value.code('f')}\n\n{self._slope.code('derivative')}"  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class automatic(Activation):
+    """An activation of your own, from one function: its derivative is found by forward mode.
+
+    Where the function has a kink the derivative is that from the left, or 0 where those from both sides have opposite
+    signs: for ``xp.maximum(z, 0.0)`` at 0 it is 0; see `mlpx.differentiation.derivative`. A plan goes through the
+    function once, when it is laid out, not in every step.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(z, xp)`` returns ``f(z)``, element by element, written in functions of the standard.
+
+    Raises
+    ------
+    TypeError
+        Where it is no function of ``(z, xp)``, or leaves the functions that have a rule.
+    ValueError
+        Where it does not work element by element.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([2, 8, 1], activation=lambda z, xp: z * xp.sin(z), output="linear")
+    >>> net.layers[0].activation.name
+    'automatic'
+    """
+
+    function: Formula
+
+    def __post_init__(self) -> None:
+        from mlpx.differentiation.callables import check_elementwise
+
+        check_elementwise("activation", self.function)
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        y = self.function(z, xp)
+        return y if getattr(y, "dtype", None) == z.dtype else xp.astype(y * xp.ones_like(z), z.dtype)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        from mlpx.differentiation.forward import derivative
+
+        return xp.astype(derivative(self.function)(v, xp), v.dtype, copy=False)
+
+
+def get(activation: str | Activation | Formula) -> Activation:
+    """Return an activation from its name, from a function of your own, or as it is.
+
+    Parameters
+    ----------
+    activation : str, Activation or callable
+        A name of this module, also ``"sigmoid"``, ``"linear"`` and ``"silu"``; an object with its parameters; or a
+        function ``f(z, xp)``, which goes into `automatic`.
+
+    Returns
+    -------
+    Activation
 
     Raises
     ------
     ValueError
         For an unknown name.
-    TypeError
-        For a bare function: `custom` takes it together with its derivative.
+    TypeError, ValueError
+        For a function that is none of ``(z, xp)``, or cannot be differentiated.
 
     Examples
     --------
     >>> get("leaky_relu")
     leaky_relu(gamma=0.01)
+    >>> get(lambda z, xp: xp.sin(z)).name
+    'automatic'
     """
-    if callable(activation) and not isinstance(activation, Activation):
-        msg = (
-            f"`activation` must be a name or an activation object, got the function {activation!r}. "
-            "Give its derivative too, mlpx.activations.custom(f, derivative), both as functions of (z, xp): "
-            "custom(lambda z, xp: xp.sin(z), lambda z, xp: xp.cos(z))."
-        )
-        raise TypeError(msg)
+    if callable(activation) and not isinstance(activation, (Activation, type)):
+        return automatic(activation)
     return Activation.get(activation)

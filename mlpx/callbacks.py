@@ -25,16 +25,40 @@ class Callback:
     """
 
     def start(self, run: Any) -> None:
-        """Before the first epoch."""
+        """Before the first epoch.
+
+        Parameters
+        ----------
+        run : mlpx.training.Run
+            The training, with the fields above.
+        """
 
     def begin(self, run: Any) -> None:
-        """Before each epoch; ``run.epoch`` is the number of those that are done."""
+        """Before each epoch; ``run.epoch`` is the number of those that are done.
+
+        Parameters
+        ----------
+        run : mlpx.training.Run
+            The training, with the fields above.
+        """
 
     def epoch(self, run: Any) -> None:
-        """After each epoch."""
+        """After each epoch.
+
+        Parameters
+        ----------
+        run : mlpx.training.Run
+            The training, with the fields above.
+        """
 
     def end(self, run: Any) -> None:
-        """After the last epoch, with the final weights in place; also after an error."""
+        """After the last epoch, with the final weights in place; also after an error.
+
+        Parameters
+        ----------
+        run : mlpx.training.Run
+            The training, with the fields above.
+        """
 
 
 class FunctionCallback(Callback):

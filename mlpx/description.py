@@ -46,7 +46,25 @@ class Description:
 
     @classmethod
     def get(cls: type[T], choice: Any) -> T:
-        """Return a description from its name, or as it is."""
+        """Return a description from its name, or as it is.
+
+        Parameters
+        ----------
+        choice : str or Description
+            A name of the family, or one of its objects.
+
+        Returns
+        -------
+        Description
+            Of the class that it is called on.
+
+        Raises
+        ------
+        ValueError
+            For an unknown name, or a description that has no default.
+        TypeError
+            For what is neither a name nor of the family.
+        """
         if isinstance(choice, cls):
             return choice
         names = sorted({*cls.known, *cls.aliases})
@@ -74,13 +92,35 @@ class Description:
         return cls(**fields)
 
     def to_config(self) -> dict[str, Any]:
-        """Return the name and the fields as JSON can hold them."""
+        """Return the name and the fields as JSON can hold them.
+
+        Returns
+        -------
+        dict
+            ``"name"`` and the fields; tuples as lists.
+        """
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
         return {"name": self.name, **{key: _to_json(value) for key, value in fields.items()}}
 
     @classmethod
     def from_config(cls: type[T], config: Any) -> T:
-        """Return the description that `to_config` wrote; `ValueError` for anything else."""
+        """Return the description that `to_config` wrote.
+
+        Parameters
+        ----------
+        config : mapping
+            What `to_config` gave.
+
+        Returns
+        -------
+        Description
+            Of the class that it is called on.
+
+        Raises
+        ------
+        ValueError
+            For anything else.
+        """
         name = config.get("name") if isinstance(config, Mapping) else None
         if not isinstance(name, str) or name not in cls.known:
             msg = f"Unknown {cls.family} {name!r}."

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from mlpx._typing import Array
-from mlpx.layers.base import at
+from mlpx.layers.base import at, named
 from mlpx.plan import Batch, Data, State, TrainingStep, rows
 from mlpx.precision import LEAST_SCALE
 
@@ -142,5 +141,4 @@ def _finite(step: TrainingStep, value: Any, member: int | None) -> bool:
 
 def _name(step: TrainingStep, path: str) -> str:
     """Return the layer at a path in words, such as ``layers[1].layers[0] (Dense)``."""
-    named = re.sub(r"\.?(\d+)", r"[\1]", f"layers.{path}")
-    return f"{named} ({step.architecture.nodes[path].name})"
+    return f"{named(path)} ({step.architecture.nodes[path].name})"

@@ -26,6 +26,13 @@ class DivergenceError(MlpxError, ArithmeticError):
 
     The network keeps the best weights seen so far (without validation: those before the epoch in which it happened).
 
+    Parameters
+    ----------
+    message : str
+        One sentence with epoch, step, layer and quantity.
+    epoch, step, layer, quantity, history
+        As below.
+
     Attributes
     ----------
     epoch, step : int
@@ -37,6 +44,16 @@ class DivergenceError(MlpxError, ArithmeticError):
         What was not finite: net input, activation, loss, error term, gradient, parameter or moment of the optimizer.
     history : mlpx.History
         The epochs that were completed.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> try:
+    ...     net.fit([[1e3]], [1.0], epochs=100, optimizer=mlpx.SGD(10.0))
+    ... except mlpx.DivergenceError as error:
+    ...     print(error.epoch, error.layer, error.quantity, sep=", ")
+    4, the output, loss
     """
 
     def __init__(self, message: str, *, epoch: int, step: int, layer: str, quantity: str, history: Any = None) -> None:
@@ -58,4 +75,17 @@ def _rebuild_divergence(
 
 
 class ModelFileError(MlpxError, ValueError):
-    """A file is no readable model: broken, truncated, of another kind or of a later version."""
+    """A file is no readable model: broken, truncated, of another kind or of a later version.
+
+    Examples
+    --------
+    >>> import mlpx, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "notes.txt"
+    >>> path.write_text("no network")
+    10
+    >>> try:
+    ...     mlpx.load(path)
+    ... except mlpx.ModelFileError:
+    ...     print("no model")
+    no model
+    """

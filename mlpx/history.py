@@ -37,10 +37,14 @@ class History(Mapping[str, list[Any]]):
 
     Examples
     --------
-    >>> history = History("loss")
+    >>> import mlpx
+    >>> history = mlpx.History("loss")
     >>> history.append({"loss": 0.5})
+    >>> history.append({"loss": 0.25})
     >>> history["loss"]
-    [0.5]
+    [0.5, 0.25]
+    >>> history.to_dict()
+    {'epoch': [1, 2], 'loss': [0.5, 0.25]}
     """
 
     def __init__(self, monitor: str) -> None:
@@ -54,7 +58,13 @@ class History(Mapping[str, list[Any]]):
         self.skipped_steps: int | list[int] | None = None
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add the numbers of an epoch."""
+        """Add the numbers of an epoch.
+
+        Parameters
+        ----------
+        row : mapping
+            A number, or a list with one a member, by column.
+        """
         for name, value in row.items():
             self._columns.setdefault(name, []).append(value)
 
@@ -81,7 +91,13 @@ class History(Mapping[str, list[Any]]):
         return self.stopped == "interrupted"
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Return the columns as a plain dict of lists, with the epoch (from 1) as the first."""
+        """Return the columns as a plain dict, such as ``pandas.DataFrame`` takes.
+
+        Returns
+        -------
+        dict of list
+            ``"epoch"`` (from 1) is the first.
+        """
         return {"epoch": list(range(1, self.epochs + 1)), **{k: list(v) for k, v in self._columns.items()}}
 
     def __str__(self) -> str:

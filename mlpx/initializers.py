@@ -54,6 +54,11 @@ class Initializer(Description):
             Where the random numbers come from.
         shape : tuple of int
             ``(fan_in, fan_out)``.
+
+        Returns
+        -------
+        array of shape (fan_in, fan_out)
+            Values in float64, NumPy's.
         """
         raise NotImplementedError
 
@@ -62,6 +67,18 @@ class _Uniform(Initializer):
     """Uniform within a bound."""
 
     def bound(self, fan_in: int, fan_out: int) -> float:
+        """Return the bound of the uniform distribution.
+
+        Parameters
+        ----------
+        fan_in, fan_out : int
+            Units before and after the weights.
+
+        Returns
+        -------
+        float
+            Above 0, in the unit of the weights.
+        """
         raise NotImplementedError
 
     def __call__(self, stream: Stream, shape: tuple[int, int]) -> Array:
@@ -73,6 +90,18 @@ class _Normal(Initializer):
     """Normal of mean 0 and a standard deviation."""
 
     def deviation(self, fan_in: int, fan_out: int) -> float:
+        """Return the standard deviation.
+
+        Parameters
+        ----------
+        fan_in, fan_out : int
+            Units before and after the weights.
+
+        Returns
+        -------
+        float
+            Above 0, in the unit of the weights.
+        """
         raise NotImplementedError
 
     def __call__(self, stream: Stream, shape: tuple[int, int]) -> Array:
@@ -90,6 +119,12 @@ class glorot_uniform(_Uniform):
     ----------
     .. [1] X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
        AISTATS 2010.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> round(mlpx.initializers.glorot_uniform().bound(fan_in=64, fan_out=32), 6)
+    0.25
     """
 
     def bound(self, fan_in: int, fan_out: int) -> float:
@@ -99,7 +134,21 @@ class glorot_uniform(_Uniform):
 
 @dataclass(frozen=True)
 class glorot_normal(_Normal):
-    """Normal with variance ``2 / (fan_in + fan_out)``; see `glorot_uniform` for the source."""
+    """Normal with variance ``2 / (fan_in + fan_out)``.
+
+    Source: [1]_.
+
+    References
+    ----------
+    .. [1] X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+       AISTATS 2010.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> round(mlpx.initializers.glorot_normal().deviation(fan_in=64, fan_out=32), 6)
+    0.144338
+    """
 
     def deviation(self, fan_in: int, fan_out: int) -> float:
         """Return the standard deviation."""
@@ -115,6 +164,12 @@ class he_uniform(_Uniform):
     References
     ----------
     .. [1] K. He, X. Zhang, S. Ren and J. Sun, "Delving deep into rectifiers", ICCV 2015.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> round(mlpx.initializers.he_uniform().bound(fan_in=64, fan_out=32), 6)
+    0.306186
     """
 
     def bound(self, fan_in: int, fan_out: int) -> float:
@@ -124,7 +179,20 @@ class he_uniform(_Uniform):
 
 @dataclass(frozen=True)
 class he_normal(_Normal):
-    """Normal with variance ``2 / fan_in``; see `he_uniform` for the source."""
+    """Normal with variance ``2 / fan_in``.
+
+    Source: [1]_.
+
+    References
+    ----------
+    .. [1] K. He, X. Zhang, S. Ren and J. Sun, "Delving deep into rectifiers", ICCV 2015.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> round(mlpx.initializers.he_normal().deviation(fan_in=64, fan_out=32), 6)
+    0.176777
+    """
 
     def deviation(self, fan_in: int, fan_out: int) -> float:
         """Return the standard deviation."""
@@ -141,6 +209,12 @@ class lecun_uniform(_Uniform):
     ----------
     .. [1] Y. LeCun, L. Bottou, G. B. Orr and K.-R. Müller, "Efficient backprop", Neural Networks: Tricks of the Trade,
        1998.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> round(mlpx.initializers.lecun_uniform().bound(fan_in=64, fan_out=32), 6)
+    0.216506
     """
 
     def bound(self, fan_in: int, fan_out: int) -> float:
@@ -150,7 +224,21 @@ class lecun_uniform(_Uniform):
 
 @dataclass(frozen=True)
 class lecun_normal(_Normal):
-    """Normal with variance ``1 / fan_in``, not truncated; see `lecun_uniform` for the source."""
+    """Normal with variance ``1 / fan_in``, not truncated.
+
+    Source: [1]_.
+
+    References
+    ----------
+    .. [1] Y. LeCun, L. Bottou, G. B. Orr and K.-R. Müller, "Efficient backprop", Neural Networks: Tricks of the Trade,
+       1998.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> mlpx.initializers.lecun_normal().deviation(fan_in=64, fan_out=32)
+    0.125
+    """
 
     def deviation(self, fan_in: int, fan_out: int) -> float:
         """Return the standard deviation."""
@@ -165,6 +253,20 @@ class uniform(_Uniform):
     ----------
     limit : float
         Above 0.
+
+    Raises
+    ------
+    ValueError
+        Where `limit` is not above 0.
+    TypeError
+        Where it is no number.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([64, 32, 10], initializer=mlpx.initializers.uniform(0.1))
+    >>> bool(abs(net.weights[0]).max() <= 0.1)
+    True
     """
 
     limit: float = 0.05
@@ -185,6 +287,20 @@ class normal(_Normal):
     ----------
     standard_deviation : float
         Above 0.
+
+    Raises
+    ------
+    ValueError
+        Where `standard_deviation` is not above 0.
+    TypeError
+        Where it is no number.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([64, 32, 10], initializer=mlpx.initializers.normal(0.01))
+    >>> round(float(net.weights[0].std()), 3)
+    0.01
     """
 
     standard_deviation: float = 0.05
@@ -207,6 +323,14 @@ class orthogonal(Initializer):
     ----------
     .. [1] A. M. Saxe, J. L. McClelland and S. Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep
        linear neural networks", ICLR 2014.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> W = mlpx.MLP([4, 2], initializer="orthogonal", dtype="float64").weights[0]
+    >>> abs(W.T @ W).round(12)
+    array([[1., 0.],
+           [0., 1.]])
     """
 
     def __call__(self, stream: Stream, shape: tuple[int, int]) -> Array:
@@ -226,6 +350,21 @@ class constant(Initializer):
     ----------
     value : float
         Any finite number.
+
+    Raises
+    ------
+    ValueError
+        Where `value` is not finite.
+    TypeError
+        Where it is no number.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([2, 1], output="linear", initializer=mlpx.initializers.constant(0.5))
+    >>> net.weights[0]
+    array([[0.5],
+           [0.5]], dtype=float32)
     """
 
     value: float = 0.0
@@ -240,7 +379,16 @@ class constant(Initializer):
 
 @dataclass(frozen=True)
 class zeros(Initializer):
-    """Zero everywhere; for weights behind which another layer follows, nothing would be learned."""
+    """Zero everywhere; for weights behind which another layer follows, nothing would be learned.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([2, 1], output="linear", initializer="zeros")
+    >>> net.weights[0]
+    array([[0.],
+           [0.]], dtype=float32)
+    """
 
     def __call__(self, stream: Stream, shape: tuple[int, int]) -> Array:
         """Return values of the shape ``(fan_in, fan_out)``."""
@@ -263,6 +411,17 @@ def get(initializer: str | Initializer, activation: str = "identity") -> Initial
         gelu, mish, Maxout, PReLU), LeCun normal before selu, Glorot uniform otherwise and for the output.
     activation : str
         The name of the activation that follows; the output's layer is linear, so ``"identity"`` for it.
+
+    Returns
+    -------
+    Initializer
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    TypeError
+        For what is neither a name nor an initializer.
 
     Examples
     --------

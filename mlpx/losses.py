@@ -14,15 +14,17 @@ from typing import ClassVar
 from array_api_compat import device
 
 from mlpx._checks import check_number
-from mlpx._typing import Array, Namespace
+from mlpx._typing import Array, Formula, Namespace
 from mlpx.activations import _sigma, softmax, step
 from mlpx.description import Description
 
 __all__ = [
     "Loss",
     "absolute_error",
+    "automatic",
     "binary_cross_entropy",
     "cross_entropy",
+    "formula",
     "get",
     "huber",
     "mean_squared_error",
@@ -70,7 +72,23 @@ class Loss(Description):
         raise NotImplementedError
 
     def check_targets(self, y: Array, xp: Namespace) -> None:
-        """Refuse targets outside the loss's domain."""
+        """Refuse targets outside the loss's domain; this one takes all.
+
+        Parameters
+        ----------
+        y : array of shape (..., N, K) or (..., N)
+            Targets, as `value_and_gradient` takes them.
+        xp : namespace
+            The functions to compute with.
+
+        Raises
+        ------
+        ValueError
+            Where a target is outside.
+        """
+
+    def check_units(self, units: int) -> None:
+        """Refuse a number of outputs that the loss cannot take."""
 
 
 def _require(condition: Array, rule: str, xp: Namespace) -> None:
@@ -81,7 +99,15 @@ def _require(condition: Array, rule: str, xp: Namespace) -> None:
 
 @dataclass(frozen=True)
 class squared_error(Loss):
-    """``1/2 sum_k (y_hat_k - y_k)²``."""
+    """``1/2 sum_k (y_hat_k - y_k)²``.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.squared_error().value_and_gradient(np.asarray([[3.0, 1.0]]), np.asarray([[1.0, 1.0]]), np)
+    (array([2.]), array([[2., 0.]]))
+    """
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``y_hat - y``."""
@@ -91,7 +117,15 @@ class squared_error(Loss):
 
 @dataclass(frozen=True)
 class mean_squared_error(Loss):
-    """``1/K sum_k (y_hat_k - y_k)²``: the mean over the K outputs, with no factor 1/2."""
+    """``1/K sum_k (y_hat_k - y_k)²``: the mean over the K outputs, with no factor 1/2.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.mean_squared_error().value_and_gradient(np.asarray([[3.0, 1.0]]), np.asarray([[1.0, 1.0]]), np)
+    (array([2.]), array([[2., 0.]]))
+    """
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``2/K (y_hat - y)``."""
@@ -101,7 +135,22 @@ class mean_squared_error(Loss):
 
 @dataclass(frozen=True)
 class absolute_error(Loss):
-    """``sum_k |y_hat_k - y_k|``; the gradient at 0 is 0."""
+    """``sum_k |y_hat_k - y_k|``; the gradient at 0 is 0.
+
+    Source: [1]_.
+
+    References
+    ----------
+    .. [1] P. Bloomfield and W. L. Steiger, "Least absolute deviations: theory, applications, and algorithms",
+       Birkhäuser, 1983.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.absolute_error().value_and_gradient(np.asarray([[3.0, 1.0]]), np.asarray([[1.0, 1.0]]), np)
+    (array([2.]), array([[1., 0.]]))
+    """
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``sign(y_hat - y)``."""
@@ -120,9 +169,23 @@ class huber(Loss):
     delta : float
         Where the square turns into a line; above 0, in the unit of the target.
 
+    Raises
+    ------
+    ValueError
+        Where `delta` is not above 0.
+    TypeError
+        Where it is no number.
+
     References
     ----------
     .. [1] P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35, 1964.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.huber(delta=1.0).value_and_gradient(np.asarray([[3.0, 1.5]]), np.asarray([[1.0, 1.0]]), np)
+    (array([1.625]), array([[1. , 0.5]]))
     """
 
     delta: float = 1.0
@@ -142,12 +205,32 @@ class huber(Loss):
 class quantile(Loss):
     """With ``r = y_hat - y`` the sum over k of ``max(-tau r, (1 - tau) r)``; the gradient at 0 is 0.
 
+    Source: [1]_.
+
     Its minimum is the quantile of order tau; the loss is also called pinball.
 
     Parameters
     ----------
     tau : float
         The order, between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        Where `tau` is not between 0 and 1.
+    TypeError
+        Where it is no number.
+
+    References
+    ----------
+    .. [1] R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46, 1978.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.quantile(tau=0.75).value_and_gradient(np.asarray([[3.0, 0.0]]), np.asarray([[1.0, 1.0]]), np)
+    (array([1.25]), array([[ 0.25, -0.75]]))
     """
 
     tau: float = 0.5
@@ -167,7 +250,20 @@ class quantile(Loss):
 class poisson(Loss):
     """Half the Poisson deviance of counts, ``sum_k e^z - y z + y log y - y`` with ``0 log 0 = 0``.
 
+    Source: [1]_.
+
     The output is ``exp``: the network's outputs are the expected counts ``e^z``.
+
+    References
+    ----------
+    .. [1] P. McCullagh and J. A. Nelder, "Generalized linear models", second edition, Chapman and Hall, 1989.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.poisson().value_and_gradient(np.asarray([[0.0, 0.0]]), np.asarray([[1.0, 3.0]]), np)
+    (array([1.29583687]), array([[ 0., -2.]]))
     """
 
     output = "exp"
@@ -223,7 +319,21 @@ class perceptron(Loss):
 class binary_cross_entropy(Loss):
     """``-sum_k y log y_hat + (1 - y) log(1 - y_hat)``, computed as ``softplus(z) - y z``.
 
+    Source: [1]_.
+
     The output is ``logistic``; targets lie between 0 and 1.
+
+    References
+    ----------
+    .. [1] D. R. Cox, "The regression analysis of binary sequences", Journal of the Royal Statistical Society B 20,
+       1958.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.binary_cross_entropy().value_and_gradient(np.asarray([[0.0, 0.0]]), np.asarray([[1.0, 0.0]]), np)
+    (array([1.38629436]), array([[-0.5,  0.5]]))
     """
 
     output = "logistic"
@@ -243,7 +353,21 @@ class binary_cross_entropy(Loss):
 class cross_entropy(Loss):
     """``-sum_k y_k log y_hat_k``, computed as ``sum_k y_k (log sum_c e^z_c - z_k)``; the output is ``softmax``.
 
+    Source: [1]_.
+
     Targets are integer class indices, or rows of probabilities (not negative, with the sum 1).
+
+    References
+    ----------
+    .. [1] J. S. Bridle, "Training stochastic model recognition algorithms as networks can lead to maximum mutual
+       information estimation of parameters", NIPS 1989.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.cross_entropy().value_and_gradient(np.asarray([[0.0, 0.0]]), np.asarray([[1.0, 0.0]]), np)
+    (array([0.69314718]), array([[-0.5,  0.5]]))
     """
 
     output = "softmax"
@@ -269,22 +393,114 @@ class cross_entropy(Loss):
             _require(near_one, "have rows with the sum 1 for the loss 'cross_entropy'", xp)
 
 
-def get(loss: str | Loss) -> Loss:
-    """Return a loss from its name, or as it is.
+@dataclass(frozen=True)
+class formula(Loss):
+    """A loss from a formula as a text, summed over the outputs; `mlpx.differentiation.loss_from_formula` makes it.
 
     Parameters
     ----------
-    loss : str or Loss
-        A name of this module, or an object with its parameters.
+    text : str
+        A formula in the variables ``p``, an output, and ``y``, its target.
+    parameters : tuple of (str, float)
+        The value of each parameter, by name.
+    """
+
+    text: str
+    parameters: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        from mlpx.differentiation.formula import check_parameters
+        from mlpx.differentiation.symbolic import derived
+
+        self._store("parameters", check_parameters(self.parameters, ("p", "y")))
+        value, slope = derived(self.text, self.parameters, ("p", "y"))
+        self._store("_value", value)
+        self._store("_slope", slope)
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and the derivative by ``p``."""
+        return xp.sum(self._value(x, y, xp=xp), axis=-1), self._slope(x, y, xp=xp)  # type: ignore[attr-defined]
+
+    @property
+    def code(self) -> str:
+        """What is computed, as text to read."""
+        return f"{self._value.code('f')}\n\n{self._slope.code('derivative')}"  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class automatic(Loss):
+    """A loss of your own, from one function: its gradient is found by reverse mode.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(y_hat, y, xp)`` returns the loss of every sample, shape ``(..., N)``, from outputs and targets of
+        shape ``(..., N, K)``, written in functions of the standard. The loss of a sample depends on its row alone.
+
+    Raises
+    ------
+    TypeError
+        Where it is no function of ``(y_hat, y, xp)``, or leaves the functions that have a rule.
+    ValueError
+        Where its result has another shape; this shows when a network is made.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> def log_cosh(y_hat, y, xp):
+    ...     return xp.sum(xp.log(xp.cosh(y_hat - y)), axis=-1)
+    >>> net = mlpx.MLP([2, 8, 1], output="linear", loss=log_cosh)
+    >>> net.loss.name
+    'automatic'
+    """
+
+    function: Formula
+
+    def __post_init__(self) -> None:
+        from mlpx.differentiation.callables import check_signature
+
+        check_signature("loss", self.function)
+
+    def check_units(self, units: int) -> None:
+        """Refuse a function that does not give one number for each row of so many outputs."""
+        from mlpx.differentiation.callables import check_rowwise
+
+        check_rowwise("loss", self.function, units)
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and its derivative by the outputs."""
+        from mlpx.differentiation.callables import rowwise
+
+        return rowwise("loss", self.function, x, y, xp)
+
+
+def get(loss: str | Loss | Formula) -> Loss:
+    """Return a loss from its name, from a function of your own, or as it is.
+
+    Parameters
+    ----------
+    loss : str, Loss or callable
+        A name of this module; an object with its parameters; or a function ``f(y_hat, y, xp)``, which goes into
+        `automatic`.
+
+    Returns
+    -------
+    Loss
 
     Raises
     ------
     ValueError
         For an unknown name.
+    TypeError, ValueError
+        For a function that is none of ``(y_hat, y, xp)``, or cannot be differentiated.
 
     Examples
     --------
     >>> get("huber")
     huber(delta=1.0)
+    >>> get(lambda y_hat, y, xp: xp.sum((y_hat - y) ** 4, axis=-1)).name
+    'automatic'
     """
+    if callable(loss) and not isinstance(loss, (Loss, type)):
+        return automatic(loss)
     return Loss.get(loss)

@@ -45,10 +45,31 @@ class Metric(Description):
     aliases = {"acc": "accuracy", "auc": "roc_auc", "error": "error_rate"}  # noqa: RUF012
 
     def check(self, output: Output) -> None:
-        """Refuse an output that the metric says nothing about."""
+        """Refuse an output that the metric says nothing about; this one takes all.
+
+        Parameters
+        ----------
+        output : Output
+            What the outputs stand for.
+
+        Raises
+        ------
+        ValueError
+            For such an output.
+        """
 
     def size(self, output: Output) -> int:
-        """Return T, the number of sums."""
+        """Return T, the number of sums.
+
+        Parameters
+        ----------
+        output : Output
+            What the outputs stand for.
+
+        Returns
+        -------
+        int
+        """
         raise NotImplementedError
 
     def terms(self, output: Output, y_hat: Array, y: Array, weight: Array, xp: Namespace) -> Array:
@@ -74,7 +95,19 @@ class Metric(Description):
         raise NotImplementedError
 
     def value(self, terms: Array, xp: Namespace) -> Array:
-        """Return the metric from the sums, shape (...)."""
+        """Return the metric from the sums.
+
+        Parameters
+        ----------
+        terms : array of shape (..., T)
+            The sums of all batches, in float64.
+        xp : namespace
+            The functions to compute with.
+
+        Returns
+        -------
+        array of shape (...)
+        """
         raise NotImplementedError
 
 
@@ -87,7 +120,16 @@ class _Decided(Metric):
 
 @dataclass(frozen=True)
 class accuracy(_Decided):
-    """Share of the samples whose decision is right; with several sigmoids all of them must be."""
+    """Share of the samples whose decision is right; with several sigmoids all of them must be.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="sigmoid")
+    >>> net.set_weights([[[1.0]]], [[0.0]])
+    >>> net.evaluate([[-1.0], [1.0], [2.0], [3.0]], [0, 1, 1, 0], metrics="accuracy")["accuracy"]
+    0.75
+    """
 
     higher_is_better = True
 
@@ -110,7 +152,16 @@ class accuracy(_Decided):
 
 @dataclass(frozen=True)
 class error_rate(accuracy):
-    """One minus the accuracy."""
+    """One minus the accuracy.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="sigmoid")
+    >>> net.set_weights([[[1.0]]], [[0.0]])
+    >>> net.evaluate([[-1.0], [1.0], [2.0], [3.0]], [0, 1, 1, 0], metrics="error_rate")["error_rate"]
+    0.25
+    """
 
     higher_is_better = False
 
@@ -139,17 +190,52 @@ class _Residual(Metric):
         return xp.concat(sums, axis=-1)
 
     def columns(self, r: Array, y: Array, xp: Namespace) -> tuple[Array, ...]:
+        """Return what is summed over the samples.
+
+        Parameters
+        ----------
+        r : array of shape (..., N, K)
+            Residuals ``y_hat - y``.
+        y : array of shape (..., N, K)
+            Targets.
+        xp : namespace
+            The functions to compute with.
+
+        Returns
+        -------
+        tuple of array of shape (..., N, K)
+            One a kind of sum, without that of the weights.
+        """
         raise NotImplementedError
 
     def parts(self, terms: Array) -> list[Array]:
-        """Return the sums by kind, each of shape (..., K); the last is the weight."""
+        """Return the sums by kind; the last is the weight.
+
+        Parameters
+        ----------
+        terms : array of shape (..., T)
+            The sums.
+
+        Returns
+        -------
+        list of array of shape (..., K)
+        """
         k = terms.shape[-1] // self.kinds
         return [terms[..., i * k : (i + 1) * k] for i in range(self.kinds)]
 
 
 @dataclass(frozen=True)
 class rmse(_Residual):
-    """Root of the mean squared residual, in the unit of the target; averaged over outputs."""
+    """Root of the mean squared residual, in the unit of the target; averaged over outputs.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> net.set_weights([[[1.0]]], [[0.0]])
+    >>> round(net.evaluate([[1.0], [3.0]], [1.0, 5.0], metrics="rmse")["rmse"], 6)
+    1.414214
+    """
 
     def columns(self, r: Array, y: Array, xp: Namespace) -> tuple[Array, ...]:
         """Return what is summed."""
@@ -163,7 +249,16 @@ class rmse(_Residual):
 
 @dataclass(frozen=True)
 class mae(_Residual):
-    """Mean absolute residual, in the unit of the target; averaged over outputs."""
+    """Mean absolute residual, in the unit of the target; averaged over outputs.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> net.set_weights([[[1.0]]], [[0.0]])
+    >>> net.evaluate([[1.0], [3.0]], [1.0, 5.0], metrics="mae")["mae"]
+    1.0
+    """
 
     def columns(self, r: Array, y: Array, xp: Namespace) -> tuple[Array, ...]:
         """Return what is summed."""
@@ -180,6 +275,14 @@ class r2(_Residual):
     """``1 - sum of squared residuals / sum of squares around the mean``; averaged over outputs.
 
     An output whose target is constant counts 1 where it is met exactly, else 0.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> net.set_weights([[[1.0]]], [[0.0]])
+    >>> net.evaluate([[1.0], [3.0]], [1.0, 5.0], metrics="r2")["r2"]
+    0.5
     """
 
     higher_is_better = True
@@ -204,14 +307,48 @@ class r2(_Residual):
 class roc_auc(_Decided):
     """Area under the ROC curve; more than two classes: mean over the classes of one against the rest.
 
+    Source: [1]_.
+
     Not a number where a class does not occur among the samples.
+
+    References
+    ----------
+    .. [1] J. A. Hanley and B. J. McNeil, "The meaning and use of the area under a receiver operating characteristic
+       (ROC) curve", Radiology 143, 1982.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="sigmoid")
+    >>> net.set_weights([[[1.0]]], [[0.0]])
+    >>> net.evaluate([[-1.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1], metrics="roc_auc")["roc_auc"]
+    0.75
     """
 
     higher_is_better = True
     additive = False
 
     def score(self, output: Output, y_hat: Array, y: Array, weight: Array, xp: Namespace) -> Array:
-        """Return the area from all outputs of one network, shapes (N, K), (N, K) or (N,), and (N,)."""
+        """Return the area from all outputs of one network.
+
+        Parameters
+        ----------
+        output : Output
+            What the outputs stand for.
+        y_hat : array of shape (N, K)
+            Outputs.
+        y : array of shape (N, K) or (N,)
+            Targets.
+        weight : array of shape (N,)
+            Weight of each sample.
+        xp : namespace
+            The functions to compute with.
+
+        Returns
+        -------
+        array of shape ()
+            Between 0 and 1; NaN where a class does not occur.
+        """
         truth = output.truth(y, xp)
         if output.task == "classes":
             classes = xp.arange(output.units, dtype=truth.dtype, device=device(truth))
@@ -234,7 +371,33 @@ def _area(score: Array, truth: Array, weight: Array, xp: Namespace) -> Array:
 
 
 def get(metrics: str | Metric | Sequence[str | Metric], output: Output) -> tuple[Metric, ...]:
-    """Return metrics from their names, checked against the output."""
+    """Return metrics from their names, checked against the output.
+
+    Parameters
+    ----------
+    metrics : str, Metric or sequence of these
+        Names of this module or objects; ``"loss"`` is left out.
+    output : Output
+        What the outputs stand for.
+
+    Returns
+    -------
+    tuple of Metric
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a metric that says nothing about this output.
+    TypeError
+        For what is no metric.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> output = mlpx.MLP([2, 3]).architecture.output
+    >>> mlpx.metrics.get(["acc", "roc_auc"], output)
+    (accuracy(), roc_auc())
+    """
     if not isinstance(metrics, (str, Metric, Iterable)):
         msg = f"`metrics` must be a name, a metric or a sequence of these, got {metrics!r}."
         raise TypeError(msg)

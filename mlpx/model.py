@@ -82,6 +82,13 @@ class Network:
     preprocessing : dict or None
         What was done to the data before the network, as JSON can hold it; kept in the model file.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that do not fit.
+    BackendUnavailableError
+        For a backend whose library or device is not there.
+
     Examples
     --------
     >>> import mlpx
@@ -94,7 +101,7 @@ class Network:
         self,
         layers: Sequence[Layer],
         *,
-        loss: str | Loss | None = None,
+        loss: str | Loss | Formula | None = None,
         l2: Numbers = 0.0,
         dtype: str = "float32",
         seed: int | Sequence[int] = 0,
@@ -118,7 +125,18 @@ class Network:
         self.reset()
 
     def reset(self) -> None:
-        """Start over: initial parameters, counters at zero, no labels known."""
+        """Start over: initial parameters, counters at zero, no labels known.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> net = mlpx.MLP([1, 4, 1], output="linear")
+        >>> before = net.predict([[0.5]])
+        >>> history = net.fit([[0.0], [1.0]], [1.0, 0.0], epochs=3)
+        >>> net.reset()
+        >>> bool(net.predict([[0.5]]) == before)
+        True
+        """
         self.epochs_seen = [0] * len(self.keys)
         self.steps_seen = [0] * len(self.keys)
         self.classes: tuple[Any, ...] | None = None
@@ -319,6 +337,10 @@ class Network:
         index : int
             From 0; negative numbers count from the end.
 
+        Returns
+        -------
+        Network
+
         Raises
         ------
         ValueError
@@ -371,6 +393,11 @@ class Network:
             Arrays of the network's backend: ``a[0]`` is X; ``z[i]`` and ``a[i + 1]`` belong to ``weights[i]``;
             ``layers[i]`` is what any layer saved. In half precision all but the outputs are of that type.
 
+        Raises
+        ------
+        ValueError, TypeError
+            For features that do not fit.
+
         Examples
         --------
         >>> import mlpx
@@ -398,7 +425,7 @@ class Network:
         ----------
         trace : Trace
             What `forward` returned.
-        y : array
+        y : array of shape (N, K) or (N,), with a stack also (S, N, K) or (S, N)
             Targets, as for `fit`.
         sample_weight : array of shape (N,) or (S, N), optional
             Weight of each sample in the mean.
@@ -408,6 +435,11 @@ class Network:
         Gradients
             Arrays of the network's backend. In half precision the error terms are of that type, without a loss scale:
             in float16 small ones are lost, which training avoids.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a trace of another network, for targets that do not fit, and where an activation has no derivative.
 
         Examples
         --------
@@ -508,10 +540,10 @@ class Network:
         X : array of shape (N, M_0), with a stack also (S, N, M_0)
             Features: any array library, nested lists, pandas, polars. A `numpy.memmap`, or what is too large for the
             device, stays where it is: its rows are brought to the device run by run. The same holds of validation rows.
-        y : array
-            Targets of shape (N, K), or (N,) where there is one output; for softmax class indices (N,) or labels such as
-            strings; for one sigmoid or step unit 0 and 1 or two labels. With a stack and a three-dimensional `X` also
-            one more axis in front.
+        y : array of shape (N, K) or (N,), with a stack also (S, N, K) or (S, N)
+            Targets; (N,) where there is one output. For softmax class indices (N,) or labels such as strings; for one
+            sigmoid or step unit 0 and 1 or two labels. The axis of a stack stands in front only beside a
+            three-dimensional `X`.
         validation : float, tuple or None
             A fraction of the rows to hold out (rounded up; drawn at random, the last rows if not `shuffle`), or
             ``(X, y)`` or ``(X, y, sample_weight)``.
@@ -683,6 +715,11 @@ class Network:
         array of shape (N, K), with a stack (S, N, K)
             In the library and on the device of `X`; NumPy for lists and tables.
 
+        Raises
+        ------
+        ValueError, TypeError
+            For features that do not fit.
+
         Examples
         --------
         >>> import mlpx
@@ -768,6 +805,11 @@ class Network:
             Numbers by name: ``"loss"``, the mean over the samples, and the metrics; with a stack NumPy arrays of
             shape (S,).
 
+        Raises
+        ------
+        ValueError, TypeError
+            For data or metrics that do not fit.
+
         Examples
         --------
         >>> import mlpx
@@ -845,6 +887,13 @@ class MLP(Network):
     initializer : str or Initializer
         Of the weights; see `mlpx.initializers`.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that do not fit.
+    BackendUnavailableError
+        For a backend whose library or device is not there.
+
     Examples
     --------
     >>> import mlpx
@@ -858,7 +907,7 @@ class MLP(Network):
         *,
         activation: str | Activation | Formula | Sequence[str | Activation | Formula] = "relu",
         output: str | Activation = "softmax",
-        loss: str | Loss | None = None,
+        loss: str | Loss | Formula | None = None,
         l2: Numbers = 0.0,
         dropout: Numbers = 0.0,
         input_dropout: Numbers = 0.0,

@@ -74,12 +74,17 @@ class Optimizer(Description):
 
         Parameters
         ----------
-        alpha : array
+        alpha : array of shape () or (S,)
             The learning rate of the step.
-        t : array
+        t : array of shape () or (S,)
             The step, from 1.
         xp : namespace
             The host's functions.
+
+        Returns
+        -------
+        tuple of array of shape () or (S,)
+            What `update` needs, in float64.
         """
         raise NotImplementedError
 
@@ -100,22 +105,56 @@ class Optimizer(Description):
             1 where weight decay acts, 0 on biases.
         xp : namespace
             The device's functions.
+
+        Returns
+        -------
+        w : array of shape (..., P)
+            The new parameters.
+        moments : tuple of array of shape (..., P)
+            The new moments, in the same order.
         """
         raise NotImplementedError
 
     def without_rate(self) -> Optimizer:
-        """Return the description with a learning rate of 1: it shapes no step, which gets `coefficients`."""
+        """Return the description with a learning rate of 1: it shapes no step, which gets `coefficients`.
+
+        Returns
+        -------
+        Optimizer
+        """
         return replace(self, learning_rate=1.0)  # type: ignore[type-var]
 
     def check_stack(self, members: int | None) -> None:
-        """Refuse numbers by member whose count is not the stack's."""
+        """Refuse numbers by member whose count is not the stack's.
+
+        Parameters
+        ----------
+        members : int or None
+            Number of networks in the stack; None for a single network.
+
+        Raises
+        ------
+        ValueError
+            Where a field holds another count of numbers.
+        """
         for owner in (self, self.learning_rate, *self.scheduled.values()):
             if isinstance(owner, Description):
                 for field in fields(owner):  # type: ignore[arg-type]
                     check_members(field.name, getattr(owner, field.name), members)
 
     def check_dtype(self, smallest: float) -> None:
-        """Refuse an epsilon below the smallest normal number of the network's type: it would be 0 there."""
+        """Refuse an epsilon below the smallest normal number of the network's type: it would be 0 there.
+
+        Parameters
+        ----------
+        smallest : float
+            The smallest normal number of the type.
+
+        Raises
+        ------
+        ValueError
+            Where an epsilon is below it.
+        """
         epsilon = getattr(self, "epsilon", 1.0)
         if min(epsilon if isinstance(epsilon, tuple) else (epsilon,)) < smallest:
             msg = f"`epsilon` must be at least {smallest:.2g} in the network's dtype, got {epsilon!r}."
@@ -142,9 +181,9 @@ _POSITIVE = {"above": 0.0}
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent, ``w <- w - alpha g``; with momentum ``v <- mu v - alpha g``, ``w <- w + v``.
+    """Stochastic gradient descent, ``w <- w - alpha g``; with momentum ``v <- mu v - alpha g``, ``w <- w + v`` [1]_.
 
-    With Nesterov's correction ``w <- w + mu v - alpha g`` with the new v [1]_.
+    With Nesterov's correction ``w <- w + mu v - alpha g`` with the new v [2]_.
 
     Parameters
     ----------
@@ -155,10 +194,27 @@ class SGD(Optimizer):
     nesterov : bool
         Whether to look ahead; needs momentum.
 
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds, or `nesterov` is asked for without momentum.
+    TypeError
+        Where a number is none.
+
     References
     ----------
-    .. [1] I. Sutskever, J. Martens, G. Dahl and G. Hinton, "On the importance of initialization and momentum in deep
+    .. [1] B. T. Polyak, "Some methods of speeding up the convergence of iteration methods", USSR Computational
+       Mathematics and Mathematical Physics 4, 1964.
+    .. [2] I. Sutskever, J. Martens, G. Dahl and G. Hinton, "On the importance of initialization and momentum in deep
        learning", ICML 2013.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear", initializer="zeros", dtype="float64")
+    >>> history = net.fit([[1.0]], [1.0], epochs=2, optimizer=mlpx.SGD(0.1, momentum=0.9))
+    >>> net.weights[0]
+    array([[0.27]])
     """
 
     learning_rate: Numbers | Schedule = 0.01
@@ -214,9 +270,24 @@ class Adam(Optimizer):
         Whether epsilon is added before the correction, ``w - alpha sqrt(1-b2^t)/(1-b1^t) m / (sqrt(v) + epsilon)``:
         the form of the paper's section 2, and scikit-learn's.
 
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
     References
     ----------
     .. [1] D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear", initializer="zeros", dtype="float64")
+    >>> history = net.fit([[1.0]], [1.0], epochs=2, optimizer=mlpx.Adam(0.1))
+    >>> net.weights[0]
+    array([[0.19881258]])
     """
 
     learning_rate: Numbers | Schedule = 1e-3
@@ -267,9 +338,24 @@ class AdamW(Adam):
     weight_decay : float or sequence of float
         Lambda, not negative.
 
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
     References
     ----------
     .. [1] I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear", initializer="zeros", dtype="float64")
+    >>> history = net.fit([[1.0]], [1.0], epochs=2, optimizer=mlpx.AdamW(0.1, weight_decay=0.1))
+    >>> net.weights[0]
+    array([[0.19781258]])
     """
 
     weight_decay: Numbers = 0.01
@@ -310,9 +396,24 @@ class RMSProp(Optimizer):
     epsilon : float or sequence of float
         Above 0.
 
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
     References
     ----------
     .. [1] T. Tieleman and G. Hinton, "Lecture 6.5: rmsprop", Neural Networks for Machine Learning, 2012.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear", initializer="zeros", dtype="float64")
+    >>> history = net.fit([[1.0]], [1.0], epochs=2, optimizer=mlpx.RMSProp(0.1))
+    >>> net.weights[0]
+    array([[0.43046851]])
     """
 
     learning_rate: Numbers | Schedule = 1e-3
@@ -349,6 +450,22 @@ class RMSProp(Optimizer):
 
 def get(optimizer: str | Optimizer) -> Optimizer:
     """Return an optimizer from its name (in any case), or as it is.
+
+    Parameters
+    ----------
+    optimizer : str or Optimizer
+        ``"sgd"``, ``"adam"``, ``"adamw"`` or ``"rmsprop"``, with its defaults; or an object with its numbers.
+
+    Returns
+    -------
+    Optimizer
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    TypeError
+        For what is neither a name nor an optimizer.
 
     Examples
     --------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlpx import activations, losses
-from mlpx._typing import Array, Namespace
+from mlpx._typing import Array, Formula, Namespace
 from mlpx.activations import Activation
 from mlpx.losses import Loss
 
@@ -40,6 +40,7 @@ class Output:
         if name == "softmax" and self.units < 2:
             msg = "`output` 'softmax' needs at least 2 units; for two classes in one unit use 'sigmoid'."
             raise ValueError(msg)
+        self.loss.check_units(self.units)
 
     @property
     def task(self) -> str:
@@ -97,7 +98,7 @@ class Output:
         return y if xp.isdtype(y.dtype, "integral") else self.decide(y, xp)
 
 
-def pair(activation: str | Activation, loss: str | Loss | None, units: int) -> Output:
+def pair(activation: str | Activation, loss: str | Loss | Formula | None, units: int) -> Output:
     """Return the output for an activation and a loss; ``loss=None`` takes the loss that belongs to the activation.
 
     Examples

@@ -86,9 +86,15 @@ def _describe(net: Any) -> dict[str, Any]:
     from mlpx.model import MLP
 
     for layer in net.layers:
-        if getattr(getattr(layer, "activation", None), "name", "") == "custom":
-            msg = "A network with a custom activation cannot be saved: a file holds formulas only by name."
+        if getattr(getattr(layer, "activation", None), "name", "") in ("custom", "automatic"):
+            msg = (
+                "A network with a custom activation cannot be saved: a file holds formulas only by name. Write it as a "
+                "text, mlpx.differentiation.activation_from_formula, or as a class of its own."
+            )
             raise ValueError(msg)
+    if net.loss.name == "automatic":
+        msg = "A network with a function as `loss` cannot be saved: a file holds losses by name. Write a class."
+        raise ValueError(msg)
     return {
         "class": "MLP" if isinstance(net, MLP) else "Network",
         "layers": [layer.to_config() for layer in net.layers],

@@ -24,12 +24,20 @@ class Point(NamedTuple):
 
     Attributes
     ----------
-    step : array
+    step : array of shape () or (S,)
         The step about to be made, from 1; one a member with a stack.
     epoch : int
         The epoch, from 0.
-    steps : array
+    steps : array of shape () or (S,)
         The steps of the whole fit, were it to run all its epochs.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> point = mlpx.schedules.Point(step=np.asarray(21), epoch=2, steps=np.asarray(100))
+    >>> float(mlpx.schedules.Exponential(0.1, decay=0.5)(point, None, np))
+    0.025
     """
 
     step: Array
@@ -60,19 +68,70 @@ class Schedule(Description):
     """Whether the rate is the same at every point."""
 
     def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
-        """Return the learning rate at a point, a number or one a member."""
+        """Return the learning rate at a point, a number or one a member.
+
+        Parameters
+        ----------
+        point : Point
+            Where training stands.
+        state : object
+            What the schedule remembers: of `start`, or of the last `observe`.
+        xp : namespace
+            The host's functions.
+
+        Returns
+        -------
+        array of shape () or (S,)
+            The rate of the step, in float64.
+        """
         raise NotImplementedError
 
     def start(self, xp: Namespace) -> Any:
-        """Return what the schedule remembers at the start of a fit."""
+        """Return what the schedule remembers at the start of a fit.
+
+        Parameters
+        ----------
+        xp : namespace
+            The host's functions.
+
+        Returns
+        -------
+        object
+            None, a number, an array or a tuple of these.
+        """
         return None
 
     def observe(self, state: Any, better: Array, xp: Namespace) -> Any:
-        """Return what it remembers after an epoch, told whether the monitored score was better than ever before."""
+        """Return what it remembers after an epoch.
+
+        Parameters
+        ----------
+        state : object
+            What the schedule remembers: of `start`, or of the last `observe`.
+        better : boolean array of shape () or (S,)
+            Whether the monitored score was better than ever before.
+        xp : namespace
+            The host's functions.
+
+        Returns
+        -------
+        object
+            Of the same form as `state`.
+        """
         return state
 
     def exhausted(self, state: Any) -> Array | bool:
-        """Say whether it has nothing more to give, so that training ends: a boolean, or one a member."""
+        """Say whether it has nothing more to give, so that training ends.
+
+        Parameters
+        ----------
+        state : object
+            What the schedule remembers: of `start`, or of the last `observe`.
+
+        Returns
+        -------
+        bool or boolean array of shape (S,)
+        """
         return False
 
     def _check(self, *positive: str) -> None:
@@ -89,6 +148,22 @@ class Constant(Schedule):
     ----------
     learning_rate : float or sequence of float
         Above 0.
+
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> optimizer = mlpx.SGD(mlpx.schedules.Constant(0.1))
+    >>> history = net.fit([[1.0], [2.0]], [1.0, 2.0], epochs=3, batch_size=2, optimizer=optimizer)
+    >>> [round(rate, 4) for rate in history["learning_rate"]]
+    [0.1, 0.1, 0.1]
     """
 
     constant: ClassVar[bool] = True
@@ -106,6 +181,8 @@ class Constant(Schedule):
 class Step(Schedule):
     """``alpha f^floor(e / k)`` in epoch e.
 
+    Source: [1]_.
+
     Parameters
     ----------
     learning_rate : float or sequence of float
@@ -114,6 +191,26 @@ class Step(Schedule):
         What it is multiplied by.
     every : int
         After how many epochs.
+
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
+    References
+    ----------
+    .. [1] K. He, X. Zhang, S. Ren and J. Sun, "Deep residual learning for image recognition", CVPR 2016.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> optimizer = mlpx.SGD(mlpx.schedules.Step(0.1, factor=0.5, every=2))
+    >>> history = net.fit([[1.0], [2.0]], [1.0, 2.0], epochs=5, batch_size=2, optimizer=optimizer)
+    >>> [round(rate, 4) for rate in history["learning_rate"]]
+    [0.1, 0.1, 0.05, 0.05, 0.025]
     """
 
     learning_rate: Numbers
@@ -133,6 +230,8 @@ class Step(Schedule):
 class Exponential(Schedule):
     """``alpha gamma^e`` in epoch e, or ``alpha gamma^(t-1)`` at step t; not below a minimum.
 
+    Source: [1]_.
+
     Parameters
     ----------
     learning_rate : float or sequence of float
@@ -143,6 +242,27 @@ class Exponential(Schedule):
         What is counted.
     minimum : float or sequence of float
         The rate does not fall below it.
+
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
+    References
+    ----------
+    .. [1] A. Senior, G. Heigold, M. Ranzato and K. Yang, "An empirical study of learning rates in deep neural networks
+       for speech recognition", ICASSP 2013.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> optimizer = mlpx.SGD(mlpx.schedules.Exponential(0.1, decay=0.5))
+    >>> history = net.fit([[1.0], [2.0]], [1.0, 2.0], epochs=4, batch_size=2, optimizer=optimizer)
+    >>> [round(rate, 4) for rate in history["learning_rate"]]
+    [0.1, 0.05, 0.025, 0.0125]
     """
 
     learning_rate: Numbers
@@ -207,12 +327,34 @@ class Linear(Schedule):
 class InverseScaling(Schedule):
     """``alpha / t^p`` at step t.
 
+    Source: [1]_.
+
     Parameters
     ----------
     learning_rate : float or sequence of float
         The first rate.
     power : float or sequence of float
         The exponent p.
+
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
+    References
+    ----------
+    .. [1] H. Robbins and S. Monro, "A stochastic approximation method", Annals of Mathematical Statistics 22, 1951.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> optimizer = mlpx.SGD(mlpx.schedules.InverseScaling(0.1))
+    >>> history = net.fit([[1.0], [2.0]], [1.0, 2.0], epochs=4, batch_size=2, optimizer=optimizer)
+    >>> [round(rate, 4) for rate in history["learning_rate"]]
+    [0.1, 0.0707, 0.0577, 0.05]
     """
 
     learning_rate: Numbers
@@ -266,9 +408,25 @@ class WarmupCosine(Schedule):
     minimum : float or sequence of float
         The lowest rate.
 
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
     References
     ----------
     .. [1] I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> optimizer = mlpx.SGD(mlpx.schedules.WarmupCosine(0.1, warmup_steps=2))
+    >>> history = net.fit([[1.0], [2.0]], [1.0, 2.0], epochs=6, batch_size=2, optimizer=optimizer)
+    >>> [round(rate, 4) for rate in history["learning_rate"]]
+    [0.05, 0.1, 0.0854, 0.05, 0.0146, 0.0]
     """
 
     learning_rate: Numbers
@@ -312,9 +470,25 @@ class OneCycle(Schedule):
     start_divisor, end_divisor : float
         As above.
 
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
     References
     ----------
     .. [1] L. N. Smith and N. Topin, "Super-convergence", arXiv:1708.07120, 2017.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> optimizer = mlpx.SGD(mlpx.schedules.OneCycle(0.1))
+    >>> history = net.fit([[1.0], [2.0]], [1.0, 2.0], epochs=6, batch_size=2, optimizer=optimizer)
+    >>> [round(rate, 4) for rate in history["learning_rate"]]
+    [0.004, 0.0994, 0.0812, 0.0463, 0.0133, 0.0]
     """
 
     learning_rate: Numbers
@@ -352,6 +526,8 @@ def _half_cosine(start: Array, end: Array, share: Array, xp: Namespace) -> Array
 class OnPlateau(Schedule):
     """The rate times a factor whenever the monitored score was not better for some epochs.
 
+    Source: [1]_.
+
     Parameters
     ----------
     learning_rate : float or sequence of float
@@ -362,6 +538,30 @@ class OnPlateau(Schedule):
         After how many epochs in a row without a better score; then counting starts again.
     minimum : float or sequence of float
         The rate does not fall below it.
+
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
+    References
+    ----------
+    .. [1] A. Krizhevsky, I. Sutskever and G. E. Hinton, "ImageNet classification with deep convolutional neural
+       networks", NIPS 2012.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> schedule = mlpx.schedules.OnPlateau(0.1, factor=0.5, patience=2)
+    >>> point, state, rates = mlpx.schedules.Point(1, 0, 4), schedule.start(np), []
+    >>> for better in (True, False, False, False):
+    ...     state = schedule.observe(state, better, np)
+    ...     rates.append(float(schedule(point, state, np)))
+    >>> rates
+    [0.1, 0.1, 0.05, 0.05]
     """
 
     learning_rate: Numbers
@@ -394,6 +594,22 @@ class OnPlateau(Schedule):
 
 def get(learning_rate: Numbers | Schedule) -> Schedule:
     """Return a schedule from a number, numbers, or as it is.
+
+    Parameters
+    ----------
+    learning_rate : float, sequence of float or Schedule
+        One number, one a member of a stack, or a schedule.
+
+    Returns
+    -------
+    Schedule
+
+    Raises
+    ------
+    ValueError
+        Where a number is not above 0.
+    TypeError
+        Where it is no number.
 
     Examples
     --------

@@ -24,7 +24,7 @@ VARIANTS = {
     "gelu(logistic)": activations.gelu("logistic"),
     "custom": activations.custom(lambda z, xp: xp.sin(z) + z, lambda z, xp: xp.cos(z) + 1),
 }
-NAMES = sorted(activations.Activation.known.keys() - {"step", "softmax", "custom"})
+NAMES = sorted(activations.Activation.known.keys() - {"step", "softmax", "automatic", "custom", "formula"})
 FREE = {
     "squared_error": losses.squared_error(),
     "mean_squared_error": losses.mean_squared_error(),

@@ -42,6 +42,19 @@ class Backend:
         The library's version.
     precision : str or None
         How products of float32 numbers are computed: in float32, or ``"tf32"`` on CUDA.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> ops = mlpx.get_backend("numpy")
+    >>> x, W, b = np.asarray([[1.0, 2.0]]), np.asarray([[3.0], [4.0]]), np.asarray([0.5])
+    >>> ops.net_input(x, W, b)
+    array([[11.5]])
+    >>> ops.weight_gradient(x, np.asarray([[2.0]]), bias=True)
+    array([[2.],
+           [4.],
+           [2.]])
     """
 
     name: ClassVar[str]
@@ -66,26 +79,76 @@ class Backend:
 
     @staticmethod
     def check_device() -> None:
-        """Raise `BackendUnavailableError` where the library finds no device."""
+        """Find out whether the library has a device here.
+
+        Raises
+        ------
+        BackendUnavailableError
+            Where it finds none; the message says what to do.
+        """
 
     # The edge: arrays in and out.
 
     @staticmethod
     def owns(x: Any) -> bool:
-        """Say whether `x` is an array of this library."""
+        """Say whether `x` is an array of this library.
+
+        Parameters
+        ----------
+        x : object
+            Anything.
+
+        Returns
+        -------
+        bool
+        """
         raise NotImplementedError
 
     @staticmethod
     def to_numpy(x: Array) -> Array:
-        """Return an array of this library as a NumPy array."""
+        """Return an array of this library as a NumPy array.
+
+        Parameters
+        ----------
+        x : array of shape (...)
+            Of this library.
+
+        Returns
+        -------
+        array of shape (...)
+            NumPy's, on the host.
+        """
         return host.xp.asarray(x)
 
     def asarray(self, x: Any, dtype: DType | None = None) -> Array:
-        """Return `x` (of this library, or NumPy's) as an array of this library on this device."""
+        """Return an array of this library on this device.
+
+        Parameters
+        ----------
+        x : array of shape (...), list or number
+            Of this library, or NumPy's.
+        dtype : dtype, optional
+            The library's own object; by default that of `x`.
+
+        Returns
+        -------
+        array of shape (...)
+        """
         return self.xp.asarray(x, dtype=dtype, device=self.device)
 
     def from_foreign(self, x: Any) -> Array:
-        """Return an array of another library, without a copy where DLPack can."""
+        """Return an array of another library, without a copy where DLPack can.
+
+        Parameters
+        ----------
+        x : array of shape (...)
+            Of another library.
+
+        Returns
+        -------
+        array of shape (...)
+            Of this library, on this device.
+        """
         try:
             return self.asarray(self.xp.from_dlpack(x))
         except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
@@ -94,7 +157,22 @@ class Backend:
             return self.asarray(to_numpy(x))
 
     def dtype(self, name: str) -> DType:
-        """Return the library's object for a type, such as ``"float32"``; refuse one that it does not have."""
+        """Return the library's object for a type.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``"float32"``.
+
+        Returns
+        -------
+        dtype
+
+        Raises
+        ------
+        ValueError
+            For a type that the library does not have.
+        """
         found = getattr(self.xp, name, None)
         if found is None:
             msg = (
@@ -105,40 +183,113 @@ class Backend:
         return found
 
     def host_dtype(self, dtype: DType) -> Any:
-        """Return NumPy's type for one of this library's; bfloat16 is that of the library ml_dtypes."""
+        """Return NumPy's type for one of this library's; bfloat16 is that of the library ml_dtypes.
+
+        Parameters
+        ----------
+        dtype : dtype
+            This library's object.
+
+        Returns
+        -------
+        numpy.dtype
+        """
         if "bfloat16" in str(dtype):
             return host.bfloat16()
         with self.context():
             return self.to_numpy(self.xp.empty(0, dtype=dtype, device=self.device)).dtype
 
     def array_device(self, x: Array) -> str:
-        """Return the device of one of this library's arrays, in words that the constructor takes."""
+        """Return the device of one of this library's arrays.
+
+        Parameters
+        ----------
+        x : array of shape (...)
+            Of this library.
+
+        Returns
+        -------
+        str
+            In words that the constructor takes.
+        """
         return self.device_name
 
     def read_only(self, x: Array) -> Array:
-        """Return a view that cannot be written through, where the library has such views."""
+        """Return a view that cannot be written through, where the library has such views.
+
+        Parameters
+        ----------
+        x : array of shape (...)
+            Of this library.
+
+        Returns
+        -------
+        array of shape (...)
+            The same numbers.
+        """
         return x
 
     def fits(self, nbytes: int) -> bool:
-        """Say whether so many bytes of a data set can be moved here with room left to train on them."""
+        """Say whether so many bytes of a data set can be moved here with room left to train on them.
+
+        Parameters
+        ----------
+        nbytes : int
+            Size of the data set in bytes.
+
+        Returns
+        -------
+        bool
+        """
         return True
 
     def rows_at_once(self, units: int) -> int:
-        """Return how many rows it is best to predict at once, where a row has so many numbers in the widest layer."""
+        """Return how many rows it is best to predict at once.
+
+        Parameters
+        ----------
+        units : int
+            Numbers that a row has in the widest layer, of all members together.
+
+        Returns
+        -------
+        int
+        """
         return 16384
 
     def transfers(self) -> Transfers:
-        """Return how rows that stay on the host get here; see `mlpx.backends.staging`."""
+        """Return how rows that stay on the host get here; see `mlpx.backends.staging`.
+
+        Returns
+        -------
+        Transfers
+        """
         return Transfers(self)
 
     # How code runs here.
 
     def context(self) -> AbstractContextManager[Any]:
-        """Return what every public call is made under."""
+        """Return what every public call is made under.
+
+        Returns
+        -------
+        context manager
+        """
         return nullcontext()
 
     def compile(self, function: F) -> F:
-        """Return `function`, which is pure, in the form that runs fastest when it is called again and again."""
+        """Return a function in the form that runs fastest when it is called again and again.
+
+        Parameters
+        ----------
+        function : callable
+            Pure: a function of arrays that changes none of them.
+
+        Returns
+        -------
+        callable
+            With the same arguments and results.
+        """
         return function
 
     def fold(self, step: Any, steps: int | None = None) -> Callable[..., Any]:
@@ -152,6 +303,11 @@ class Backend:
             arguments of those in a slice, or of one by its number, without the axis of members.
         steps : int, optional
             The most steps that will be made, where that is known: what is prepared for many does not pay for few.
+
+        Returns
+        -------
+        callable
+            ``run``, as above.
 
         Notes
         -----
@@ -169,15 +325,43 @@ class Backend:
         return run
 
     def copy(self, x: Array, out: Array | None = None) -> Array:
-        """Return a copy, which may lie in `out` where that is an array of the same shape and type."""
+        """Return a copy.
+
+        Parameters
+        ----------
+        x : array of shape (...)
+            Of this library.
+        out : array of shape (...), optional
+            Where the copy may lie, if it has the same shape and type; a hint.
+
+        Returns
+        -------
+        array of shape (...)
+        """
         return self.xp.asarray(x, copy=True)
 
     def synchronize(self, *arrays: Array) -> None:
-        """Wait until the device has computed these arrays."""
+        """Wait until the device has computed these arrays.
+
+        Parameters
+        ----------
+        *arrays : array of shape (...)
+            What is waited for.
+        """
 
     @staticmethod
     def is_half(x: Array) -> bool:
-        """Say whether an array is of half precision: float16 or bfloat16."""
+        """Say whether an array is of half precision: float16 or bfloat16.
+
+        Parameters
+        ----------
+        x : array of shape (...)
+            Of this library.
+
+        Returns
+        -------
+        bool
+        """
         return "float16" in str(x.dtype)
 
     # The products of a layer.
@@ -254,7 +438,17 @@ class Backend:
         return self.concat([products, self.sum_of_rows(delta)], axis=-2) if bias else products
 
     def sum_of_rows(self, delta: Array) -> Array:
-        """Return ``1ᵀ delta``; in half precision as a product, since products add up in float32."""
+        """Return ``1ᵀ delta``; in half precision as a product, since products add up in float32.
+
+        Parameters
+        ----------
+        delta : array of shape (..., N, M)
+            Error term.
+
+        Returns
+        -------
+        array of shape (..., 1, M)
+        """
         if not self.is_half(delta):
             return self.xp.sum(delta, axis=-2, keepdims=True)
         ones = self.xp.ones((1, delta.shape[-2]), dtype=delta.dtype, device=self.device)
@@ -266,6 +460,18 @@ class Backend:
         """Return ``formula(*arrays, xp)``, which is element-wise or works along the last axis.
 
         In half precision the formula is computed in float32, whose range it may need, and rounded once.
+
+        Parameters
+        ----------
+        formula : callable
+            ``formula(*arrays, xp)``, of functions of the standard.
+        *arrays : array of shape (...)
+            Arguments, of shapes that broadcast.
+
+        Returns
+        -------
+        array of shape (...)
+            Or several, as the formula gives.
         """
         if not self.is_half(arrays[0]):
             return formula(*arrays, self.xp)
@@ -273,7 +479,19 @@ class Backend:
         return self.xp.astype(formula(*wide, self.xp), arrays[0].dtype)
 
     def concat(self, arrays: Sequence[Array], axis: int) -> Array:
-        """Return arrays side by side along a negative `axis`."""
+        """Return arrays side by side.
+
+        Parameters
+        ----------
+        arrays : sequence of array of shape (...)
+            Equal in every axis but one.
+        axis : int
+            That axis, counted from the end: negative.
+
+        Returns
+        -------
+        array of shape (...)
+        """
         return self.xp.concat(arrays, axis=axis)
 
     def take_rows(self, x: Array, index: Array) -> Array:
@@ -296,7 +514,19 @@ class Backend:
         return xp.reshape(xp.take(x, xp.reshape(index, (-1,)), axis=0), (*index.shape, *x.shape[1:]))
 
     def take_member_rows(self, x: Array, index: Array) -> Array:
-        """Gather rows of each member: `x` of shape ``(S, N, ...)``, `index` of shape ``(S, B)`` or ``(B,)``."""
+        """Gather rows of each member.
+
+        Parameters
+        ----------
+        x : array of shape (S, N, ...)
+            Rows of each member.
+        index : integer array of shape (S, B) or (B,)
+            Which rows, of each member or of all alike.
+
+        Returns
+        -------
+        array of shape (S, B, ...)
+        """
         xp = self.xp
         members, rows = x.shape[:2]
         first = xp.arange(members, dtype=index.dtype, device=self.device)[:, None] * rows
@@ -356,7 +586,27 @@ class Backend:
         return draw
 
     def loss_and_delta(self, output: Any, z: Array, y: Array, weight: Array | None) -> tuple[Array, Array, Array]:
-        """Return the averaged loss, its error term and the outputs; see `mlpx.output.Output.loss_and_delta`."""
+        """Return the averaged loss, its error term and the outputs; see `mlpx.output.Output.loss_and_delta`.
+
+        Parameters
+        ----------
+        output : Output
+            Activation and loss.
+        z : array of shape (..., N, K)
+            Net input of the output.
+        y : array of shape (..., N, K) or (..., N)
+            Targets.
+        weight : array of shape (..., N), optional
+            Weights with the sum 1; None for the mean.
+
+        Returns
+        -------
+        loss : array of shape (...)
+        delta : array of shape (..., N, K)
+            Derivative of the averaged loss by `z`.
+        y_hat : array of shape (..., N, K)
+            Outputs.
+        """
         value: tuple[Array, Array, Array] = output.loss_and_delta(z, y, weight, self.xp)
         return value
 
@@ -369,6 +619,25 @@ class Backend:
         coefficients: tuple[Any, ...],
         decay: Array,
     ) -> tuple[Array, tuple[Array, ...]]:
-        """Return the parameters and moments after one update; see `mlpx.optimizers.Optimizer.update`."""
+        """Return the parameters and moments after one update; see `mlpx.optimizers.Optimizer.update`.
+
+        Parameters
+        ----------
+        optimizer : Optimizer
+            The rule.
+        w, g : array of shape (..., P)
+            Parameters and gradient.
+        moments : tuple of array of shape (..., P)
+            What the optimizer remembers.
+        coefficients : tuple
+            Numbers of the step, each a number or an array of shape (..., 1).
+        decay : array of shape (P,)
+            1 where weight decay acts.
+
+        Returns
+        -------
+        w : array of shape (..., P)
+        moments : tuple of array of shape (..., P)
+        """
         new: tuple[Array, tuple[Array, ...]] = optimizer.update(w, g, moments, coefficients, decay, self.xp)
         return new

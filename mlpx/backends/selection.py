@@ -74,6 +74,13 @@ class BackendInfo:
         Why it is not available.
     install : str or None
         The command that installs its library, where that is missing.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> info = mlpx.available_backends()[0]
+    >>> info.name, info.available, info.device
+    ('numpy', True, 'cpu')
     """
 
     name: str
@@ -152,6 +159,11 @@ def get_backend(name: str | Backend | None = None, device: str | None = None, pr
     precision : "tf32" or None
         Whether products of float32 numbers may be computed in TensorFloat-32, on CUDA; by default they are not.
 
+    Returns
+    -------
+    Backend
+        The same object for the same name, device and precision.
+
     Raises
     ------
     ValueError
@@ -219,6 +231,11 @@ def use_backend(name: str, device: str | None = None) -> Iterator[Backend]:
     name, device
         As for `get_backend`.
 
+    Returns
+    -------
+    context manager
+        It gives the `Backend`.
+
     Raises
     ------
     ValueError, BackendUnavailableError
@@ -284,8 +301,13 @@ def to_numpy(x: Any) -> Array:
 
     Parameters
     ----------
-    x : array, table or sequence
+    x : array of shape (...), table or sequence
         Of any library and device.
+
+    Returns
+    -------
+    array of shape (...)
+        NumPy's; the same object where `x` is one.
 
     Examples
     --------

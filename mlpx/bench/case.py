@@ -22,6 +22,15 @@ class Contender:
         Where it runs, which decides what the hardware allows.
     count : int or None
         How many of the case's `per` one ``run()`` does, where that differs from the case's own count.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlpx.bench import Contender
+    >>> x = np.ones((64, 64))
+    >>> run = Contender("matmul", lambda: lambda: x @ x).prepare()
+    >>> run().shape
+    (64, 64)
     """
 
     name: str
@@ -57,6 +66,16 @@ class Case:
         ``"s"``, or ``"B"`` where ``run()`` returns a number of bytes, and is called once.
     group : str
         The heading within the suite under which it stands, such as ``"forward, float32"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlpx.bench import Case, Contender
+    >>> x = np.ones((64, 64))
+    >>> matmul = Contender("matmul", lambda: lambda: x @ x)
+    >>> einsum = Contender("einsum", lambda: lambda: np.einsum("ij,jk->ik", x, x))
+    >>> Case("my own", "64 x 64", (matmul, einsum), per="call", flop=2 * 64**3).title
+    '64 x 64'
     """
 
     suite: str

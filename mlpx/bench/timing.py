@@ -95,7 +95,18 @@ class CaseResult:
         return ", ".join(filter(None, (self.group, self.name)))
 
     def result(self, name: str) -> Result | None:
-        """Return what the contender of this name took."""
+        """Return what the contender of this name took.
+
+        Parameters
+        ----------
+        name : str
+            As the contender is called.
+
+        Returns
+        -------
+        Result or None
+            None where it did not run.
+        """
         return next((result for result in self.results if result.name == name), None)
 
 

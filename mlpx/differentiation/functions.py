@@ -35,7 +35,7 @@ def _where(xp: Namespace, condition: Any, a: Any, b: Any, /) -> Any:
     return apply(Where(stripped(condition)), xp, a, b)
 
 
-def _clip(xp: Namespace, x: Any, /, min: Any = None, max: Any = None) -> Any:  # noqa: A002
+def _clip(xp: Namespace, x: Any, /, min: Any = None, max: Any = None) -> Any:
     low, high = -math.inf if min is None else min, math.inf if max is None else max
     return apply(Elementwise("clip"), xp, x, low, high)
 

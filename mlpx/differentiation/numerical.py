@@ -91,7 +91,7 @@ def check_gradients(
     count = None if sample is None else check_count("sample", sample)
     key = Key(check_count("seed", seed, least=0))
     segments = net.architecture.segments
-    chosen = [_choose(s.stop - s.start, count, Stream(key, "split", i)) for i, s in enumerate(segments)]
+    chosen = [_choose(risk.present[s.start : s.stop], count, Stream(key, "split", i)) for i, s in enumerate(segments)]
     entries = xp.concat([s.start + own for s, own in zip(segments, chosen, strict=True)])
     compared = compare(risk.entries(entries), step, tolerance)
     blocks, start = [], 0
@@ -119,6 +119,8 @@ class _Risk:
             self.draws = self.net._draws(self.x) if training else None
             self.y, self.weight = self.net._wanted(self.x, y, sample_weight)
         self.vector = to_numpy(self.net.vector)
+        connections = self.net.architecture.connections()
+        self.present = xp.ones(self.vector.shape[-1]) if connections is None else connections
         self.middle, self.gradient = self._risk_and_gradient()
 
     def _forward(self, vector: Array) -> tuple[Array, tuple[Any, ...]]:
@@ -143,7 +145,7 @@ class _Risk:
         """Return the risk next door: every parameter is moved a little, each by a number of its own."""
         other = copy.copy(self)
         shift = 2 * Stream(Key(0), "weights", 1).uniform(self.vector.shape) - 1
-        other.vector = self.vector + NEARBY * xp.maximum(1.0, xp.abs(self.vector)) * shift
+        other.vector = self.vector + NEARBY * xp.maximum(1.0, xp.abs(self.vector)) * shift * self.present
         other.middle, other.gradient = other._risk_and_gradient()
         return other
 
@@ -167,6 +169,7 @@ class _Risk:
 
     def direction(self, direction: Array) -> Point:
         """Return the derivative along a direction, which is made one of length 1, of shape (1, ...)."""
+        direction = direction * self.present
         unit = direction / xp.sqrt(xp.sum(direction * direction, axis=-1, keepdims=True))
 
         def ends(step: float) -> tuple[Array, Array, Array]:
@@ -181,11 +184,12 @@ class _Risk:
         return Point(exact, self.middle, ends, scale, moved)
 
 
-def _choose(size: int, count: int | None, stream: Stream) -> Array:
-    """Return the numbers of the entries of a block to look at, in order."""
-    if count is None or count >= size:
-        return xp.arange(size)
-    return xp.sort(xp.argsort(stream.uniform((size,)))[:count])
+def _choose(present: Array, count: int | None, stream: Stream) -> Array:
+    """Return the numbers of the entries of a block to look at, in order; those that a mask left out are none."""
+    (entries,) = xp.nonzero(present)
+    if count is None or count >= entries.shape[0]:
+        return entries
+    return xp.sort(xp.take(entries, xp.argsort(stream.uniform(entries.shape))[:count]))
 
 
 def _unravel(entries: Array, shape: Sequence[int]) -> list[Array]:
@@ -195,7 +199,8 @@ def _unravel(entries: Array, shape: Sequence[int]) -> list[Array]:
 
 
 def _label(net: Any, segment: Any) -> str:
-    return f"{segment.layer}.{net.architecture.layers[segment.layer].name}.{segment.name}"
+    path, _, parameter = segment.name.rpartition(".")
+    return f"{path}.{net.architecture.nodes[path].name}.{parameter}"
 
 
 def _summary(name: str, shape: tuple[int, ...], places: Sequence[tuple[int, ...]], part: Compared) -> BlockCheck:

@@ -45,7 +45,7 @@ def product(d: Any, p: Any, xp: Namespace) -> Any:
     function is beyond it. Where the plain product is a number, that is returned, and it can be differentiated again.
     """
     plain = xp.multiply(d, p)
-    stopped = (plain != plain) & ((d == 0) | (p == 0))  # noqa: PLR0124
+    stopped = (plain != plain) & ((d == 0) | (p == 0))
     return xp.where(stopped, xp.zeros_like(plain), plain)
 
 

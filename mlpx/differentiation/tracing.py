@@ -224,8 +224,17 @@ class TracingNamespace:
         return call
 
 
-def _no_rule(name: str) -> str:
-    from mlpx.differentiation.functions import FUNCTIONS
+_OTHER_NAMES = {
+    "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan",
+    "arctan2": "atan2", "arctanh": "atanh", "concatenate": "concat", "cumsum": "cumulative_sum", "dot": "matmul",
+    "power": "pow", "sigmoid": "exp", "transpose": "permute_dims", "true_divide": "divide",
+}  # fmt: skip
+"""Functions beside the standard, and what is written in their place."""
 
-    known = ", ".join(sorted({*FUNCTIONS, *CONSTANT} - {"getitem"}))
-    return f"`xp.{name}` has no rule by which it is differentiated. Write the function with these: {known}."
+
+def _no_rule(name: str) -> str:
+    hint = f"Write it with xp.{_OTHER_NAMES[name]}" if name in _OTHER_NAMES else "Write the function with others"
+    return (
+        f"`xp.{name}` has no rule by which it is differentiated. {hint}; those that have one stand in the "
+        "documentation of mlpx.differentiation."
+    )

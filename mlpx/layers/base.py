@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, TypeAlias
 
@@ -10,7 +11,7 @@ from mlpx.backends import Backend
 from mlpx.backends.host import StepKeys, Stream
 from mlpx.description import Description
 
-__all__ = ["Layer", "Parameters", "at", "first_width", "joined", "nested"]
+__all__ = ["Layer", "Parameters", "at", "first_width", "joined", "named", "nested"]
 
 Parameters: TypeAlias = dict[str, Any]
 """Arrays by parameter; of layers that are made of others, such dicts by part."""
@@ -195,6 +196,17 @@ def at(tree: Any, path: str) -> Any:
         else:
             tree = getattr(tree, name) if hasattr(tree, "_fields") else tree[int(name)]
     return tree
+
+
+def named(path: str) -> str:
+    """Return a path as it stands in Python.
+
+    Examples
+    --------
+    >>> named("1.layers.0")
+    'layers[1].layers[0]'
+    """
+    return re.sub(r"\.(\d+)", r"[\1]", f"layers.{path}")
 
 
 def first_width(layer: Layer) -> Any:

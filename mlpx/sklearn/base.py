@@ -152,7 +152,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
             The target values: class labels in classification, real numbers in regression.
         sample_weight : array of shape (n_samples,), default=None
             Sample weights.
-        X_val, y_val : array, default=None
+        X_val, y_val : array of shape (n_rows, n_features) and (n_rows,) or (n_rows, n_outputs), default=None
             Validation data, instead of a part of `X`: their loss is recorded in ``validation_loss_curve_``, and with
             ``early_stopping=True`` they are what is watched.
 

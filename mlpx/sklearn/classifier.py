@@ -65,6 +65,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     >>> model = MLPClassifier(random_state=0, max_iter=500).fit(X, y)
     >>> model.predict(X[:3])
     array([0, 0, 0])
+    >>> model.predict_proba(X[:3]).argmax(axis=1)
+    array([0, 0, 0])
+    >>> model.predict_log_proba(X[:3]).shape
+    (3, 3)
     >>> round(model.score(X, y), 2)
     0.98
     """
@@ -314,6 +318,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         -------
         array of shape (n_samples,), with several labels a sample (n_samples, n_classes)
             Numbers in the library and on the device of `X`; text in NumPy.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            For features that do not fit those of `fit`, or lie in another place.
         """
         arrays.check_same_place(self, X, "predict")
         found = predictions.labels(self._outputs(X), self.classes_, self.out_activation_, X)
@@ -331,6 +342,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         -------
         array of shape (n_samples, n_classes)
             In the order of ``classes_``, in the library and on the device of `X`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            For features that do not fit those of `fit`, or lie in another place.
         """
         arrays.check_same_place(self, X, "predict_proba")
         return predictions.probabilities(self._outputs(X))
@@ -347,6 +365,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         -------
         array of shape (n_samples, n_classes)
             In the order of ``classes_``, in the library and on the device of `X`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            For features that do not fit those of `fit`, or lie in another place.
         """
         arrays.check_same_place(self, X, "predict_log_proba")
         return predictions.logarithms(predictions.probabilities(self._outputs(X)))

@@ -170,6 +170,10 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
     ((3, 3), (3, 3))
     >>> ensemble.score(X, y) > 0.9
     True
+    >>> ensemble.predict(X[:3])
+    array([0, 0, 0])
+    >>> bool((ensemble.predict_log_proba(X[:3]) <= 0).all())
+    True
     """
 
     _network = MLPClassifier
@@ -192,6 +196,11 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
         -------
         MLPEnsembleClassifier
             Itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data or parameters that do not fit.
         """
         self._fit(X, y, sample_weight)
         y = arrays.on_host(y)
@@ -214,6 +223,13 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
         -------
         array of shape (n_samples, n_classes), or two of them
             By class in the order of `classes_`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            For features that do not fit those of `fit`, or lie in another place.
         """
         self._check(X, "predict_proba")
         return self._probabilities(X, return_std=return_std)
@@ -248,6 +264,13 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
         Returns
         -------
         array of shape (n_samples, n_classes)
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            For features that do not fit those of `fit`, or lie in another place.
         """
         self._check(X, "predict_log_proba")
         probabilities = self._probabilities(X)
@@ -265,6 +288,13 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):  # type: ignore[misc]
         -------
         array of shape (n_samples,) or (n_samples, n_labels)
             A sparse matrix, where `y` was one.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            For features that do not fit those of `fit`, or lie in another place.
         """
         self._check(X, "predict")
         probabilities = self._probabilities(X)
@@ -330,6 +360,11 @@ class MLPEnsembleRegressor(RegressorMixin, _Ensemble):  # type: ignore[misc]
         -------
         MLPEnsembleRegressor
             Itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data or parameters that do not fit.
         """
         self._fit(X, y, sample_weight)
         return self
@@ -348,6 +383,13 @@ class MLPEnsembleRegressor(RegressorMixin, _Ensemble):  # type: ignore[misc]
         Returns
         -------
         array of shape (n_samples,) or (n_samples, n_outputs), or two of them
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            For features that do not fit those of `fit`, or lie in another place.
         """
         self._check(X, "predict")
         predictions = self._predicted(X, "predict")
