@@ -153,7 +153,7 @@ def test_the_table_says_what_was_not_measured(tmp_path):
         mnist.keep(found, tmp_path / "mnist.json")
     lines = mnist.table(tmp_path / "mnist.json").splitlines()[2:]
     found = "1.40, 1.50 (seeds 0, 1) | A machine, 2 cores, numpy, 2 min | 2026-01-02"
-    assert lines[0] == f"| 800 units, cross-entropy | 1.6 | 1.6 | {found} |"
+    assert lines[0] == f"| 800 units, cross-entropy | 1.60 | 1.60 | {found} |"
     assert all("not measured" in line for line in lines[1:])
     assert mnist.table(tmp_path / "none.json").count("not measured") == 3
 
