@@ -108,7 +108,7 @@ for budget in budgets:
 # On these images depth does not pay. On the training rows a second and a third layer
 # lower the error: the same number of parameters fits more. But on the test rows the
 # network with one hidden layer is the best of each row of the table, or as good as the
-# next one within the scatter, and from four layers on the error grows, most where there
+# next one within the scatter, and beyond four layers the error grows, most where there
 # are few parameters. A narrow layer lets little through, and what it loses no later
 # layer can bring back.
 #
