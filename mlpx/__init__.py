@@ -13,13 +13,14 @@ Examples
 array([0, 1, 1, 0])
 """
 
-from mlpx import activations, initializers, losses, metrics, optimizers, schedules
+from mlpx import activations, initializers, losses, metrics, optimizers, schedules, threshold
 from mlpx._version import __version__
 from mlpx.backends import Backend, BackendInfo, available_backends, get_backend, set_backend, to_numpy, use_backend
 from mlpx.callbacks import Callback
+from mlpx.diagnostics import Diagnostics, learning_rate_range_test
 from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError
 from mlpx.history import History
-from mlpx.layers import Dense, Dropout, Layer
+from mlpx.layers import AlphaDropout, Dense, Dropout, Layer, Maxout, PReLU, Skip
 from mlpx.model import MLP, Network
 from mlpx.network import Gradients, Trace
 from mlpx.optimizers import SGD, Adam, AdamW, RMSProp
@@ -30,32 +31,39 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "AlphaDropout",
     "Backend",
     "BackendInfo",
     "BackendUnavailableError",
     "Callback",
     "Dense",
+    "Diagnostics",
     "DivergenceError",
     "Dropout",
     "Gradients",
     "History",
     "Layer",
+    "Maxout",
     "MlpxError",
     "ModelFileError",
     "Network",
+    "PReLU",
     "RMSProp",
+    "Skip",
     "Trace",
     "__version__",
     "activations",
     "available_backends",
     "get_backend",
     "initializers",
+    "learning_rate_range_test",
     "load",
     "losses",
     "metrics",
     "optimizers",
     "schedules",
     "set_backend",
+    "threshold",
     "to_numpy",
     "use_backend",
 ]

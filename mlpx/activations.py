@@ -20,10 +20,12 @@ from mlpx.description import Description
 
 __all__ = [
     "Activation",
+    "automatic",
     "custom",
     "elu",
     "erf",
     "exp",
+    "formula",
     "gelu",
     "get",
     "hard_logistic",
@@ -218,7 +220,9 @@ class identity(Activation):
 
 @dataclass(frozen=True)
 class step(Activation):
-    """``f(z) = 1`` for ``z >= 0``, else 0: the neuron of McCulloch and Pitts. It has no derivative to train with.
+    """``f(z) = 1`` for ``z >= 0``, else 0: the neuron of McCulloch and Pitts.
+
+    It has no derivative to train with. As the output alone it is trained by the rule of `mlpx.losses.perceptron`.
 
     Source: [1]_.
 
@@ -485,8 +489,8 @@ class elu(Activation):
         return (1 - self.gamma) * _where(v > 0, v, xp) + self.gamma * xp.exp(xp.minimum(v, 0.0))
 
 
-_SELU_LAMBDA = 1.0507009873554805
-_SELU_GAMMA = 1.6732632423543772
+SELU_LAMBDA = 1.0507009873554805
+SELU_GAMMA = 1.6732632423543772
 
 
 @dataclass(frozen=True)
@@ -509,11 +513,11 @@ class selu(Activation):
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
-        return _SELU_LAMBDA * elu(_SELU_GAMMA)(z, xp)
+        return SELU_LAMBDA * elu(SELU_GAMMA)(z, xp)
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the net input."""
-        return _SELU_LAMBDA * elu(_SELU_GAMMA).derivative(v, xp)
+        return SELU_LAMBDA * elu(SELU_GAMMA).derivative(v, xp)
 
 
 @dataclass(frozen=True)
@@ -790,13 +794,99 @@ class custom(Activation):
         return xp.astype(self.derivative_function(v, xp), v.dtype, copy=False)
 
 
-def get(activation: str | Activation | Formula) -> Activation:
-    """Return an activation from its name, or as it is.
+@dataclass(frozen=True)
+class formula(Activation):
+    """An activation from a formula as a text; `mlpx.differentiation.activation_from_formula` makes it.
 
     Parameters
     ----------
-    activation : str or Activation
-        A name of this module, also ``"sigmoid"``, ``"linear"`` and ``"silu"``; or an object with its parameters.
+    text : str
+        A formula in the variable ``x`` (or ``z``).
+    parameters : tuple of (str, float)
+        The value of each parameter, by name.
+    """
+
+    text: str
+    parameters: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        from mlpx.differentiation.formula import check_parameters
+        from mlpx.differentiation.symbolic import derived
+
+        self._store("parameters", check_parameters(self.parameters, ("x", "z")))
+        value, slope = derived(self.text, self.parameters, ("x",))
+        self._store("_value", value)
+        self._store("_slope", slope)
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return self._value(z, xp=xp)  # type: ignore[attr-defined]
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        return self._slope(v, xp=xp)  # type: ignore[attr-defined]
+
+    @property
+    def code(self) -> str:
+        """What is computed, as text to read."""
+        return f"{self._value.code('f')}\n\n{self._slope.code('derivative')}"  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class automatic(Activation):
+    """An activation of your own, from one function: its derivative is found by forward mode.
+
+    Where the function has a kink the derivative is that from the left, or 0 where those from both sides have opposite
+    signs: for ``xp.maximum(z, 0.0)`` at 0 it is 0; see `mlpx.differentiation.derivative`. A plan goes through the
+    function once, when it is laid out, not in every step.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(z, xp)`` returns ``f(z)``, element by element, written in functions of the standard.
+
+    Raises
+    ------
+    TypeError
+        Where it is no function of ``(z, xp)``, or leaves the functions that have a rule.
+    ValueError
+        Where it does not work element by element.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([2, 8, 1], activation=lambda z, xp: z * xp.sin(z), output="linear")
+    >>> net.layers[0].activation.name
+    'automatic'
+    """
+
+    function: Formula
+
+    def __post_init__(self) -> None:
+        from mlpx.differentiation.callables import check_elementwise
+
+        check_elementwise("activation", self.function)
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        y = self.function(z, xp)
+        return y if getattr(y, "dtype", None) == z.dtype else xp.astype(y * xp.ones_like(z), z.dtype)
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        from mlpx.differentiation.forward import derivative
+
+        return xp.astype(derivative(self.function)(v, xp), v.dtype, copy=False)
+
+
+def get(activation: str | Activation | Formula) -> Activation:
+    """Return an activation from its name, from a function of your own, or as it is.
+
+    Parameters
+    ----------
+    activation : str, Activation or callable
+        A name of this module, also ``"sigmoid"``, ``"linear"`` and ``"silu"``; an object with its parameters; or a
+        function ``f(z, xp)``, which goes into `automatic`.
 
     Returns
     -------
@@ -806,19 +896,16 @@ def get(activation: str | Activation | Formula) -> Activation:
     ------
     ValueError
         For an unknown name.
-    TypeError
-        For a bare function: `custom` takes it together with its derivative.
+    TypeError, ValueError
+        For a function that is none of ``(z, xp)``, or cannot be differentiated.
 
     Examples
     --------
     >>> get("leaky_relu")
     leaky_relu(gamma=0.01)
+    >>> get(lambda z, xp: xp.sin(z)).name
+    'automatic'
     """
-    if callable(activation) and not isinstance(activation, Activation):
-        msg = (
-            f"`activation` must be a name or an activation object, got the function {activation!r}. "
-            "Give its derivative too, mlpx.activations.custom(f, derivative), both as functions of (z, xp): "
-            "custom(lambda z, xp: xp.sin(z), lambda z, xp: xp.cos(z))."
-        )
-        raise TypeError(msg)
+    if callable(activation) and not isinstance(activation, (Activation, type)):
+        return automatic(activation)
     return Activation.get(activation)

@@ -21,7 +21,7 @@ _MOST_STEPS, _MOST_DRAWN = 256, 2**23
 """Of the steps that are handed over at once: how many, and how many random numbers from the host."""
 
 _MOST_AHEAD = 2**14
-"""For how many steps, of all members, the numbers of an optimizer with a constant rate are made at once."""
+"""For how many steps, of all members, the numbers of an optimizer without a schedule are made at once."""
 
 Run = tuple[Batch, Array, Array]
 """The batches of a run, their weight in the means of the epoch, and the step counters of the members after them, of
@@ -126,7 +126,6 @@ class Batches:
         self._l2, self._l2_by_batch, self._by_row = hxp.asarray(net.l2, dtype=hxp.float64), l2_by_batch, by_row
         self._clip = hxp.asarray(0.0) if clip is None else clip
         self._stack, self._members = net.members is not None, net.members or 1
-        self._schedule = optimizer.schedule
         self.steps_asked = hxp.broadcast_to(-(-rows // batch_size) * epochs, (self._members,))
         self._ahead = 0, hxp.zeros(0), hxp.zeros((0, 0))
         self.rate = hxp.asarray(hxp.nan)
@@ -240,7 +239,7 @@ class Batches:
         `before` has the step counters before each step, shape (n, A) or (n, 1), `active` says for whom it is one.
         """
         n, first = before.shape[0], int(before[0, 0])
-        if not (self._schedule.constant and before.shape[1] == 1):
+        if not (self._optimizer.constant and before.shape[1] == 1):
             numbers = self._table(before, active, alive, epoch, schedule)
         else:  # they are those of any other epoch: many steps' are made at once
             start, whose, ahead = self._ahead
@@ -268,9 +267,10 @@ class Batches:
         t = before + 1
         if 1 < t.shape[1] < self._members:
             t = scatter(t, alive, self._members, 1)
-        rate = self._schedule(Point(t, epoch, self.steps_asked), schedule, hxp)
+        point = Point(t, epoch, self.steps_asked)
+        rate = self._optimizer.schedule(point, schedule, hxp)
         self._note_rate(rate, active, alive)
-        coefficients = self._optimizer.coefficients(rate, hxp.astype(t, hxp.float64), hxp)
+        coefficients = self._optimizer.at(point, hxp).coefficients(rate, hxp.astype(t, hxp.float64), hxp)
         values = [self._of(value, alive) for value in (self._l2, self._clip, *coefficients)]
         width = max((value.shape[-1] for value in values if value.ndim), default=1)
         numbers = hxp.empty((t.shape[0], len(values), width), dtype=getattr(hxp, self._net.master_dtype_name))

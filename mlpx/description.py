@@ -24,11 +24,11 @@ class Description:
     known: ClassVar[dict[str, type[Any]]] = {}
     aliases: ClassVar[Mapping[str, str]] = {}
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
         if Description in cls.__bases__:
             cls.known = {}
-        elif not cls.__name__.startswith("_"):
+        elif not (abstract or cls.__name__.startswith("_")):
             known = cls.known.setdefault(cls.__name__, cls)
             if known.__module__ != cls.__module__:
                 msg = f"The name {cls.__name__!r} is taken by {known.__module__}.{cls.__name__}; choose another."
@@ -86,6 +86,11 @@ class Description:
             raise ValueError(msg) from error
         return found
 
+    @classmethod
+    def _from_fields(cls: type[T], fields: dict[str, Any]) -> T:
+        """Return the description with these fields; for classes whose arguments are others."""
+        return cls(**fields)
+
     def to_config(self) -> dict[str, Any]:
         """Return the name and the fields as JSON can hold them.
 
@@ -122,7 +127,7 @@ class Description:
             raise ValueError(msg)
         fields = {key: _from_json(value) for key, value in config.items() if key != "name"}
         try:
-            built: T = cls.known[name](**fields)
+            built: T = cls.known[name]._from_fields(fields)
         except (TypeError, ValueError, OverflowError) as error:
             msg = f"The {cls.family} {name!r} cannot be built: {error}"
             raise ValueError(msg) from error
@@ -132,7 +137,7 @@ class Description:
 def _to_json(value: Any) -> Any:
     if isinstance(value, Description):
         return {"family": value.family, **value.to_config()}
-    return list(value) if isinstance(value, tuple) else value
+    return [_to_json(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _from_json(value: Any) -> Any:
@@ -143,4 +148,4 @@ def _from_json(value: Any) -> Any:
             msg = f"Unknown family {value.get('family')!r}."
             raise ValueError(msg)
         return family.from_config({key: item for key, item in value.items() if key != "family"})
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(_from_json(item) for item in value) if isinstance(value, list) else value

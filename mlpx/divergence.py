@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from mlpx._typing import Array
+from mlpx.layers.base import at, named
 from mlpx.plan import Batch, Data, State, TrainingStep, rows
 from mlpx.precision import LEAST_SCALE
 
@@ -108,18 +109,19 @@ def _inspect(
     ops, net = step.backend, step.architecture
     x, y, _ = rows(ops, data, batch.index)
     _, saved = net.forward(ops, state.parameters, x, training=True, draws=batch.draws)
-    for i in net.dense:
-        for quantity, value in (("net input", saved[i].z), ("activation", saved[i].y)):
+    for path in net.weighted:
+        for quantity, value in (("net input", at(saved, path).z), ("activation", at(saved, path).y)):
             if not _finite(step, value, member):
-                return _name(step, i), quantity, False
+                return _name(step, path), quantity, False
     loss, y_hat, _, by_layer = step.gradient(x, y, masks[0], state, batch)
     for quantity, value in (("activation", y_hat), ("loss", loss)):
         if not _finite(step, value, member):
             return "the output", quantity, False
-    for i in reversed(net.dense) if backward else ():
-        for quantity, value in (("error term", by_layer[i].delta), ("gradient", by_layer[i].theta)):
+    for path in reversed(net.weighted) if backward else ():
+        own = at(by_layer, path)
+        for quantity, value in (("error term", own.delta), ("gradient", own.theta)):
             if not _finite(step, value, member):
-                return _name(step, i), quantity, bool(state.scaling)
+                return _name(step, path), quantity, bool(state.scaling)
     return None
 
 
@@ -137,5 +139,6 @@ def _finite(step: TrainingStep, value: Any, member: int | None) -> bool:
     return bool(step.backend.xp.all(step.backend.xp.isfinite(value)))
 
 
-def _name(step: TrainingStep, position: int) -> str:
-    return f"layers[{position}] ({step.architecture.layers[position].name})"
+def _name(step: TrainingStep, path: str) -> str:
+    """Return the layer at a path in words, such as ``layers[1].layers[0] (Dense)``."""
+    return f"{named(path)} ({step.architecture.nodes[path].name})"

@@ -397,7 +397,7 @@ class zeros(Initializer):
 
 _BEFORE = {
     "relu": he_normal(), "leaky_relu": he_normal(), "elu": he_normal(), "softplus": he_normal(), "swish": he_normal(),
-    "gelu": he_normal(), "mish": he_normal(), "selu": lecun_normal(),
+    "gelu": he_normal(), "mish": he_normal(), "maxout": he_normal(), "PReLU": he_normal(), "selu": lecun_normal(),
 }  # fmt: skip
 
 
@@ -408,7 +408,7 @@ def get(initializer: str | Initializer, activation: str = "identity") -> Initial
     ----------
     initializer : str or Initializer
         A name of this module, or ``"auto"``: He normal before the ReLU family (relu, leaky_relu, elu, softplus, swish,
-        gelu, mish), LeCun normal before selu, Glorot uniform otherwise and for the output.
+        gelu, mish, Maxout, PReLU), LeCun normal before selu, Glorot uniform otherwise and for the output.
     activation : str
         The name of the activation that follows; the output's layer is linear, so ``"identity"`` for it.
 

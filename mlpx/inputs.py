@@ -300,7 +300,7 @@ def _are_labels(raw: Any, output: Output, classes: tuple[Any, ...] | None, *, by
         return True
     if not flat:
         return False
-    if output.loss.name == "binary_cross_entropy" and classes is None:
+    if output.loss.name in ("binary_cross_entropy", "perceptron") and classes is None:
         found = np.unique(to_numpy(raw))
         whole = np.all(found == np.floor(found))
         return len(found) == 2 and bool(whole and np.any((found < 0) | (found > 1)))
@@ -410,7 +410,7 @@ def _check_rows(shape: tuple[int, ...], features: Array, ndim: int, members: int
 
 def smooth(y: Array, smoothing: float, ops: Backend, dtype: DType, output: Output) -> tuple[Array, Array]:
     """Return targets with label smoothing, ``(1 - e) y + e / K``, for sigmoids ``(1 - e) y + e / 2``, and without."""
-    if output.task == "values":
+    if output.activation.name not in ("softmax", "logistic"):
         msg = f"`label_smoothing` needs a softmax or sigmoid output, got {output.activation.name!r}."
         raise ValueError(msg)
     if isinstance(y, HostRows):
@@ -479,7 +479,7 @@ def class_weights(
     if class_weight is None:
         return None
     if output.task not in ("classes", "binary"):
-        msg = f"`class_weight` needs a softmax output or one sigmoid, got {output.activation.name!r}."
+        msg = f"`class_weight` needs a softmax output, or one sigmoid or step unit, got {output.activation.name!r}."
         raise ValueError(msg)
     if isinstance(y, HostRows):
         index = y.by_row(lambda rows: _class_index(rows, output))

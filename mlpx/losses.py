@@ -14,18 +14,21 @@ from typing import ClassVar
 from array_api_compat import device
 
 from mlpx._checks import check_number
-from mlpx._typing import Array, Namespace
-from mlpx.activations import _sigma, softmax
+from mlpx._typing import Array, Formula, Namespace
+from mlpx.activations import _sigma, softmax, step
 from mlpx.description import Description
 
 __all__ = [
     "Loss",
     "absolute_error",
+    "automatic",
     "binary_cross_entropy",
     "cross_entropy",
+    "formula",
     "get",
     "huber",
     "mean_squared_error",
+    "perceptron",
     "poisson",
     "quantile",
     "squared_error",
@@ -83,6 +86,9 @@ class Loss(Description):
         ValueError
             Where a target is outside.
         """
+
+    def check_units(self, units: int) -> None:
+        """Refuse a number of outputs that the loss cannot take."""
 
 
 def _require(condition: Array, rule: str, xp: Namespace) -> None:
@@ -275,6 +281,41 @@ class poisson(Loss):
 
 
 @dataclass(frozen=True)
+class perceptron(Loss):
+    """``sum_k (y_hat_k - y_k) z_k``: how far ``z`` lies on the wrong side of 0, and 0 where it lies on the right one.
+
+    The output is ``step``; targets are 0 or 1. Gradient descent with ``batch_size=1`` makes the update
+    ``w <- w + learning_rate (y - y_hat) x``, which is the perceptron learning rule [1]_. Where ``z = 0`` the unit puts
+    out 1: a target of 0 is then missed, and corrected, though the loss is 0. Count errors with ``"error_rate"``.
+
+    References
+    ----------
+    .. [1] F. Rosenblatt, "The perceptron: a probabilistic model for information storage and organization in the
+       brain", Psychological Review 65, 1958.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+    >>> net = mlpx.MLP([2, 1], output="step", initializer="zeros")
+    >>> history = net.fit(X, y, epochs=20, batch_size=1, optimizer=mlpx.SGD(1.0))
+    >>> net.predict_labels(X)
+    array([0, 0, 0, 1])
+    """
+
+    output = "step"
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and ``y_hat - y``."""
+        wrong = step()(x, xp) - y  # 1: should be off; -1: should be on
+        return xp.sum(wrong * x, axis=-1), wrong
+
+    def check_targets(self, y: Array, xp: Namespace) -> None:
+        """Refuse targets other than 0 and 1."""
+        _require((y == 0) | (y == 1), "hold nothing but 0 and 1 for the loss 'perceptron'", xp)
+
+
+@dataclass(frozen=True)
 class binary_cross_entropy(Loss):
     """``-sum_k y log y_hat + (1 - y) log(1 - y_hat)``, computed as ``softplus(z) - y z``.
 
@@ -352,13 +393,95 @@ class cross_entropy(Loss):
             _require(near_one, "have rows with the sum 1 for the loss 'cross_entropy'", xp)
 
 
-def get(loss: str | Loss) -> Loss:
-    """Return a loss from its name, or as it is.
+@dataclass(frozen=True)
+class formula(Loss):
+    """A loss from a formula as a text, summed over the outputs; `mlpx.differentiation.loss_from_formula` makes it.
 
     Parameters
     ----------
-    loss : str or Loss
-        A name of this module, or an object with its parameters.
+    text : str
+        A formula in the variables ``p``, an output, and ``y``, its target.
+    parameters : tuple of (str, float)
+        The value of each parameter, by name.
+    """
+
+    text: str
+    parameters: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        from mlpx.differentiation.formula import check_parameters
+        from mlpx.differentiation.symbolic import derived
+
+        self._store("parameters", check_parameters(self.parameters, ("p", "y")))
+        value, slope = derived(self.text, self.parameters, ("p", "y"))
+        self._store("_value", value)
+        self._store("_slope", slope)
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and the derivative by ``p``."""
+        return xp.sum(self._value(x, y, xp=xp), axis=-1), self._slope(x, y, xp=xp)  # type: ignore[attr-defined]
+
+    @property
+    def code(self) -> str:
+        """What is computed, as text to read."""
+        return f"{self._value.code('f')}\n\n{self._slope.code('derivative')}"  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class automatic(Loss):
+    """A loss of your own, from one function: its gradient is found by reverse mode.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(y_hat, y, xp)`` returns the loss of every sample, shape ``(..., N)``, from outputs and targets of
+        shape ``(..., N, K)``, written in functions of the standard. The loss of a sample depends on its row alone.
+
+    Raises
+    ------
+    TypeError
+        Where it is no function of ``(y_hat, y, xp)``, or leaves the functions that have a rule.
+    ValueError
+        Where its result has another shape; this shows when a network is made.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> def log_cosh(y_hat, y, xp):
+    ...     return xp.sum(xp.log(xp.cosh(y_hat - y)), axis=-1)
+    >>> net = mlpx.MLP([2, 8, 1], output="linear", loss=log_cosh)
+    >>> net.loss.name
+    'automatic'
+    """
+
+    function: Formula
+
+    def __post_init__(self) -> None:
+        from mlpx.differentiation.callables import check_signature
+
+        check_signature("loss", self.function)
+
+    def check_units(self, units: int) -> None:
+        """Refuse a function that does not give one number for each row of so many outputs."""
+        from mlpx.differentiation.callables import check_rowwise
+
+        check_rowwise("loss", self.function, units)
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and its derivative by the outputs."""
+        from mlpx.differentiation.callables import rowwise
+
+        return rowwise("loss", self.function, x, y, xp)
+
+
+def get(loss: str | Loss | Formula) -> Loss:
+    """Return a loss from its name, from a function of your own, or as it is.
+
+    Parameters
+    ----------
+    loss : str, Loss or callable
+        A name of this module; an object with its parameters; or a function ``f(y_hat, y, xp)``, which goes into
+        `automatic`.
 
     Returns
     -------
@@ -368,10 +491,16 @@ def get(loss: str | Loss) -> Loss:
     ------
     ValueError
         For an unknown name.
+    TypeError, ValueError
+        For a function that is none of ``(y_hat, y, xp)``, or cannot be differentiated.
 
     Examples
     --------
     >>> get("huber")
     huber(delta=1.0)
+    >>> get(lambda y_hat, y, xp: xp.sum((y_hat - y) ** 4, axis=-1)).name
+    'automatic'
     """
+    if callable(loss) and not isinstance(loss, (Loss, type)):
+        return automatic(loss)
     return Loss.get(loss)

@@ -114,7 +114,7 @@ class Metric(Description):
 class _Decided(Metric):
     def check(self, output: Output) -> None:
         if output.task == "values":
-            msg = f"`metrics` {self.name!r} needs a softmax or sigmoid output, got {output.activation.name!r}."
+            msg = f"`metrics` {self.name!r} needs a softmax, sigmoid or step output, got {output.activation.name!r}."
             raise ValueError(msg)
 
 

@@ -25,7 +25,11 @@ from mlpx.data import Rows, choose_rows, split_rows
 from mlpx.evaluation import Sample, score
 from mlpx.history import History
 from mlpx.initializers import Initializer
-from mlpx.layers import MOST_DROPPED, Dense, Dropout, Layer
+from mlpx.layers import Dense, Dropout, Layer, Maxout, PReLU
+from mlpx.layers.affine import Affine
+from mlpx.layers.base import at
+from mlpx.layers.composite import Composite
+from mlpx.layers.dropout import MOST_DROPPED
 from mlpx.losses import Loss
 from mlpx.metrics import Metric
 from mlpx.network import Architecture, Gradients, Trace
@@ -48,7 +52,7 @@ class Network:
         The last must be `Dense`; its activation is the output.
     loss : str or Loss, optional
         By default the one that belongs to the output: ``"cross_entropy"`` to softmax, ``"binary_cross_entropy"`` to
-        sigmoid, ``"poisson"`` to exp, else ``"squared_error"``. See `mlpx.losses`.
+        sigmoid, ``"poisson"`` to exp, ``"perceptron"`` to step, else ``"squared_error"``. See `mlpx.losses`.
     l2 : float or sequence of float
         Lambda of the penalty ``lambda/2 * sum of squared weights`` that is added to the mean loss; biases are free.
         With a stack also one number a member.
@@ -97,7 +101,7 @@ class Network:
         self,
         layers: Sequence[Layer],
         *,
-        loss: str | Loss | None = None,
+        loss: str | Loss | Formula | None = None,
         l2: Numbers = 0.0,
         dtype: str = "float32",
         seed: int | Sequence[int] = 0,
@@ -162,9 +166,10 @@ class Network:
 
     @property
     def sizes(self) -> list[int]:
-        """Units of the input and of every dense layer."""
-        dense = [self._dense(i) for i in self.architecture.dense]
-        return [dense[0].fan_in, *(layer.fan_out for layer in dense)]
+        """Units of the input and of every layer with weights; a block counts as one."""
+        net = self.architecture
+        after = zip(net.layers, net.widths[1:], strict=True)
+        return [net.widths[0], *(width for layer, width in after if isinstance(layer, (Affine, Composite)))]
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -184,21 +189,34 @@ class Network:
 
     @property
     def weights(self) -> list[Array]:
-        """Weights of the dense layers, each of shape ``(..., M_in, M_out)``, not to be written to."""
+        """Weights of the layers that have some, each of shape ``(..., M_in, M_out)``, not to be written to.
+
+        Those of `Maxout` have the shape ``(..., K, M_in, M_out)``. Within a block they stand in the order of its
+        layers, and those of its projection behind them.
+        """
         return [weights for weights, _ in self._blocks()]
 
     @property
     def biases(self) -> list[Array | None]:
-        """Biases of the dense layers, each of shape ``(..., M_out)`` or None, not to be written to."""
+        """Biases of the layers that have weights, each of shape ``(..., M_out)`` or None, not to be written to."""
         return [bias for _, bias in self._blocks()]
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """All parameters by name, as in a model file, not to be written to.
+
+        A name is the path to the parameter: ``"0.theta"`` is the block of the first layer, whose last row is the bias.
+        """
+        with self.backend.context():
+            return self.architecture.blocks(self.backend, self.backend.read_only(self.vector))
 
     def _blocks(self) -> list[tuple[Array, Array | None]]:
         with self.backend.context():
-            by_layer = self.architecture.split(self.backend, self.backend.read_only(self.vector))
-            return [self._dense(i).split(by_layer[i]["theta"]) for i in self.architecture.dense]
+            return self._divided(self.parameters)
 
-    def _dense(self, position: int) -> Dense:
-        return cast("Dense", self.architecture.layers[position])
+    def _divided(self, blocks: dict[str, Array]) -> list[tuple[Array, Array | None]]:
+        """Return weights and biases, as parts of the blocks."""
+        return [layer.split(blocks[f"{path}.theta"]) for path, layer in self.architecture.weighted.items()]
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the parameters as host data: a JAX array of float64 would come back as float32."""
@@ -209,12 +227,7 @@ class Network:
         self._set_vector(state["vector"])
 
     def __repr__(self) -> str:
-        widths = [str(self.architecture.widths[0])]
-        for layer in self.layers:
-            if isinstance(layer, Dense):
-                widths.append(f"{layer.fan_out} {cast('Activation', layer.activation).name}")
-            else:
-                widths.append(layer.name)
+        widths = [str(self.architecture.widths[0]), *(layer.label for layer in self.layers)]
         stack = f"{self.members} members, " if self.members is not None else ""
         dtype = self.dtype_name if self.backend.precision is None else f"{self.dtype_name} ({self.backend.precision})"
         what = f"{' - '.join(widths)}; loss {self.loss.name}; {stack}{self.n_parameters} parameters {dtype}"
@@ -228,19 +241,20 @@ class Network:
         return other
 
     def set_weights(self, weights: Sequence[Any], biases: Sequence[Any]) -> None:
-        """Set the parameters of all dense layers to copies of the given arrays.
+        """Set weights and biases to copies of the given arrays.
 
         Parameters
         ----------
         weights : sequence of array of shape (..., M_in, M_out)
-            One a dense layer.
+            As in `weights`: one for each layer that has some.
         biases : sequence of array of shape (..., M_out)
-            One a dense layer; None where there is no bias.
+            As in `biases`; None where there is no bias.
 
         Raises
         ------
         ValueError
-            Where number or shapes do not fit, or a number is not finite; then nothing is changed.
+            Where number or shapes do not fit, a number is not finite, or a weight is given where a mask has left the
+            connection out; then nothing is changed.
 
         Examples
         --------
@@ -250,24 +264,70 @@ class Network:
         >>> net.predict([[10.0, 1.0]])
         array([[12.5]], dtype=float32)
         """
-        dense = [self._dense(i) for i in self.architecture.dense]
+        weighted = self.architecture.weighted
         for name, given in (("weights", weights), ("biases", biases)):
-            if not hasattr(given, "__len__") or len(given) != len(dense):
+            if not hasattr(given, "__len__") or len(given) != len(weighted):
                 came = f"{len(given)}" if hasattr(given, "__len__") else repr(given)
-                msg = f"`{name}` must hold one array for each of the {len(dense)} dense layers, got {came}."
+                msg = f"`{name}` must hold one array for each of the {len(weighted)} layers with weights, got {came}."
                 raise ValueError(msg)
-        stack = () if self.members is None else (self.members,)
-        vector, blocks, dtype = to_numpy(self.vector), {}, self.master_dtype_name
-        for i, (layer, w, b) in enumerate(zip(dense, weights, biases, strict=True)):
-            rows = [_parameter(w, (*stack, layer.fan_in, layer.fan_out), dtype, f"weights[{i}]")]
+        blocks, dtype = {}, self.master_dtype_name
+        for i, ((path, layer), w, b) in enumerate(zip(weighted.items(), weights, biases, strict=True)):
+            *pieces, _, fan_out = self._stacked(layer.shapes()["theta"])
+            rows = [_parameter(w, (*pieces, layer.fan_in, fan_out), dtype, f"weights[{i}]")]
             if layer.bias:
-                rows.append(_parameter(b, (*stack, layer.fan_out), dtype, f"biases[{i}]")[..., None, :])
+                rows.append(_parameter(b, (*pieces, fan_out), dtype, f"biases[{i}]")[..., None, :])
             elif b is not None:
                 msg = f"`biases[{i}]` must be None, since that layer has no bias."
                 raise ValueError(msg)
-            blocks[self.architecture.dense[i]] = hxp.reshape(hxp.concat(rows, axis=-2), (*stack, -1))
-        segments = self.architecture.segments
-        self._set_vector(hxp.concat([blocks.get(s.layer, vector[..., s.start : s.stop]) for s in segments], axis=-1))
+            blocks[f"{path}.theta"] = hxp.concat(rows, axis=-2)
+        self._set_blocks(blocks)
+
+    def set_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Set some or all parameters to copies of the given arrays.
+
+        Parameters
+        ----------
+        parameters : mapping of str to array
+            Arrays by name, each of the name and shape that it has in `parameters`; others stay as they are.
+
+        Raises
+        ------
+        ValueError
+            For an unknown name, a shape that does not fit, a number that is not finite, or a weight where a mask has
+            left the connection out; then nothing is changed.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> net = mlpx.Network([mlpx.Dense(2, 3), mlpx.PReLU(3), mlpx.Dense(3, 1)])
+        >>> net.set_parameters({"1.gamma": [0.1, 0.2, 0.3]})
+        >>> net.parameters["1.gamma"]
+        array([0.1, 0.2, 0.3], dtype=float32)
+        """
+        shapes = {s.name: self._stacked(s.shape) for s in self.architecture.segments}
+        if not isinstance(parameters, Mapping) or set(parameters) - set(shapes):
+            came = sorted(set(parameters) - set(shapes)) if isinstance(parameters, Mapping) else repr(parameters)
+            msg = f"`parameters` must be a mapping with names from {', '.join(shapes)}; got {came}."
+            raise ValueError(msg)
+        dtype = self.master_dtype_name
+        self._set_blocks(
+            {
+                name: _parameter(value, shapes[name], dtype, f"parameters[{name!r}]")
+                for name, value in parameters.items()
+            }
+        )
+
+    def _stacked(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of a parameter with the axis of members, where there is one."""
+        return shape if self.members is None else (self.members, *shape)
+
+    def _set_blocks(self, blocks: Mapping[str, Array]) -> None:
+        """Set parameters that were checked, but for masks."""
+        net, vector = self.architecture, to_numpy(self.vector)
+        flat = {name: hxp.reshape(block, (*vector.shape[:-1], -1)) for name, block in blocks.items()}
+        vector = hxp.concat([flat.get(s.name, vector[..., s.start : s.stop]) for s in net.segments], axis=-1)
+        net.check_connections(vector)
+        self._set_vector(vector)
 
     def member(self, index: int) -> Network:
         """Return one member of the stack as a network of its own, with a copy of its parameters.
@@ -348,13 +408,15 @@ class Network:
         ops, net = self.backend, self.architecture
         with ops.context():
             x = ops.copy(self._features(X))  # what the trace keeps stays as it is
-            who = StepKeys(range(len(self.keys)), self.keys, self.steps_seen)
-            stack = self.members is not None
-            draws = net.draw(ops, who, x.shape[-2], self.dtype, stack=stack) if training else None
-            z, saved = net.forward(ops, self.vector, x, training=training, draws=draws)
-            dense = [saved[i] for i in net.dense]
+            z, saved = net.forward(ops, self.vector, x, training=training, draws=self._draws(x) if training else None)
+            weighted = [at(saved, path) for path in net.weighted]
             outputs = ops.evaluate(net.output, z)
-            return Trace(saved, [x, *(s.y for s in dense[:-1]), outputs], [s.z for s in dense])
+            return Trace(saved, [x, *(s.y for s in weighted[:-1]), outputs], [s.z for s in weighted])
+
+    def _draws(self, x: Array) -> tuple[Array | None, ...]:
+        """Return the random numbers of the next training step."""
+        who = StepKeys(range(len(self.keys)), self.keys, self.steps_seen)
+        return self.architecture.draw(self.backend, who, x.shape[-2], self.dtype, stack=self.members is not None)
 
     def backward(self, trace: Trace, y: Any, sample_weight: Any = None) -> Gradients:
         """Return the gradient of the risk by back-propagation.
@@ -391,25 +453,42 @@ class Network:
         self._require_derivatives()
         _check_trace(trace, net, ops)
         with ops.context():
-            x = trace.a[0]
-            wanted = inputs.targets(y, ops, self.master_dtype, net.output, x, self.members, self.classes)
-            weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
-            if weight is not None:
-                weight = ops.asarray(weight / hxp.sum(weight, axis=-1, keepdims=True), dtype=self.master_dtype)
-            z = ops.xp.astype(trace.z[-1], self.master_dtype, copy=False)
-            if weight is not None:  # what overflows in a row of weight zero must not reach the sums
-                z = ops.xp.where(weight[..., None] > 0, z, ops.xp.zeros_like(z))
-            data_loss, delta, _ = ops.loss_and_delta(net.output, z, wanted.y, weight)
+            wanted, weight = self._wanted(trace.a[0], y, sample_weight)
+            loss, data_loss, delta = self._risk(trace.z[-1], wanted, weight)
             by_layer = net.backward(ops, self.vector, trace.layers, delta)
-            decay = ops.asarray(net.masks()[0], dtype=self.master_dtype)
-            l2 = self._l2_on_device()
-            loss = data_loss + net.penalty(ops, self.vector, l2, decay)
-            gradient = ops.xp.astype(net.join(ops, by_layer), self.master_dtype, copy=False)
-            vector = gradient + l2 * decay * self.vector
-            blocks = [self._dense(i).split(net.split(ops, vector)[i]["theta"]) for i in net.dense]
-            return Gradients(
-                loss, data_loss, [by_layer[i].delta for i in net.dense], [w for w, _ in blocks], [b for _, b in blocks]
-            )
+            blocks = net.blocks(ops, self._gradient(by_layer))
+            divided = self._divided(blocks)
+            delta = [at(by_layer, path).delta for path in net.weighted]
+            return Gradients(loss, data_loss, delta, [w for w, _ in divided], [b for _, b in divided], blocks)
+
+    def _wanted(self, x: Array, y: Any, sample_weight: Any) -> tuple[Array, Array | None]:
+        """Return targets as the loss takes them, and weights of the samples with the sum 1."""
+        ops = self.backend
+        wanted = inputs.targets(y, ops, self.master_dtype, self.architecture.output, x, self.members, self.classes)
+        weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
+        if weight is not None:
+            weight = ops.asarray(weight / hxp.sum(weight, axis=-1, keepdims=True), dtype=self.master_dtype)
+        return wanted.y, weight
+
+    def _risk(self, z: Array, y: Array, weight: Array | None) -> tuple[Array, Array, Array]:
+        """Return the risk, its part without the penalty, and the error term, from the net input of the output."""
+        ops, net = self.backend, self.architecture
+        z = ops.xp.astype(z, self.master_dtype, copy=False)
+        if weight is not None:  # what overflows in a row of weight zero must not reach the sums
+            z = ops.xp.where(weight[..., None] > 0, z, ops.xp.zeros_like(z))
+        data_loss, delta, _ = ops.loss_and_delta(net.output, z, y, weight)
+        return data_loss + net.penalty(ops, self.vector, self._l2_on_device(), self._decay()), data_loss, delta
+
+    def _gradient(self, by_layer: Sequence[Any]) -> Array:
+        """Return the gradient of the risk as a vector, from the layers' own."""
+        ops = self.backend
+        gradient = ops.xp.astype(self.architecture.join(ops, by_layer), self.master_dtype, copy=False)
+        gradient = gradient + self._l2_on_device() * self._decay() * self.vector
+        connections = self.architecture.connections()
+        return gradient if connections is None else gradient * ops.asarray(connections, dtype=self.master_dtype)
+
+    def _decay(self) -> Array:
+        return self.backend.asarray(self.architecture.masks()[0], dtype=self.master_dtype)
 
     def _l2_on_device(self) -> Any:
         if not isinstance(self.l2, tuple):
@@ -419,7 +498,10 @@ class Network:
     def _require_derivatives(self) -> None:
         name = self.architecture.untrainable
         if name is not None:
-            msg = f"`activation` {name!r} has no derivative, so the network cannot be trained; use 'logistic' instead."
+            msg = (
+                f"`activation` {name!r} has no derivative, so the network cannot be trained; use 'logistic' instead, "
+                "or 'step' as the output alone, with the loss 'perceptron'."
+            )
             raise ValueError(msg)
 
     def _features(self, X: Any, name: str = "X", **staying: Any) -> Any:
@@ -460,7 +542,8 @@ class Network:
             device, stays where it is: its rows are brought to the device run by run. The same holds of validation rows.
         y : array of shape (N, K) or (N,), with a stack also (S, N, K) or (S, N)
             Targets; (N,) where there is one output. For softmax class indices (N,) or labels such as strings; for one
-            sigmoid 0 and 1 or two labels. The axis of a stack stands in front only beside a three-dimensional `X`.
+            sigmoid or step unit 0 and 1 or two labels. The axis of a stack stands in front only beside a
+            three-dimensional `X`.
         validation : float, tuple or None
             A fraction of the rows to hold out (rounded up; drawn at random, the last rows if not `shuffle`), or
             ``(X, y)`` or ``(X, y, sample_weight)``.
@@ -677,7 +760,7 @@ class Network:
         Raises
         ------
         ValueError
-            For an output that is neither softmax nor sigmoid.
+            For an output that is none of softmax, sigmoid and step.
 
         Examples
         --------
@@ -787,15 +870,20 @@ class MLP(Network):
     ----------
     sizes : sequence of int
         Units of the input, of each hidden layer and of the output.
-    activation : str, Activation or a list of these
-        Of the hidden layers; a list gives one a layer.
+    activation : str, Activation, callable or a list of these
+        Of the hidden layers; a list gives one a layer. Also ``"prelu"`` and ``"maxout"``, which are layers of their
+        own, `PReLU` and `Maxout` of two pieces.
     output : str or Activation
         ``"softmax"`` for classes, ``"sigmoid"`` for two classes in one unit or for several labels at once, ``"linear"``
-        for values, ``"exp"`` for counts.
+        for values, ``"exp"`` for counts, ``"step"`` for threshold units.
     loss, l2, dtype, seed, members, backend, device, precision
         As for `Network`.
     dropout : float or sequence of float
         Rate after every hidden activation; with a stack also one number a member.
+    input_dropout : float or sequence of float
+        Rate at the input.
+    max_norm : float, optional
+        Bound on the norm of the weights that come into a unit, kept after each update.
     initializer : str or Initializer
         Of the weights; see `mlpx.initializers`.
 
@@ -819,9 +907,11 @@ class MLP(Network):
         *,
         activation: str | Activation | Formula | Sequence[str | Activation | Formula] = "relu",
         output: str | Activation = "softmax",
-        loss: str | Loss | None = None,
+        loss: str | Loss | Formula | None = None,
         l2: Numbers = 0.0,
         dropout: Numbers = 0.0,
+        input_dropout: Numbers = 0.0,
+        max_norm: float | None = None,
         initializer: str | Initializer = "auto",
         dtype: str = "float32",
         seed: int | Sequence[int] = 0,
@@ -830,10 +920,17 @@ class MLP(Network):
         device: str | None = None,
         precision: str | None = None,
     ) -> None:
-        dropout = check_numbers("dropout", dropout, least=0, below=MOST_DROPPED)
-        check_members("dropout", dropout, members)
+        rates = {
+            name: check_numbers(name, rate, least=0, below=MOST_DROPPED)
+            for name, rate in (("dropout", dropout), ("input_dropout", input_dropout))
+        }
+        for name, rate in rates.items():
+            check_members(name, rate, members)
+        functions = _mlp_activations(sizes, activation)
         super().__init__(
-            _mlp_layers(sizes, activation, output, dropout, initializer),
+            _mlp_layers(
+                sizes, functions, _mlp_output(output), rates, {"initializer": initializer, "max_norm": max_norm}
+            ),
             loss=loss,
             l2=l2,
             dtype=dtype,
@@ -845,29 +942,46 @@ class MLP(Network):
         )
 
 
-def _mlp_layers(sizes: Any, activation: Any, output: Any, dropout: Any, initializer: Any) -> list[Layer]:
+def _mlp_activations(sizes: Any, activation: Any) -> list[Any]:
+    """Return the activation of each hidden layer."""
     if isinstance(sizes, str) or not hasattr(sizes, "__len__") or len(sizes) < 2:
         msg = f"`sizes` must list the units of the input and of every layer, such as [64, 128, 10]; got {sizes!r}."
         raise ValueError(msg)
-    units = [check_count(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
-    hidden = len(units) - 2
-    try:
-        output = activations.get(output)
-    except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("`activation`", "`output`")) from None
-    several = isinstance(activation, (list, tuple))
-    functions = list(activation) if several else [activation] * hidden
+    hidden = len(sizes) - 2
+    functions = list(activation) if isinstance(activation, (list, tuple)) else [activation] * hidden
     if len(functions) != hidden:
         msg = f"`activation` must be one, or a list of {hidden}, one a hidden layer; got {len(functions)}."
         raise ValueError(msg)
-    rate = Dropout(dropout)
-    dropped = any(rate.rate) if isinstance(rate.rate, tuple) else bool(rate.rate)
-    layers: list[Layer] = []
+    return functions
+
+
+def _mlp_output(output: Any) -> Activation:
+    try:
+        return activations.get(output)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("`activation`", "`output`")) from None
+
+
+def _mlp_layers(
+    sizes: Any, functions: list[Any], output: Activation, rates: dict[str, Any], options: dict[str, Any]
+) -> list[Layer]:
+    """Return the layers of an `MLP`."""
+    units = [check_count(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
+    layers = _dropped(rates["input_dropout"])
     for fan_in, fan_out, function in zip(units, units[1:-1], functions, strict=False):
-        layers.append(Dense(fan_in, fan_out, function, initializer=initializer))
-        if dropped:
-            layers.append(rate)
-    return [*layers, Dense(units[-2], units[-1], output, initializer=initializer)]
+        if function == "maxout":
+            layers.append(Maxout(fan_in, fan_out, **options))
+        else:
+            learned = function == "prelu"
+            layers.append(Dense(fan_in, fan_out, "identity" if learned else function, **options))
+            layers.extend([PReLU(fan_out)] if learned else [])
+        layers.extend(_dropped(rates["dropout"]))
+    return [*layers, Dense(units[-2], units[-1], output, **options)]
+
+
+def _dropped(rate: float | tuple[float, ...]) -> list[Layer]:
+    """Return the dropout layer, where there is any dropout."""
+    return [Dropout(rate)] if (any(rate) if isinstance(rate, tuple) else rate) else []
 
 
 def _check_trace(trace: Any, net: Architecture, ops: Backend) -> None:
@@ -875,8 +989,11 @@ def _check_trace(trace: Any, net: Architecture, ops: Backend) -> None:
     if not isinstance(trace, Trace):
         msg = f"`trace` must be what forward() returned, got {type(trace).__name__}."
         raise TypeError(msg)
-    widths = [saved.x.shape[-1] for saved in trace.layers if hasattr(saved, "z")]
-    wanted = [net.widths[i] for i in net.dense]
+    try:
+        widths = [at(trace.layers, path).x.shape[-1] for path in net.weighted]
+    except (AttributeError, IndexError):  # of a network of other layers
+        widths = [x.shape[-1] for x in trace.a[:-1]]
+    wanted = [layer.fan_in for layer in net.weighted.values()]
     if widths != wanted or not type(ops).owns(trace.a[0]):
         came = f"it is of widths {widths}, not {wanted}, or of another backend"
         msg = f"`trace` must come from this network's forward(); {came}."

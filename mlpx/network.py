@@ -9,27 +9,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from mlpx._typing import Array, DType
-from mlpx.backends import Backend, host
+from mlpx.backends import Backend, host, trees
 from mlpx.backends.host import Key, StepKeys, Stream
-from mlpx.layers import Dense, Layer, Parameters
+from mlpx.layers import Dense, Layer
+from mlpx.layers.affine import Affine
+from mlpx.layers.base import Parameters, at, first_width, nested
+from mlpx.layers.composite import Chain
 from mlpx.output import Output, pair
 
 __all__ = ["Architecture", "Gradients", "Segment", "Trace"]
 
 
 class Segment(NamedTuple):
-    """Where one parameter lies in the vector."""
+    """Where one parameter lies in the vector; its name is the path to it, such as ``"2.theta"``."""
 
-    layer: int
     name: str
     shape: tuple[int, ...]
     start: int
     stop: int
+
+    @property
+    def layer(self) -> str:
+        """Path of the layer whose parameter it is, such as ``"2"`` or, within a block, ``"1.layers.0"``."""
+        return self.name.rpartition(".")[0]
 
 
 class Trace(NamedTuple):
@@ -40,10 +47,10 @@ class Trace(NamedTuple):
     layers : tuple
         What each layer saved, in the order of ``net.layers``; for `Dense` the fields ``x``, ``z``, ``y``.
     a : list of array
-        ``a[0]`` is the input, ``a[i + 1]`` the activation of the i-th dense layer, ``a[-1]`` the outputs. Where dropout
-        acts these are the values before it; what went into a dense layer is its ``x`` in `layers`.
+        ``a[0]`` is the input, ``a[i + 1]`` the activation of the i-th layer with weights, ``a[-1]`` the outputs. Where
+        dropout acts these are the values before it; what went into a layer is its ``x`` in `layers`.
     z : list of array
-        ``z[i]`` is the net input of the i-th dense layer.
+        ``z[i]`` is the net input of the i-th layer with weights; of `Maxout` that of all pieces.
     """
 
     layers: tuple[Any, ...]
@@ -59,9 +66,12 @@ class Gradients(NamedTuple):
     loss, data_loss : array of shape (...)
         The risk whose gradient this is, and its part without the penalty: means over the batch.
     delta : list of array of shape (..., N, M_l)
-        Error terms ``dL/dz`` of the dense layers; each row carries its sample's share of the mean.
+        Error terms ``dL/dz`` of the layers with weights; each row carries its sample's share of the mean.
     weights, biases : list of array
-        Derivatives of `loss`, shaped as ``net.weights`` and ``net.biases``; None where there is no bias.
+        Derivatives of `loss`, shaped as ``net.weights`` and ``net.biases``; None where there is no bias. They are 0
+        where a mask has left a connection out.
+    parameters : dict of array
+        The same for all parameters, by name as in ``net.parameters``.
     """
 
     loss: Array
@@ -69,6 +79,7 @@ class Gradients(NamedTuple):
     delta: list[Array]
     weights: list[Array]
     biases: list[Array | None]
+    parameters: dict[str, Array]
 
 
 @dataclass(frozen=True)
@@ -96,29 +107,39 @@ class Architecture:
         _check_layers(layers)
         last = layers[-1]
         assert isinstance(last, Dense)
-        linear = Dense(last.fan_in, last.fan_out, "identity", last.bias, last.initializer, last.bias_initializer)
+        linear = replace(last, activation="identity")
         made = cls((*layers[:-1], linear), pair(last.activation, loss, last.fan_out))  # type: ignore[arg-type]
         _ = made.widths  # refuses layers that do not fit
         return made
 
     @cached_property
+    def chain(self) -> Chain:
+        """The layers as one."""
+        return Chain(self.layers)
+
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """Number of units that go into each layer, and those that come out of the last."""
-        first = next(layer for layer in self.layers if isinstance(layer, Dense))
-        widths = [first.fan_in]
-        for layer in self.layers:
-            widths.append(layer.width(widths[-1]))
-        return tuple(widths)
+        return self.chain.widths(first_width(self.chain))
+
+    @cached_property
+    def nodes(self) -> dict[str, Layer]:
+        """All layers by path, also those within blocks."""
+        return {path: node for path, node in self.chain.nodes() if path}
+
+    @cached_property
+    def weighted(self) -> dict[str, Affine]:
+        """The layers with weights by path, in the order in which they act."""
+        return {path: node for path, node in self.nodes.items() if isinstance(node, Affine)}
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
         """Where each parameter lies in the vector."""
         segments, start = [], 0
-        for position, layer in enumerate(self.layers):
-            for name, shape in layer.shapes().items():
-                stop = start + math.prod(shape)
-                segments.append(Segment(position, name, shape, start, stop))
-                start = stop
+        for name, shape in self.chain.shapes().items():
+            stop = start + math.prod(shape)
+            segments.append(Segment(name, shape, start, stop))
+            start = stop
         return tuple(segments)
 
     @property
@@ -127,20 +148,16 @@ class Architecture:
         return self.segments[-1].stop
 
     @property
-    def dense(self) -> list[int]:
-        """Positions of the dense layers."""
-        return [i for i, layer in enumerate(self.layers) if isinstance(layer, Dense)]
-
-    @property
     def random(self) -> bool:
         """Whether some layer draws random numbers in training."""
-        return any(layer.random for layer in self.layers)
+        return self.chain.random
 
     @property
     def untrainable(self) -> str | None:
-        """Name of an activation without a derivative, if there is one."""
-        used = [layer.activation for layer in self.layers if isinstance(layer, Dense)]
-        names = [f.name for f in (*used, self.output.activation) if not f.differentiable]  # type: ignore[union-attr]
+        """Name of an activation whose derivative is needed but does not exist, if there is one."""
+        used = [node.activation for node in self.nodes.values() if hasattr(node, "activation")]
+        last = [self.output.activation] if self.output.loss.output is None else []
+        names = [f.name for f in (*used, *last) if not f.differentiable]
         return names[0] if names else None
 
     def member(self, index: int) -> Architecture:
@@ -151,40 +168,66 @@ class Architecture:
 
     def initialize(self, key: Key) -> Array:
         """Return the initial parameters of one network, a host vector in float64."""
-        blocks = [layer.initialize(Stream(key, "weights", i)) for i, layer in enumerate(self.layers)]
-        return host.xp.concat([host.xp.reshape(blocks[s.layer][s.name], (-1,)) for s in self.segments])
+        return self._vector(self.chain.initialize(Stream(key, "weights")))
 
     def masks(self) -> tuple[Array, Array]:
         """Return host vectors of 0 and 1: where weight decay acts, and what may be trained."""
-        blocks = [layer.masks(host.xp) for layer in self.layers]
-        pairs = [blocks[s.layer][s.name] for s in self.segments]
-        decay, trained = (
-            host.xp.concat([host.xp.reshape(m, (-1,)) for m in each]) for each in zip(*pairs, strict=True)
-        )
+        masks = self.chain.masks(host.xp)
+        decay, trained = (self._vector({name: pair[i] for name, pair in masks.items()}) for i in range(2))
         return decay, trained
 
-    def split(self, ops: Backend, vector: Array) -> list[Parameters]:
-        """Return the parameters of each layer, as parts of the vector."""
-        parameters: list[Parameters] = [{} for _ in self.layers]
-        for s in self.segments:
-            part = vector[..., s.start : s.stop]
-            parameters[s.layer][s.name] = ops.xp.reshape(part, (*vector.shape[:-1], *s.shape))
-        return parameters
+    def connections(self) -> Array | None:
+        """Return a host vector of 0 where a mask has left a connection out, else 1; None where there is no mask."""
+        found = self.chain.connections(host.xp)
+        return (
+            self._vector({s.name: found.get(s.name, host.xp.ones(s.shape)) for s in self.segments}) if found else None
+        )
 
-    def join(self, ops: Backend, parameters: Sequence[Any]) -> Array:
-        """Return the vector of parameters (or gradients) that are given by layer, as attributes."""
-        blocks = [getattr(parameters[s.layer], s.name) for s in self.segments]
+    def check_connections(self, vector: Array) -> None:
+        """Refuse parameters, a host vector, that are not 0 where a mask has left the connection out."""
+        connections = self.connections()
+        if connections is not None and bool(host.xp.any((vector != 0) & (connections == 0))):
+            msg = "Weights must be 0 where a `mask` has left the connection out, and some are not."
+            raise ValueError(msg)
+
+    def _vector(self, blocks: dict[str, Array]) -> Array:
+        """Return host arrays by parameter as one vector."""
+        return host.xp.concat([host.xp.reshape(blocks[s.name], (-1,)) for s in self.segments])
+
+    def blocks(self, ops: Backend, vector: Array) -> dict[str, Array]:
+        """Return all parameters by name, as parts of the vector."""
+        return {
+            s.name: ops.xp.reshape(vector[..., s.start : s.stop], (*vector.shape[:-1], *s.shape)) for s in self.segments
+        }
+
+    def split(self, ops: Backend, vector: Array) -> Parameters:
+        """Return all parameters as the layers take them: nested by path."""
+        return nested(self.blocks(ops, vector))
+
+    def join(self, ops: Backend, gradients: Sequence[Any]) -> Array:
+        """Return the vector of the gradients that the layers gave."""
+        return self._joined(ops, [at(gradients, s.name) for s in self.segments])
+
+    def constrain(self, ops: Backend, vector: Array) -> Array:
+        """Return the parameters with those norms bounded that have a bound."""
+        bounded = self.chain.constrain(ops, self.split(ops, vector))
+        if not bounded:
+            return vector
+        blocks = {**self.blocks(ops, vector), **bounded}
+        return self._joined(ops, [blocks[s.name] for s in self.segments])
+
+    def _joined(self, ops: Backend, blocks: list[Array]) -> Array:
         stack = [block.shape[: block.ndim - len(s.shape)] for block, s in zip(blocks, self.segments, strict=True)]
         flat = [ops.xp.reshape(block, (*axes, -1)) for block, axes in zip(blocks, stack, strict=True)]
         return flat[0] if len(flat) == 1 else ops.concat(flat, axis=-1)
 
     # The algorithm.
 
-    def draw(self, ops: Backend, who: StepKeys, rows: int, dtype: DType, *, stack: bool) -> tuple[Array | None, ...]:
+    def draw(self, ops: Backend, who: StepKeys, rows: int, dtype: DType, *, stack: bool) -> tuple[Any, ...]:
         """Return the random arrays of a training step, or of a run of them, one for each layer or None."""
-        drawn = [layer.draw(ops, who, i, (rows, self.widths[i]), dtype) for i, layer in enumerate(self.layers)]
+        drawn: tuple[Any, ...] = self.chain.draw(ops, who, 0, (rows, self.widths[0]), dtype)
         first = (0, ...) if host.xp.asarray(who.steps).ndim == 1 else (slice(None), 0, ...)
-        return tuple(d if d is None or stack else d[first] for d in drawn)
+        return drawn if stack else trees.mapped(lambda leaf: leaf[first], drawn)
 
     def forward(
         self,
@@ -193,30 +236,21 @@ class Architecture:
         x: Array,
         *,
         training: bool = False,
-        draws: Sequence[Array | None] | None = None,
+        draws: Sequence[Any] | None = None,
     ) -> tuple[Array, tuple[Any, ...]]:
         """Return the net input of the output, and what each layer saved.
 
         The layers compute in the type of `x`; the net input is returned in that of the parameters.
         """
-        saved, working = [], ops.xp.astype(vector, x.dtype, copy=False)
-        for i, (layer, params) in enumerate(zip(self.layers, self.split(ops, working), strict=True)):
-            x, kept = layer.forward(ops, params, x, training=training, draw=draws[i] if draws else None)
-            saved.append(kept)
-        return ops.xp.astype(x, vector.dtype, copy=False), tuple(saved)
+        params = self.split(ops, ops.xp.astype(vector, x.dtype, copy=False))
+        y, saved = self.chain.forward(ops, params, x, training=training, draw=draws)
+        return ops.xp.astype(y, vector.dtype, copy=False), saved
 
     def backward(self, ops: Backend, vector: Array, saved: Sequence[Any], delta: Array) -> tuple[Any, ...]:
         """Return each layer's gradients, from the error term of the output; the layers compute as in `forward`."""
         vector, dy = (ops.xp.astype(array, saved[-1].z.dtype, copy=False) for array in (vector, delta))
-        params, gradients = self.split(ops, vector), []
-        first = self.segments[0].layer
-        for i in reversed(range(len(self.layers))):
-            dy, layer_gradients = self.layers[i].backward(ops, params[i], saved[i], dy, need_dx=i > first)
-            gradients.append(layer_gradients)
-            if i == first:
-                break
-        # layers before the first one with parameters: nobody asks for the gradient by the input
-        return (*([None] * first), *reversed(gradients))
+        _, gradients = self.chain.backward(ops, self.split(ops, vector), saved, dy, need_dx=False)
+        return gradients
 
     def penalty(self, ops: Backend, vector: Array, l2: Any, decay: Array) -> Array:
         """Return ``lambda / 2`` times the sum of the squared weights, shape (...)."""
@@ -232,7 +266,7 @@ def _check_layers(layers: tuple[Any, ...]) -> None:
         came = repr(layers[-1]) if layers else "no layer"
         msg = f"`layers` must end with a Dense layer, whose activation is the output; got {came}."
         raise ValueError(msg)
-    for layer in layers[:-1]:
-        if isinstance(layer, Dense) and layer.activation.name == "softmax":  # type: ignore[union-attr]
+    for _, node in Chain(layers[:-1]).nodes():
+        if getattr(getattr(node, "activation", None), "name", "") == "softmax":
             msg = "`activation` 'softmax' is for the output alone; use it in the last layer."
             raise ValueError(msg)

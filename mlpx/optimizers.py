@@ -8,6 +8,7 @@ element-wise formula on the device.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from mlpx import schedules
 from mlpx._checks import check_flag, check_members, check_numbers
 from mlpx._typing import Array, Namespace, Numbers
 from mlpx.description import Description
-from mlpx.schedules import Schedule
+from mlpx.schedules import Point, Schedule
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSProp", "get"]
 
@@ -42,6 +43,31 @@ class Optimizer(Description):
     def schedule(self) -> Schedule:
         """The learning rate as a schedule."""
         return schedules.get(self.learning_rate)
+
+    @property
+    def scheduled(self) -> dict[str, Schedule]:
+        """The schedules of its numbers other than the learning rate, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: value for name, value in values.items() if isinstance(value, Schedule) and name != _RATE}
+
+    @property
+    def constant(self) -> bool:
+        """Whether its numbers at a step are the same in every epoch."""
+        return all(schedule.constant for schedule in (self.schedule, *self.scheduled.values()))
+
+    def at(self, point: Point, xp: Namespace) -> Optimizer:
+        """Return the optimizer as it is at a point of training: with numbers in the place of `scheduled`."""
+        now = copy(self)
+        for name, schedule in self.scheduled.items():
+            value = schedule(point, None, xp)
+            if not xp.all((value >= 0) & (value <= 1)):
+                msg = (
+                    f"`{name}` must stay from 0 to 1, got {float(xp.max(value)):g} from {schedule} in epoch "
+                    f"{point.epoch + 1}; choose the schedule's numbers so that it does."
+                )
+                raise ValueError(msg)
+            now._store(name, value)
+        return now
 
     def coefficients(self, alpha: Array, t: Array, xp: Namespace) -> tuple[Array, ...]:
         """Return the numbers of a step, each one number or one a member.
@@ -111,7 +137,7 @@ class Optimizer(Description):
         ValueError
             Where a field holds another count of numbers.
         """
-        for owner in (self, self.learning_rate):
+        for owner in (self, self.learning_rate, *self.scheduled.values()):
             if isinstance(owner, Description):
                 for field in fields(owner):  # type: ignore[arg-type]
                     check_members(field.name, getattr(owner, field.name), members)
@@ -140,7 +166,15 @@ class Optimizer(Description):
         for name, bound in bounds.items():
             self._store(name, check_numbers(name, getattr(self, name), **bound))
 
+    def _check_momentum(self, momentum: Numbers | Schedule, **bounds: float) -> None:
+        if not isinstance(momentum, Schedule):
+            self._check(momentum=bounds)
+        elif type(momentum).observe is not Schedule.observe:
+            msg = f"`momentum` cannot follow the monitored score, got {momentum}; give another, such as Linear."
+            raise ValueError(msg)
 
+
+_RATE = "learning_rate"
 _SHARE = {"least": 0.0, "below": 1.0}
 _POSITIVE = {"above": 0.0}
 
@@ -155,8 +189,8 @@ class SGD(Optimizer):
     ----------
     learning_rate : float, sequence of float or Schedule
         Alpha; one number, one a member, or a schedule.
-    momentum : float or sequence of float
-        Mu, from 0 to 1.
+    momentum : float, sequence of float or Schedule
+        Mu, from 0 to 1; one number, one a member, or a schedule.
     nesterov : bool
         Whether to look ahead; needs momentum.
 
@@ -184,11 +218,12 @@ class SGD(Optimizer):
     """
 
     learning_rate: Numbers | Schedule = 0.01
-    momentum: Numbers = 0.0
+    momentum: Numbers | Schedule = 0.0
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        self._check(momentum={"least": 0.0, "most": 1.0})
+        self._check()
+        self._check_momentum(self.momentum, least=0.0, most=1.0)
         self._store("nesterov", check_flag("nesterov", self.nesterov))
         if self.nesterov and not self.moments:
             msg = "`nesterov` needs momentum: give `momentum` above 0, such as 0.9."
@@ -197,7 +232,7 @@ class SGD(Optimizer):
     @property
     def moments(self) -> tuple[str, ...]:
         """Names of the vectors that the update remembers."""
-        return ("v",) if isinstance(self.momentum, tuple) or self.momentum else ()
+        return ("v",) if self.momentum != 0 else ()
 
     def coefficients(self, alpha: Array, t: Array, xp: Namespace) -> tuple[Array, ...]:
         """Return alpha and mu."""
@@ -356,7 +391,7 @@ class RMSProp(Optimizer):
         Alpha.
     rho : float or sequence of float
         The memory of the squares, from 0 to below 1.
-    momentum : float or sequence of float
+    momentum : float, sequence of float or Schedule
         Mu, from 0 to below 1.
     epsilon : float or sequence of float
         Above 0.
@@ -383,16 +418,17 @@ class RMSProp(Optimizer):
 
     learning_rate: Numbers | Schedule = 1e-3
     rho: Numbers = 0.9
-    momentum: Numbers = 0.0
+    momentum: Numbers | Schedule = 0.0
     epsilon: Numbers = 1e-8
 
     def __post_init__(self) -> None:
-        self._check(rho=_SHARE, momentum=_SHARE, epsilon=_POSITIVE)
+        self._check(rho=_SHARE, epsilon=_POSITIVE)
+        self._check_momentum(self.momentum, **_SHARE)
 
     @property
     def moments(self) -> tuple[str, ...]:
         """Names of the vectors that the update remembers."""
-        return ("v", "u") if isinstance(self.momentum, tuple) or self.momentum else ("v",)
+        return ("v", "u") if self.momentum != 0 else ("v",)
 
     def coefficients(self, alpha: Array, t: Array, xp: Namespace) -> tuple[Array, ...]:
         """Return alpha, rho, its complement, mu and epsilon."""

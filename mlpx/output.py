@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlpx import activations, losses
-from mlpx._typing import Array, Namespace
+from mlpx._typing import Array, Formula, Namespace
 from mlpx.activations import Activation
 from mlpx.losses import Loss
 
 __all__ = ["Output", "pair"]
 
-_LOSS_OF = {"logistic": "binary_cross_entropy", "softmax": "cross_entropy", "exp": "poisson"}
+_LOSS_OF = {"logistic": "binary_cross_entropy", "softmax": "cross_entropy", "exp": "poisson", "step": "perceptron"}
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,12 @@ class Output:
         if name == "softmax" and self.units < 2:
             msg = "`output` 'softmax' needs at least 2 units; for two classes in one unit use 'sigmoid'."
             raise ValueError(msg)
+        self.loss.check_units(self.units)
 
     @property
     def task(self) -> str:
-        """What the outputs stand for: ``"classes"``, ``"binary"``, ``"labels"`` (several sigmoids) or ``"values"``."""
-        if self.activation.name == "logistic":
+        """What the outputs stand for: ``"classes"``, ``"binary"``, ``"labels"`` (several yes or no) or ``"values"``."""
+        if self.activation.name in ("logistic", "step"):
             return "binary" if self.units == 1 else "labels"
         return "classes" if self.activation.name == "softmax" else "values"
 
@@ -97,7 +98,7 @@ class Output:
         return y if xp.isdtype(y.dtype, "integral") else self.decide(y, xp)
 
 
-def pair(activation: str | Activation, loss: str | Loss | None, units: int) -> Output:
+def pair(activation: str | Activation, loss: str | Loss | Formula | None, units: int) -> Output:
     """Return the output for an activation and a loss; ``loss=None`` takes the loss that belongs to the activation.
 
     Examples

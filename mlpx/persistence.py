@@ -73,7 +73,7 @@ def _to_json(model: dict[str, Any]) -> str:
 
 
 def _tensor_name(segment: Any) -> str:
-    return f"layers.{segment.layer}.{segment.name}"
+    return f"layers.{segment.name}"
 
 
 def _tensor(net: Any, segment: Any) -> Array:
@@ -86,9 +86,15 @@ def _describe(net: Any) -> dict[str, Any]:
     from mlpx.model import MLP
 
     for layer in net.layers:
-        if getattr(getattr(layer, "activation", None), "name", "") == "custom":
-            msg = "A network with a custom activation cannot be saved: a file holds formulas only by name."
+        if getattr(getattr(layer, "activation", None), "name", "") in ("custom", "automatic"):
+            msg = (
+                "A network with a custom activation cannot be saved: a file holds formulas only by name. Write it as a "
+                "text, mlpx.differentiation.activation_from_formula, or as a class of its own."
+            )
             raise ValueError(msg)
+    if net.loss.name == "automatic":
+        msg = "A network with a function as `loss` cannot be saved: a file holds losses by name. Write a class."
+        raise ValueError(msg)
     return {
         "class": "MLP" if isinstance(net, MLP) else "Network",
         "layers": [layer.to_config() for layer in net.layers],
@@ -328,4 +334,8 @@ def _vector(file: Any, net: Any, shapes: dict[str, tuple[int, ...]]) -> Array:
     if not np.all(np.isfinite(vector)):
         msg = "some of its parameters are not finite."
         raise ModelFileError(msg)
+    try:
+        net.architecture.check_connections(vector)
+    except ValueError as error:
+        raise ModelFileError(str(error)) from error
     return vector

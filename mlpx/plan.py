@@ -85,7 +85,7 @@ class Batch(NamedTuple):
     weight: Array | None
     total: Array
     numbers: Array
-    draws: tuple[Array | None, ...]
+    draws: tuple[Any, ...]
     active: Array | None
 
 
@@ -152,9 +152,10 @@ class TrainingStep:
         return loss, y_hat, gradient, by_layer
 
     def update(self, state: State, gradient: Array, masks: tuple[Array, Array], numbers: Array) -> State:
-        """Return the state after the update: frozen entries zeroed, the norm bounded, the optimizer applied.
+        """Return the state after the update.
 
-        In float16 the members whose gradient is not finite keep parameters and moments.
+        Frozen entries are zeroed, the norm of the gradient is bounded, the optimizer applied, and the norms of weights
+        are bounded. In float16 the members whose gradient is not finite keep parameters and moments.
         """
         xp = self.backend.xp
         decay, trained = masks
@@ -173,6 +174,7 @@ class TrainingStep:
         parameters, moments = self.backend.update(
             self.optimizer, state.parameters, gradient, state.moments, coefficients, decay
         )
+        parameters = self.architecture.constrain(self.backend, parameters)
         new = State(parameters, moments, state.terms, state.scaling)
         if state.scaling:
             new = self._only_where(finite, new, state)._replace(scaling=state.scaling.after(finite, xp))
@@ -205,7 +207,7 @@ class TrainingStep:
             weight[:, members, ...] if weight is not None and weight.ndim == 3 else weight,
             total[:, members] if total.ndim == 2 else total,
             numbers[:, :, members, ...] if numbers.ndim == 4 else numbers,
-            tuple(None if draw is None else draw[:, members, ...] for draw in draws),
+            trees.mapped(lambda leaf: leaf[:, members, ...], draws),
             None if active is None else active[:, members, ...],
         )
         moments = tuple(moment[members, ...] for moment in state.moments)

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the rate of each step as a formula of the step and the epoch.
+"""Schedules: the learning rate, or the momentum, of each step as a formula of the step and the epoch.
 
 Steps are counted from 1 and epochs from 0, both within a fit. Every number may be one number a member of a stack, and
 members that had fewer steps are at an earlier point of their schedule. A schedule is evaluated on the host, in float64;
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
-from mlpx._checks import check_count, check_number, check_numbers
+from mlpx._checks import check_choice, check_count, check_number, check_numbers
 from mlpx._typing import Array, Namespace, Numbers
 from mlpx.description import Description
 
-__all__ = ["Constant", "Exponential", "InverseScaling", "OnPlateau", "OneCycle", "Point", "Schedule", "Step",
-           "WarmupCosine", "get"]  # fmt: skip
+__all__ = ["Constant", "Exponential", "InverseScaling", "InverseTime", "Linear", "OnPlateau", "OneCycle", "Point",
+           "Schedule", "Step", "WarmupCosine", "get"]  # fmt: skip
 
 
 class Point(NamedTuple):
@@ -45,19 +45,27 @@ class Point(NamedTuple):
     steps: Array
 
 
+_COUNTED = ("epoch", "step")
+
+
+def _passed(point: Point, counted: str) -> Array:
+    """Return how many epochs, or steps, lie before a point."""
+    return point.epoch if counted == "epoch" else point.step - 1
+
+
 class Schedule(Description):
-    """A learning rate that changes while training goes on.
+    """A number that changes while training goes on: the learning rate of an optimizer, or its momentum.
 
     Examples
     --------
     >>> import mlpx
     >>> optimizer = mlpx.SGD(mlpx.schedules.Exponential(0.1, decay=0.95), momentum=0.9)
+    >>> optimizer = mlpx.SGD(0.1, momentum=mlpx.schedules.Linear(0.5, 0.9, over=20))
     """
 
     family: ClassVar[str] = "schedule"
     constant: ClassVar[bool] = False
     """Whether the rate is the same at every point."""
-    learning_rate: Numbers
 
     def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
         """Return the learning rate at a point, a number or one a member.
@@ -220,7 +228,7 @@ class Step(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """``alpha gamma^e`` in epoch e.
+    """``alpha gamma^e`` in epoch e, or ``alpha gamma^(t-1)`` at step t; not below a minimum.
 
     Source: [1]_.
 
@@ -229,7 +237,11 @@ class Exponential(Schedule):
     learning_rate : float or sequence of float
         The first rate.
     decay : float or sequence of float
-        Gamma, the factor of each epoch.
+        Gamma, the factor of each epoch or step.
+    by : "epoch" or "step"
+        What is counted.
+    minimum : float or sequence of float
+        The rate does not fall below it.
 
     Raises
     ------
@@ -255,13 +267,60 @@ class Exponential(Schedule):
 
     learning_rate: Numbers
     decay: Numbers = 0.95
+    by: Literal["epoch", "step"] = "epoch"
+    minimum: Numbers = 0.0
 
     def __post_init__(self) -> None:
         self._check("decay")
+        self._store("by", check_choice("by", self.by, _COUNTED))
+        self._store("minimum", check_numbers("minimum", self.minimum, least=0))
 
     def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
         """Return the learning rate at a point."""
-        return xp.asarray(self.learning_rate) * xp.asarray(self.decay) ** point.epoch
+        rate = xp.asarray(self.learning_rate) * xp.asarray(self.decay) ** _passed(point, self.by)
+        return xp.maximum(rate, xp.asarray(self.minimum))
+
+
+@dataclass(frozen=True)
+class Linear(Schedule):
+    """In a line from the number of the first epoch, or step, to that of the last; then it stays.
+
+    It is ``a + (b - a) min(e / (k - 1), 1)`` in epoch e, where the line is over k of them. With
+    ``by="step"`` the steps before the present one stand in the place of e.
+
+    Parameters
+    ----------
+    first, last : float or sequence of float
+        The first and the last number; at least 0.
+    over : int
+        Length k of the line, at least 2: as many epochs (or steps) as it has numbers.
+    by : "epoch" or "step"
+        What is counted.
+
+    Examples
+    --------
+    Momentum that rises from 0.5 in the first epoch to 0.9 in the twentieth:
+
+    >>> import mlpx
+    >>> optimizer = mlpx.SGD(0.1, momentum=mlpx.schedules.Linear(0.5, 0.9, over=20))
+    """
+
+    first: Numbers
+    last: Numbers
+    over: int
+    by: Literal["epoch", "step"] = "epoch"
+
+    def __post_init__(self) -> None:
+        for name in ("first", "last"):
+            self._store(name, check_numbers(name, getattr(self, name), least=0))
+        self._store("over", check_count("over", self.over, least=2))
+        self._store("by", check_choice("by", self.by, _COUNTED))
+
+    def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
+        """Return the number at a point."""
+        first, last = xp.asarray(self.first), xp.asarray(self.last)
+        share = xp.clip(xp.asarray(_passed(point, self.by) / (self.over - 1)), 0.0, 1.0)
+        return first + (last - first) * share
 
 
 @dataclass(frozen=True)
@@ -307,6 +366,29 @@ class InverseScaling(Schedule):
     def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
         """Return the learning rate at a point."""
         return xp.asarray(self.learning_rate) / point.step ** xp.asarray(self.power)
+
+
+@dataclass(frozen=True)
+class InverseTime(Schedule):
+    """``alpha / (1 + (t - 1) / T)`` at step t: half the rate after T steps, a third after 2 T.
+
+    Parameters
+    ----------
+    learning_rate : float or sequence of float
+        The first rate.
+    half_life : float or sequence of float
+        T, in steps; above 0.
+    """
+
+    learning_rate: Numbers
+    half_life: Numbers
+
+    def __post_init__(self) -> None:
+        self._check("half_life")
+
+    def __call__(self, point: Point, state: Any, xp: Namespace) -> Array:
+        """Return the learning rate at a point."""
+        return xp.asarray(self.learning_rate) / (1 + (point.step - 1) / xp.asarray(self.half_life))
 
 
 @dataclass(frozen=True)

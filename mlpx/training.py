@@ -23,6 +23,7 @@ from mlpx.backends.host import xp as hxp
 from mlpx.batches import Batches, Order
 from mlpx.batches import Run as Steps
 from mlpx.callbacks import Callback
+from mlpx.data import Rows, Slices, slices
 from mlpx.evaluation import Sample, score, summarize
 from mlpx.exceptions import DivergenceError
 from mlpx.history import History
@@ -32,7 +33,7 @@ from mlpx.plan import Finite, State, TrainingStep, compiled
 from mlpx.precision import LEAST_SCALE, Scaling
 from mlpx.progress import Progress
 from mlpx.stopping import Standing, Stopping
-from mlpx.streaming import Feed
+from mlpx.streaming import Feed, fetch
 
 __all__ = ["Carried", "Run", "Settings"]
 
@@ -211,6 +212,27 @@ class Run:
     def left(self) -> list[int]:
         """Numbers of the members that are left in the stack."""
         return self._alive.tolist()  # type: ignore[no-any-return]
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps that each member has made."""
+        return hxp.broadcast_to(self._steps, (self._members,)).tolist()  # type: ignore[no-any-return]
+
+    def first_rows(self, size: int) -> Slices:
+        """Return the first training rows in the order of the first epoch, before which a callback may ask for them."""
+        index, count = self._batches.order(self._train.rows, self._alive, self.epoch)
+        some = Rows(hxp.asarray(index[..., :size], copy=True), hxp.clip(count, 0, size))
+        return next(slices(some, min(size, index.shape[-1]), self._train.weight)).select(0)
+
+    def fetch(self, rows: Slices) -> tuple[Array, Array, Array | None]:
+        """Return features, targets and weights of rows on the device, for the members that are left."""
+        index, weight = (
+            hxp.take(array, self._alive, axis=0) if array is not None and array.ndim == 2 else array
+            for array in (rows.index, rows.weight)
+        )
+        ops = self.net.backend
+        x, y = fetch(ops, self._train.data, index)
+        return x, y, None if weight is None else ops.asarray(weight)
 
     def stop(self) -> None:
         """End training after this epoch; for callbacks."""

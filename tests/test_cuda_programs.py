@@ -32,7 +32,7 @@ OPTIMIZERS = [
 HIDDEN = [
     name for name in activations.__all__
     if isinstance(getattr(activations, name), type)
-    and name not in ("Activation", "Formula", "softmax", "step", "exp", "custom")
+    and name not in ("Activation", "Formula", "softmax", "step", "exp", "automatic", "custom", "formula")
 ]  # fmt: skip
 PAIRS = [
     ("softmax", None, 3),
@@ -43,6 +43,8 @@ PAIRS = [
     ("identity", mlpx.losses.huber(0.5), 1),
     ("identity", mlpx.losses.quantile(0.3), 1),
     ("exp", None, 1),
+    ("step", None, 1),
+    ("step", None, 3),
     ("tanh", "mean_squared_error", 3),
 ]
 
@@ -75,7 +77,7 @@ def data(n, widths, output="softmax"):
     X = rng.standard_normal((n, widths[0]))
     if output == "softmax":
         return X, rng.integers(0, widths[-1], n)
-    if output == "sigmoid":
+    if output in ("sigmoid", "step"):
         return X, rng.integers(0, 2, (n, widths[-1])).astype(float)
     return X, rng.random((n, widths[-1])) + 0.1
 

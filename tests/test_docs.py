@@ -3,6 +3,8 @@
 import doctest
 import pkgutil
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,14 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run in an empty folder, on NumPy."""
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run in an empty folder, on NumPy, with pictures that nobody sees."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLPX_BACKEND", raising=False)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 def run_examples(test: doctest.DocTest) -> None:
@@ -41,6 +47,11 @@ def skip_without(*codes: str) -> None:
     for library in ("sklearn", "pandas", "torch"):
         if any(re.search(rf"^(>>> )?(import|from) {library}\b", code, re.MULTILINE) for code in codes):
             pytest.importorskip(library)
+    if any(
+        re.search(r"^(>>> )?(from|import) (mlpx import plots|mlpx\.plots|matplotlib)", code, re.MULTILINE)
+        for code in codes
+    ):
+        pytest.importorskip("matplotlib")
 
 
 def run_block(code: str, names: dict[str, Any], page: Path, line: int) -> None:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import mlpx
-from mlpx import Dense, Dropout, Network, activations, losses
+from mlpx import AlphaDropout, Dense, Dropout, Maxout, Network, PReLU, Skip, activations, losses
+from mlpx.backends import trees
 from mlpx.backends.host import Key, StepKeys
 from mlpx.layers import Layer
+from mlpx.layers.base import at, nested
 
 VARIANTS = {
     "leaky_relu(0.3)": activations.leaky_relu(0.3),
@@ -22,7 +24,7 @@ VARIANTS = {
     "gelu(logistic)": activations.gelu("logistic"),
     "custom": activations.custom(lambda z, xp: xp.sin(z) + z, lambda z, xp: xp.cos(z) + 1),
 }
-NAMES = sorted(activations.Activation.known.keys() - {"step", "softmax", "custom"})
+NAMES = sorted(activations.Activation.known.keys() - {"step", "softmax", "automatic", "custom", "formula"})
 FREE = {
     "squared_error": losses.squared_error(),
     "mean_squared_error": losses.mean_squared_error(),
@@ -30,9 +32,18 @@ FREE = {
     "huber(0.5)": losses.huber(0.5),
     "quantile(0.8)": losses.quantile(0.8),
 }
-OWN = [("softmax", losses.cross_entropy()), ("logistic", losses.binary_cross_entropy()), ("exp", losses.poisson())]
+OWN = [("softmax", losses.cross_entropy()), ("logistic", losses.binary_cross_entropy()), ("exp", losses.poisson()),
+       ("step", losses.perceptron())]  # fmt: skip
 PAIRS = [(output, loss) for output in [*NAMES, "softmax", *VARIANTS] for loss in FREE.values()] + OWN
-KINKS = {"hard_logistic": [-2, 2], "hard_tanh": [-1, 1], "relu": [0], "leaky_relu": [0], "elu": [0], "selu": [0]}
+KINKS = {
+    "step": [0],
+    "hard_logistic": [-2, 2],
+    "hard_tanh": [-1, 1],
+    "relu": [0],
+    "leaky_relu": [0],
+    "elu": [0],
+    "selu": [0],
+}
 RESIDUALS = {"absolute_error": [0], "huber": [-0.5, 0.5], "quantile": [0]}
 MARGIN, H = 1e-3, 1e-5
 SIZES, ROWS, STACK = (2, 4, 3, 2), 6, 2
@@ -70,6 +81,8 @@ def targets(output, loss, shape, rng):
     if loss.name in ("cross_entropy", "binary_cross_entropy"):
         y = rng.uniform(0.1, 0.9, size=shape)
         return y / y.sum(-1, keepdims=True) if loss.name == "cross_entropy" else y
+    if loss.name == "perceptron":
+        return rng.integers(0, 2, size=shape).astype(float)
     return rng.poisson(2, size=shape).astype(float) if loss.name == "poisson" else rng.normal(size=shape) * 1.5
 
 
@@ -155,6 +168,7 @@ def torch_activation(name):
         "exp": torch.exp,
         "softmax": lambda z: torch.softmax(z, -1),
         "custom": lambda z: torch.sin(z) + z,
+        "step": lambda z: z,  # its loss is written from z
     }[name]
 
 
@@ -171,6 +185,7 @@ def torch_loss(loss, y_hat, y):
         "quantile": lambda: torch.maximum(-0.8 * r, 0.2 * r),
         "cross_entropy": lambda: -y * torch.log(y_hat),
         "binary_cross_entropy": lambda: nn.binary_cross_entropy(y_hat, y, reduction="none"),
+        "perceptron": lambda: nn.relu(y_hat) - y * y_hat,
         "poisson": lambda: y_hat - y * torch.log(y_hat) + torch.xlogy(y, y) - y,
     }[loss.name]().sum(-1)
 
@@ -339,12 +354,22 @@ def test_each_member_has_its_own_penalty(backend):
 
 # The invariant of layers.
 
-LAYERS = [Dense(3, 4, "tanh"), Dense(3, 4, "softplus", bias=False), Dense(3, 4, "relu", bias="frozen"), Dropout(0.4)]
+LAYERS = [
+    Dense(3, 4, "tanh"),
+    Dense(3, 4, "softplus", bias=False),
+    Dense(3, 4, "relu", bias="frozen"),
+    Dropout(0.4),
+    AlphaDropout(0.4),
+    Maxout(3, 4, pieces=3),
+    PReLU(3),
+    Skip(Dense(3, 2, "tanh"), Dropout(0.5), Skip(PReLU(2), Dense(2, 5)), Dense(5, 4), activation="relu"),
+    Skip(Dense(3, 3, "tanh")),
+]
 
 
 def test_the_list_of_layers_below_is_complete():
     assert {type(layer) for layer in LAYERS} == {
-        known for known in Layer.known.values() if known.__module__ == "mlpx.layers"
+        known for known in Layer.known.values() if known.__module__.startswith("mlpx.layers.")
     }
 
 
@@ -362,15 +387,17 @@ def test_what_comes_out_of_backward_is_like_what_went_into_forward(layer, stack,
     members = range(*(stack or (1,)))
     who = StepKeys(members, [Key(0, i) for i in members], [0 for _ in members])
     draw = layer.draw(ops, who, 1, (5, 3), kind)
-    draw = draw if draw is None or stack else draw[0, ...]
+    draw = draw if stack else trees.mapped(lambda leaf: leaf[0, ...], draw)
     before = mlpx.to_numpy(x).copy()
+    blocks = params
+    params = nested(blocks)
     y, saved = layer.forward(ops, params, x, training=True, draw=draw)
     assert y.shape == (*stack, 5, layer.width(3))
     assert y.dtype == kind
     dx, gradients = layer.backward(ops, params, saved, random(5, layer.width(3)))
     assert (dx.shape, dx.dtype) == (x.shape, x.dtype)
-    for name, value in params.items():
-        gradient = getattr(gradients, name)
+    for name, value in blocks.items():
+        gradient = at(gradients, name)
         assert (gradient.shape, gradient.dtype) == (value.shape, value.dtype)
     np.testing.assert_array_equal(mlpx.to_numpy(x), before)
     if params:

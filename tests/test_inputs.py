@@ -412,7 +412,11 @@ def test_polars_tables_are_taken(backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("output", "labels"),
     [
-        *((output, labels) for output in ("softmax", "sigmoid") for labels in (("no", "yes"), (3, 7), (False, True))),
+        *(
+            (output, labels)
+            for output in ("softmax", "sigmoid", "step")
+            for labels in (("no", "yes"), (3, 7), (False, True))
+        ),
         ("softmax", (-1.5, 0.5)),  # for a sigmoid floats are probabilities
     ],
 )
@@ -456,8 +460,9 @@ def test_any_shape_type_and_stack_gives_finite_outputs_of_the_right_shape(data: 
     assert_array_equal(x, before)
 
 
-def test_two_integers_are_labels_of_one_sigmoid() -> None:
-    net = mlpx.MLP([1, 1], output="sigmoid")
+@pytest.mark.parametrize("output", ["sigmoid", "step"])
+def test_two_integers_are_labels_of_one_sigmoid_or_step_unit(output: str) -> None:
+    net = mlpx.MLP([1, 1], output=output)
     x = [[-2.0], [-1.0], [1.0], [2.0]]
     net.fit(x, [-1, -1, 1, 1], epochs=60, optimizer=mlpx.Adam(0.1), progress=False)
     assert net.classes == (-1, 1)

@@ -57,6 +57,7 @@ TABLE = {
     "quantile": (losses.quantile(), VALUES, pinball(0.5)),
     "quantile(0.9)": (losses.quantile(0.9), VALUES, pinball(0.9)),
     "poisson": (losses.poisson(), COUNTS, lambda z, y: np.sum(np.exp(z) - y * z + xlogy(y, y) - y, axis=-1)),
+    "perceptron": (losses.perceptron(), BITS, lambda z, y: np.sum(np.where((z >= 0) == (y == 1), 0, abs(z)), axis=-1)),
     "binary_cross_entropy": (losses.binary_cross_entropy(), SHARES, bernoulli),
     "binary_cross_entropy of bits": (losses.binary_cross_entropy(), BITS, bernoulli),
     "cross_entropy": (losses.cross_entropy(), ROWS, lambda z, y: -np.sum(y * np.log(softmax(z)), axis=-1)),
@@ -98,7 +99,7 @@ def test_a_stack_and_samples_one_by_one_give_the_same(loss, y, formula, ops):
 
 
 @pytest.mark.parametrize("name", ["squared_error", "mean_squared_error", "absolute_error", "huber(2.5)", "poisson",
-                                  "binary_cross_entropy", "cross_entropy"])  # fmt: skip
+                                  "perceptron", "binary_cross_entropy", "cross_entropy"])  # fmt: skip
 def test_values_and_gradients_agree_with_pytorch(name, ops):
     torch = pytest.importorskip("torch")
     nn = torch.nn.functional
@@ -108,6 +109,7 @@ def test_values_and_gradients_agree_with_pytorch(name, ops):
         "absolute_error": lambda z, y: nn.l1_loss(z, y, reduction="sum"),
         "huber(2.5)": lambda z, y: nn.huber_loss(z, y, reduction="sum", delta=2.5),
         "poisson": lambda z, y: nn.poisson_nll_loss(z, y, reduction="sum") + torch.sum(torch.xlogy(y, y) - y),
+        "perceptron": lambda z, y: torch.sum(nn.relu(z) - y * z),
         "binary_cross_entropy": lambda z, y: nn.binary_cross_entropy_with_logits(z, y, reduction="sum"),
         "cross_entropy": lambda z, y: nn.cross_entropy(z, y, reduction="sum"),
     }
@@ -219,17 +221,18 @@ def test_cross_entropies_are_what_log_probabilities_give_where_those_are_exact(z
 @pytest.mark.parametrize(
     ("output", "loss"),
     [("linear", "squared_error"), ("sigmoid", "binary_cross_entropy"), ("softmax", "cross_entropy"), ("exp", "poisson"),
-     ("tanh", "squared_error"), ("relu", "squared_error"), ("softplus", "squared_error"), ("step", "squared_error")],
+     ("tanh", "squared_error"), ("relu", "squared_error"), ("softplus", "squared_error"), ("step", "perceptron")],
 )  # fmt: skip
 def test_no_loss_means_the_one_that_belongs_to_the_output(output, loss):
     assert pair(output, None, 2).loss == losses.get(loss)
     assert mlpx.MLP([2, 3, 2], output=output).loss == losses.get(loss)
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "poisson"])
-@pytest.mark.parametrize("output", ["identity", "logistic", "softmax", "exp", "tanh", "softplus"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "poisson", "perceptron"])
+@pytest.mark.parametrize("output", ["identity", "logistic", "softmax", "exp", "step", "tanh", "softplus"])
 def test_a_loss_from_net_inputs_takes_only_its_own_output(output, loss):
-    needed = {"cross_entropy": "softmax", "binary_cross_entropy": "logistic", "poisson": "exp"}[loss]
+    needed = losses.get(loss).output
+    assert needed in ("softmax", "logistic", "exp", "step")
     if output == needed:
         assert pair(output, loss, 2).loss.name == loss
     else:
@@ -254,6 +257,8 @@ def test_one_softmax_unit_is_refused():
         ("sigmoid", [[0.0, 1.0, 1.1]], "between 0 and 1"),
         ("sigmoid", [[0.0, 1.0, -0.1]], "between 0 and 1"),
         ("exp", [[0.0, 1.0, -1.0]], "at least 0"),
+        ("step", [[0.0, 1.0, 0.5]], "nothing but 0 and 1"),
+        ("step", [[0.0, 1.0, -1.0]], "nothing but 0 and 1"),
         ("linear", [[0.0, math.nan, -1.0]], "finite"),
         ("linear", [[0.0, -1.0]], "shape"),
     ],

@@ -5,6 +5,7 @@ import pytest
 
 import mlpx
 from mlpx import SGD, Adam, AdamW, Dense, Network, RMSProp, schedules
+from mlpx.schedules import Constant, Exponential, InverseTime, Linear
 
 RNG = np.random.default_rng(3)
 X, Y = RNG.normal(size=(9, 2)), RNG.normal(size=(9, 2))
@@ -86,6 +87,26 @@ def adam(alpha=1e-3, b1=0.9, b2=0.999, eps=1e-8, hat=False, decay=0.0):
     return update
 
 
+def moving(alpha, mu, nesterov=False):
+    """Return momentum whose alpha and mu are functions of the steps before and of the epoch."""
+    state = {}
+
+    def update(w, g, t, s):
+        a, m = alpha(t - 1), mu(t - 1, (t - 1) // len(BATCHES))
+        state["v"] = m * state.get("v", 0) - a * g if t > 1 else -a * g
+        return w + m * state["v"] - a * g if nesterov else w + state["v"]
+
+    return update
+
+
+def by_epochs(n, e):
+    return 0.2 + 0.6 * min(e / 2, 1)
+
+
+def by_steps(n, e):
+    return 0.9 - 0.5 * min(n / 7, 1)
+
+
 def rmsprop(alpha=1e-3, rho=0.9, mu=0.0, eps=1e-8):
     def update(w, g, t, s):
         s["v"] = rho * s.get("v", 0) + (1 - rho) * g**2
@@ -106,9 +127,18 @@ RULES = {
     "epsilon_hat": (Adam(0.05, epsilon=0.1, epsilon_hat=True), adam(0.05, eps=0.1, hat=True)),
     "AdamW": (AdamW(), adam(decay=0.01)),
     "AdamW with numbers": (AdamW(0.05, epsilon=0.1, weight_decay=0.5), adam(0.05, eps=0.1, decay=0.5)),
+    "momentum by epoch": (SGD(0.1, Linear(0.2, 0.8, over=3)), moving(lambda n: 0.1, by_epochs)),
+    "momentum by step": (SGD(0.1, Linear(0.9, 0.4, over=8, by="step"), nesterov=True),
+                         moving(lambda n: 0.1, by_steps, nesterov=True)),
+    "rate and momentum": (SGD(Exponential(0.2, 0.9, by="step", minimum=0.08), Linear(0.2, 0.8, over=3)),
+                          moving(lambda n: max(0.2 * 0.9**n, 0.08), by_epochs)),
+    "rate in time": (SGD(InverseTime(0.3, 4), momentum=Exponential(0.9, 0.5)),
+                     moving(lambda n: 0.3 / (1 + n / 4), lambda n, e: 0.9 * 0.5**e)),
     "RMSProp": (RMSProp(), rmsprop()),
     "RMSProp with numbers": (RMSProp(0.02, rho=0.6, momentum=0.5, epsilon=0.1), rmsprop(0.02, 0.6, 0.5, 0.1)),
-}
+    "RMSProp with a schedule": (RMSProp(0.02, rho=0.6, momentum=Constant(0.5), epsilon=0.1),
+                                rmsprop(0.02, 0.6, 0.5, 0.1)),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("optimizer", "rule"), RULES.values(), ids=RULES)
@@ -160,6 +190,10 @@ MEMBERS = {
                           "epsilon": [1e-8, 0.1, 1.0]}),
     "schedule": (lambda learning_rate, decay: SGD(schedules.Exponential(learning_rate, decay)),
                  {"learning_rate": [0.1, 0.2, 0.3], "decay": [1.0, 0.5, 0.1]}),
+    "momentum by schedule": (lambda learning_rate, first, last: SGD(learning_rate, Linear(first, last, over=3)),
+                             {"learning_rate": [0.1, 0.2, 0.3], "first": [0.0, 0.5, 0.9], "last": [0.9, 0.6, 0.0]}),
+    "momentum by step": (lambda first, last: SGD(0.1, Linear(first, last, over=5, by="step")),
+                         {"first": [0.0, 0.5, 0.9], "last": [0.9, 0.6, 0.0]}),
 }  # fmt: skip
 
 
@@ -229,6 +263,7 @@ def test_frozen_biases_stay_where_they_are_under_every_optimizer(optimizer, back
     lambda: (SGD(0.1, momentum=0.9), momentum(0.1, 0.9)),
     lambda: (Adam(0.1), adam(0.1)),
     lambda: (SGD(schedules.InverseScaling(0.5)), lambda w, g, t, s: w - 0.5 / np.sqrt(t) * g),
+    lambda: (SGD(0.1, Linear(0.9, 0.4, over=8, by="step")), moving(lambda n: 0.1, by_steps)),
 ])  # fmt: skip
 def test_a_batch_without_weight_is_as_if_it_had_not_been(make, backend):
     optimizer, rule = make()
@@ -262,6 +297,12 @@ def test_names_and_defaults_are_those_of_the_specification():
         (lambda: SGD([0.1, -0.1]), r"`learning_rate\[1\]`"),
         (lambda: SGD(momentum=1.5), "`momentum` must be at least 0 and at most 1"),
         (lambda: SGD(nesterov=True), "`nesterov` needs momentum"),
+        (lambda: SGD(momentum=schedules.OnPlateau(0.9)), "`momentum` cannot follow the monitored score"),
+        (lambda: train(SGD(momentum=Linear(0.5, 1.1, over=3)), "numpy"), "from 0 to 1, got 1.1 .* in epoch 3"),
+        (
+            lambda: train(SGD(momentum=Linear([0.1] * 3, 0.5, 2)), "numpy", start=np.stack([START] * 2), members=2),
+            "`first` must hold 2",
+        ),
         (lambda: Adam(beta_1=1.0), "`beta_1`"),
         (lambda: Adam(beta_2=-0.1), "`beta_2`"),
         (lambda: Adam(epsilon=0.0), "`epsilon` must be above 0"),

@@ -33,6 +33,7 @@ EDGES = {
     "mlpx.bench": {"numpy"},  # draws its data on the host, and times NumPy's own products
     "mlpx.bench.peers": {"torch", "jax", "cupy"},  # measures these libraries
     "mlpx.conversion": {"numpy", "torch"},  # networks of other libraries, which are made there
+    "mlpx.plots": {"numpy"},  # matplotlib draws NumPy arrays
     "mlpx.cli": {"numpy"},  # and what the command line reads and prints
 }
 
@@ -167,12 +168,16 @@ def test_all_names_that_a_module_exports_exist_and_say_what_they_are(module: str
 @pytest.mark.parametrize("module", MODULES)
 def test_the_examples_of_docstrings_run(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load(module)
+    if module.startswith("mlpx.plots"):
+        pytest.importorskip("matplotlib").use("Agg")
     for library in ("sklearn", "torch"):  # which an example may show
         if f">>> import {library}" in inspect.getsource(loaded) or f">>> from {library}" in inspect.getsource(loaded):
             pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLPX_BACKEND", raising=False)
     result = doctest.testmod(loaded)
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
     assert result.failed == 0
 
 

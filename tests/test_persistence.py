@@ -101,6 +101,7 @@ LAYERS = [
     [
         ("softmax", None),
         ("exp", None),
+        ("step", None),
         ("linear", mlpx.losses.huber(0.3)),
         (mlpx.activations.swish(2.0), mlpx.losses.quantile(0.9)),
     ],

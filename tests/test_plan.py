@@ -70,7 +70,9 @@ def way(request, monkeypatch):
     return request.param
 
 
-@pytest.mark.parametrize("activation", sorted({*mlpx.activations.Activation.known} - {"step", "softmax", "custom"}))
+@pytest.mark.parametrize(
+    "activation", sorted({*mlpx.activations.Activation.known} - {"step", "softmax", "automatic", "custom", "formula"})
+)
 def test_every_activation(activation):
     assert_same(layers=[mlpx.Dense(M, 6, activation), mlpx.Dense(6, 4, activation), mlpx.Dense(4, K, "softmax")])
 
@@ -88,6 +90,7 @@ def test_the_forms_of_gelu(approximate):
         ("softmax", "squared_error", np.eye(K)[CLASSES]),
         ("sigmoid", None, BITS),
         ("exp", None, COUNTS),
+        ("step", None, BITS),
         *(("linear", loss, VALUES) for loss in ("squared_error", "mean_squared_error", "absolute_error", "huber")),
         ("linear", "quantile", VALUES),
         ("tanh", "squared_error", VALUES),
@@ -231,7 +234,7 @@ def ten_operations(z, xp):
 
 
 TEN = mlpx.activations.custom(ten_operations, lambda z, xp: xp.where(z > 0, ten_operations(z, xp), 0.1))
-ACTIVATIONS = sorted({*mlpx.activations.Activation.known} - {"step", "softmax", "custom"})
+ACTIVATIONS = sorted({*mlpx.activations.Activation.known} - {"step", "softmax", "automatic", "custom", "formula"})
 
 
 @pytest.mark.parametrize("activation", [*ACTIVATIONS, TEN], ids=[*ACTIVATIONS, "ten operations"])

@@ -133,6 +133,7 @@ OUTPUTS = {
     "linear": (3e38, Y, ["r2", "rmse", "mae"]),
     "softmax": (3e38, np.arange(12) % 2, ["accuracy"]),
     "sigmoid": (3e38, (Y > 0).astype(float), ["accuracy", "rmse"]),
+    "step": (3e38, (Y > 0).astype(float), ["accuracy", "rmse"]),
 }
 BY_OUTPUT = pytest.mark.parametrize("output", OUTPUTS)
 

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 import mlpx
 from mlpx import Dense, Network, schedules
 from mlpx.backends.host import xp
-from mlpx.schedules import Constant, Exponential, InverseScaling, OneCycle, OnPlateau, Point, Step, WarmupCosine
+from mlpx.schedules import (
+    Constant,
+    Exponential,
+    InverseScaling,
+    InverseTime,
+    Linear,
+    OneCycle,
+    OnPlateau,
+    Point,
+    Step,
+    WarmupCosine,
+)
 
 
 def rate(schedule, step=1, epoch=0, steps=100):
@@ -39,6 +50,30 @@ def test_exponential_multiplies_by_gamma_every_epoch():
     got = [float(rate(Exponential(0.8, decay=0.9), epoch=e)) for e in range(50)]
     assert got == pytest.approx([0.8 * 0.9**e for e in range(50)], rel=1e-14)
     assert got[0] == 0.8
+
+
+def test_exponential_by_step_multiplies_at_every_step_down_to_its_minimum():
+    got = curve(Exponential(0.8, decay=0.9, by="step", minimum=0.1), 50, epoch=3)
+    assert got == pytest.approx([max(0.8 * 0.9**n, 0.1) for n in range(50)], rel=1e-14)
+    assert got[0] == 0.8
+    assert got[-1] == 0.1
+
+
+def test_linear_has_its_first_and_its_last_number_in_the_first_and_the_last_epoch():
+    got = [float(rate(Linear(0.5, 0.7, over=250), epoch=e)) for e in range(300)]
+    np.testing.assert_allclose(got[:250], np.linspace(0.5, 0.7, 250), rtol=1e-15)
+    assert got[0] == 0.5
+    assert got[249:] == [pytest.approx(0.7, rel=1e-15)] * 51
+
+
+def test_linear_by_step_counts_steps():
+    got = curve(Linear(1.0, 0.0, over=5, by="step"), 7, epoch=9)
+    assert got == pytest.approx([1.0, 0.75, 0.5, 0.25, 0.0, 0.0, 0.0], abs=1e-15)
+
+
+def test_inverse_time_has_half_the_rate_after_its_half_life():
+    got = curve(InverseTime(0.8, half_life=10), 31)
+    assert [got[0], got[10], got[20], got[30]] == pytest.approx([0.8, 0.4, 0.8 / 3, 0.2], rel=1e-15)
 
 
 def test_inverse_scaling_falls_as_a_power_of_the_step():
@@ -122,6 +157,8 @@ def test_on_plateau_counts_for_each_member():
 @pytest.mark.parametrize("schedule", [
     Constant([0.1, 0.2]), Step([0.1, 0.2], factor=[0.5, 0.1], every=1), Exponential([0.1, 0.2], decay=[0.5, 0.9]),
     InverseScaling([0.1, 0.2], power=[0.5, 1.0]), WarmupCosine([0.1, 0.2], 3, minimum=[0.0, 0.1]), OneCycle([0.1, 0.2]),
+    Exponential([0.1, 0.2], decay=[0.5, 0.9], by="step", minimum=[0.03, 0.01]), InverseTime([0.1, 0.2], [3, 5]),
+    Linear([0.1, 0.2], [0.5, 0.0], over=4), Linear([0.1, 0.2], [0.5, 0.0], over=9, by="step"),
 ], ids=lambda schedule: schedule.name)  # fmt: skip
 def test_each_member_has_its_own_rate_at_its_own_step(schedule):
     both = schedule(Point(np.asarray([3, 8]), 2, np.asarray([10, 20])), None, xp)
@@ -144,6 +181,7 @@ def fit(backend, schedule, epochs, **options):
 
 @pytest.mark.parametrize("schedule", [
     Constant(0.1), Step(0.1, every=2), Exponential(0.1), InverseScaling(0.1), WarmupCosine(0.1, 4), OneCycle(0.1),
+    Exponential(0.1, by="step"), InverseTime(0.1, 4), Linear(0.1, 0.02, over=4),
 ], ids=lambda schedule: schedule.name)  # fmt: skip
 def test_the_history_shows_the_rate_of_the_last_step_of_each_epoch(schedule, backend):
     _, history = fit(backend, schedule, 5)
@@ -199,6 +237,11 @@ def test_members_have_rates_of_their_own_in_the_history(backend):
         (lambda: Step(0.1, factor=0.0), "`factor` must be above 0"),
         (lambda: Step(0.1, every=0), "`every` must be at least 1"),
         (lambda: Exponential(0.1, decay=-1.0), "`decay` must be above 0"),
+        (lambda: Exponential(0.1, by="batch"), "`by` must be one of 'epoch', 'step'"),
+        (lambda: Exponential(0.1, minimum=-0.1), "`minimum` must be at least 0"),
+        (lambda: Linear(-0.1, 0.1, over=5), "`first` must be at least 0"),
+        (lambda: Linear(0.1, 0.2, over=1), "`over` must be at least 2"),
+        (lambda: InverseTime(0.1, half_life=0.0), "`half_life` must be above 0"),
         (lambda: InverseScaling(0.1, power=0.0), "`power` must be above 0"),
         (lambda: WarmupCosine(0.1, -1), "`warmup_steps` must be at least 0"),
         (lambda: WarmupCosine(0.1, 5, steps=5), "`steps` must be at least 6"),

@@ -18,7 +18,7 @@ from mlpx.backends.base import Backend
 from mlpx.backends.cuda import installation, philox
 from mlpx.backends.cuda.captured import Captured
 from mlpx.backends.cuda.device import CudaDevice
-from mlpx.backends.cuda.products import NotMapped, Products, check_library
+from mlpx.backends.cuda.products import NotMapped, Products, check_library, with_one_stack
 from mlpx.backends.host import Key
 from mlpx.backends.staging import Transfers
 
@@ -113,9 +113,12 @@ class CuPyBackend(Backend):
         out = cupy.empty(shape, dtype=a.dtype)
         products = self._products(cupy.cuda.get_current_stream())
         try:
-            return products(a, b, out)
+            for each in with_one_stack(a, b, out):
+                products(*each)
         except NotMapped:
-            return products(cupy.ascontiguousarray(a), cupy.ascontiguousarray(b), out)
+            for each in with_one_stack(cupy.ascontiguousarray(a), cupy.ascontiguousarray(b), out):
+                products(*each)
+        return out
 
     def _products(self, stream: Any) -> Products:
         """Return the products on a stream; a handle serves one thread."""

@@ -107,12 +107,18 @@ class Stream:
     def __init__(self, key: Key, purpose: str, layer: int = 0, step: int = 0) -> None:
         self._key = key.seed, (PURPOSES[purpose] << 32) + key.member
         self._counter = 0, layer, step, 0
+        self._names = key, purpose, layer, step
 
     @cached_property
     def _bits(self) -> Any:
         """What generates the words; made when the first is asked for, since weights of zero need none."""
         key, counter = (np.array(words, dtype=np.uint64) for words in (self._key, self._counter))
         return np.random.Philox(key=key, counter=counter)
+
+    def at(self, position: int) -> "Stream":
+        """Return the stream of the layer that stands so many positions further."""
+        key, purpose, layer, step = self._names
+        return Stream(key, purpose, layer + position, step)
 
     def words(self, n: int) -> Array:
         """Return the next `n` raw words, shape ``(n,)``, uint64."""

@@ -182,9 +182,13 @@ class Recorded:
 def _operator(function: np.ufunc, *, swapped: bool = False) -> Callable[..., Any]:
     if function.nin == 1:
         return lambda self: self.recorder.ufunc(function, self)
-    if swapped:
-        return lambda self, other: self.recorder.ufunc(function, other, self)
-    return lambda self, other: self.recorder.ufunc(function, self, other)
+
+    def call(self: Recorded, other: Any) -> Any:
+        if getattr(other, "__array_ufunc__", self) is None:  # its own operators come first, as with NumPy's arrays
+            return NotImplemented
+        return self.recorder.ufunc(function, *((other, self) if swapped else (self, other)))
+
+    return call
 
 
 _TWO_SIDED: dict[str, np.ufunc] = {

@@ -19,7 +19,7 @@ __all__ = ["ATTRIBUTES", "CONSTRAINTS", "PARAMETERS", "documented"]
 
 T = TypeVar("T", bound=type)
 
-_NAMES = {*Activation.known, *Activation.aliases} - {"custom", "softmax", "step"}
+_NAMES = {*Activation.known, *Activation.aliases} - {"automatic", "custom", "formula", "softmax", "step"}
 """Of the activations that need no parameter and that a hidden layer can be trained with."""
 
 CONSTRAINTS: dict[str, Any] = {
@@ -64,8 +64,8 @@ hidden_layer_sizes : int or sequence of int, default=(100,)
     Units of each hidden layer; empty for none.
 activation : str, Activation or sequence of these, default="relu"
     Of the hidden layers: scikit-learn's ``"identity"``, ``"logistic"``, ``"tanh"`` and ``"relu"``, any other name of
-    `mlpx.activations`, an object such as ``mlpx.activations.leaky_relu(0.2)``, or a list with one a layer. A formula of
-    your own goes in with its derivative, by `mlpx.activations.custom`.
+    `mlpx.activations`, an object such as ``mlpx.activations.leaky_relu(0.2)``, a function ``f(z, xp)`` of your own,
+    whose derivative is found by `mlpx.activations.automatic`, or a list with one a layer.
 solver : {"adam", "sgd", "lbfgs"}, default="adam"
     Adam (in the form that scikit-learn gives it), stochastic gradient descent, or L-BFGS with all rows in each step.
 alpha : float, default=0.0001

@@ -36,9 +36,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     Parameters
     ----------
-    loss : str or Loss, default="squared_error"
+    loss : str, Loss or callable, default="squared_error"
         ``"squared_error"``, ``"poisson"`` (counts, with an exponential output), ``"absolute_error"``, ``"huber"``,
-        ``"quantile"`` (the median), or an object with its parameters, such as ``mlpx.losses.quantile(0.9)``.
+        ``"quantile"`` (the median), an object with its parameters, such as ``mlpx.losses.quantile(0.9)``, or a
+        function ``f(y_hat, y, xp)`` of your own, see `mlpx.losses.automatic`.
     {parameters}
 
     Attributes
@@ -63,12 +64,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     _default_score = "r2"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions(_LOSSES), Loss],
+        "loss": [StrOptions(_LOSSES), Loss, callable],
     }
 
     def __init__(
         self,
-        loss: str | Loss = "squared_error",
+        loss: str | Loss | Callable[..., Any] = "squared_error",
         hidden_layer_sizes: int | Sequence[int] = (100,),
         activation: str | Activation | Callable[..., Any] | Sequence[Any] = "relu",
         *,

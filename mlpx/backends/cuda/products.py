@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import weakref
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,6 +113,32 @@ def mapped(a: Array, b: Array, out: Array) -> Mapping:
         msg = f"cuBLAS takes sizes and leading dimensions up to {_LARGEST}, got {mapping}; split the product."
         raise NotMapped(msg)
     return mapping
+
+
+def with_one_stack(a: Array, b: Array, out: Array) -> Iterator[tuple[Array, Array, Array]]:
+    """Yield the products, of which each has one axis of a stack at most, that make up one with several.
+
+    Parameters
+    ----------
+    a, b, out : array
+        As for `mapped`, with any number of axes of stacks in front.
+    """
+    sizes = out.shape[:-2]
+    if sum(size > 1 for size in sizes) < 2:
+        yield a, b, out
+        return
+    shortest = min((size, axis) for axis, size in enumerate(sizes) if size > 1)[1]
+    behind = len(sizes) - shortest + 1
+    for i in range(sizes[shortest]):
+        yield from with_one_stack(*(_entry(x, i, behind) for x in (a, b, out)))
+
+
+def _entry(x: Array, i: int, behind: int) -> Array:
+    """Return the i-th entry along the axis behind which so many stand; those of a stretched one are the same."""
+    axis = x.ndim - 1 - behind
+    if axis < 0:
+        return x
+    return x[(slice(None),) * axis + (i if x.shape[axis] > 1 else 0,)]
 
 
 def _matrices(name: str, x: Array) -> _Matrices:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from mlpx.backends import trees
 from mlpx.backends.cuda import philox
 from mlpx.backends.cuda.fusion import Bits, Kernel, Node, Plan, Product, fused, with_copies
 from mlpx.backends.cuda.memory import Memory, Slot
-from mlpx.backends.cuda.products import TYPES, NotMapped, mapped
+from mlpx.backends.cuda.products import TYPES, NotMapped, mapped, with_one_stack
 from mlpx.backends.cuda.sharing import shared_out
 from mlpx.backends.cuda.source import Source, module_text, written
 from mlpx.backends.cuda.writing import Argument
@@ -141,7 +141,8 @@ def _check_product(node: Product, memory: Memory, steps: set[Variable]) -> None:
         msg = f"a product of {', '.join(sorted(types))}"
         raise NotRecordable(msg)
     try:
-        mapped(*(slot.array for slot in slots))
+        for each in with_one_stack(*(slot.array for slot in slots)):
+            mapped(*each)
     except NotMapped as error:
         raise NotRecordable(str(error)) from error
 
@@ -244,7 +245,10 @@ class Program:
         if isinstance(node, Bits):
             return [self._bound_bits(node)]
         a, b, out = (self._place(self._compiled.memory.slot(v)) for v in (*node.inputs, node.output))
-        return [lambda _: self._device.product(a, b, out)]
+        return [partial(self._product, each) for each in with_one_stack(a, b, out)]
+
+    def _product(self, arrays: tuple[Array, Array, Array], ahead: int) -> None:
+        self._device.product(*arrays)
 
     def _bound_copy(self, new: Variable, old: Variable) -> Launch:
         source, target = (self._place(self._compiled.memory.slot(v)) for v in (new, old))

@@ -1,0 +1,141 @@
+"""Functions that a user hands to a network: an element-wise activation, a loss of each sample. Checked before use."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from mlpx._typing import Array, Formula, Namespace
+from mlpx.backends import get_backend
+from mlpx.differentiation.forward import Forward, value_and_derivative
+from mlpx.differentiation.operations import filled
+from mlpx.differentiation.reverse import Reverse, Taped
+
+__all__ = ["check_elementwise", "check_rowwise", "check_signature", "rowwise"]
+
+_PROBE = [[-1.5, -0.5, 0.25], [0.5, 1.0, 2.5]]
+_REMEDIES = {
+    "activation": "or give the derivative too, mlpx.activations.custom(f, derivative)",
+    "loss": "or write a class with its gradient, see mlpx.losses.Loss",
+}
+
+
+def check_elementwise(argument: str, function: Formula) -> None:
+    """Refuse what is no element-wise function of ``(z, xp)`` that can be differentiated.
+
+    Parameters
+    ----------
+    argument : str
+        The name of the argument, for messages.
+    function : callable
+        It is called with two rows of three numbers.
+    """
+    _check_signature(argument, function, "(z, xp)", 2)
+    ops = get_backend("numpy")
+    with ops.context():
+        z = ops.xp.asarray(_PROBE)
+        _checked(argument, "(z, xp)", lambda: _check_probe(argument, function, z, ops.xp))
+
+
+def _check_probe(argument: str, function: Formula, z: Array, xp: Namespace) -> None:
+    y, _ = value_and_derivative(function)(z, xp)
+    level = Forward(xp)
+    few = level.below(function(level.dual(z[:1, :1], 1.0), level.xp))
+    wanted, came = y[:1, :1], filled(few, z[:1, :1], xp) if isinstance(few, (int, float)) else few
+    if not xp.all((wanted == came) | (abs(wanted - came) <= 1e-9 * abs(wanted)) | (wanted != wanted)):
+        msg = (
+            f"`{argument}` must work element by element, but f({_PROBE[0][0]}) depends on the numbers around it. "
+            "An activation that mixes units is a class with its own backward(dy, z, y, xp)."
+        )
+        raise ValueError(msg)
+
+
+def check_signature(argument: str, function: Formula) -> None:
+    """Refuse what is no function of ``(y_hat, y, xp)``."""
+    _check_signature(argument, function, "(y_hat, y, xp)", 3)
+
+
+def check_rowwise(argument: str, function: Formula, units: int) -> None:
+    """Refuse a function of ``(y_hat, y, xp)`` that gives not one number a row or cannot be differentiated.
+
+    Parameters
+    ----------
+    argument : str
+        The name of the argument, for messages.
+    function : callable
+        It is called with two rows.
+    units : int
+        The numbers in each row.
+    """
+    ops = get_backend("numpy")
+    with ops.context():
+        y_hat, y = (ops.xp.ones((2, units)) * value for value in (0.6, 0.4))
+        _checked(argument, "(y_hat, y, xp)", lambda: rowwise(argument, function, y_hat, y, ops.xp))
+
+
+def rowwise(argument: str, function: Formula, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+    """Return the value of every row and its derivative by `x`.
+
+    Parameters
+    ----------
+    argument : str
+        The name of the argument, for messages.
+    function : callable
+        ``function(x, y, xp)`` returns one number a row.
+    x, y : array of shape (..., N, K)
+        Outputs and targets.
+    xp : namespace
+        The functions to compute with.
+
+    Returns
+    -------
+    value : array of shape (..., N)
+    gradient : array of shape (..., N, K)
+    """
+    level = Reverse(xp)
+    z = Taped(x, level)
+    result = function(z, y, level.xp)
+    value = level.below(result)
+    shape, wanted = tuple(getattr(value, "shape", ())), tuple(x.shape[:-1])
+    if shape != wanted:
+        msg = (
+            f"`{argument}` must return one number a sample: outputs of shape {tuple(x.shape)} ask for {wanted}, "
+            f"got {shape}. Add up over the outputs with xp.sum(..., axis=-1), not over the samples."
+        )
+        raise ValueError(msg)
+    found = level.derivatives(result, xp.ones_like(value))
+    slope = found.get(z.position)
+    gradient = xp.zeros_like(x) if slope is None else slope
+    return xp.astype(value, x.dtype, copy=False), gradient
+
+
+def _check_signature(argument: str, function: Formula, form: str, count: int) -> None:
+    if not callable(function):
+        msg = f"`{argument}` must be a function of {form}, got {function!r}."
+        raise TypeError(msg)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # it tells nothing of its arguments
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        name = getattr(function, "__name__", repr(function))
+        msg = f"`{argument}` must be a function of {form}, xp the namespace to compute with; got {name}{signature}."
+        raise TypeError(msg) from None
+
+
+def _checked(argument: str, form: str, run: Callable[[], Any]) -> None:
+    """Run a check; say of what goes wrong to which argument it belongs and what to do."""
+    try:
+        run()
+    except Exception as error:
+        text = str(error).replace("`function`", f"`{argument}`")
+        if not text.startswith(f"`{argument}`"):
+            text = (
+                f"`{argument}` must be a function of {form} written in functions of `xp`, the Array API standard's, so "
+                f"that it can be differentiated; it failed with {type(error).__name__}: {text.rstrip('.')}. Write "
+                f"xp.sin(z) for np.sin(z) and xp.where for a decision by values, {_REMEDIES[argument]}."
+            )
+        raise (ValueError if isinstance(error, ValueError) else TypeError)(text) from error
