@@ -10,8 +10,8 @@ Functions are written in functions of the Array API standard, from the namespace
 every array library.
 """
 
-from mlpx.differentiation.forward import derivative, directional_derivative, value_and_derivative
 from mlpx.differentiation.formula import FUNCTIONS
+from mlpx.differentiation.forward import derivative, directional_derivative, value_and_derivative
 from mlpx.differentiation.numerical import check_derivative, check_gradients
 from mlpx.differentiation.report import BlockCheck, Entry, GradientReport
 from mlpx.differentiation.reverse import gradient, hessian_product, value_and_gradient
