@@ -48,7 +48,7 @@ def tests(session: nox.Session) -> None:
     """Run the test suite over every backend that installs on this Python, on the built wheel."""
     if torch := TORCH.get(str(session.python)):
         session.install(*torch)
-    install_wheel(session, "cli", "sklearn", "jax", "plot")
+    install_wheel(session, "cli", "sklearn", "jax", "plot", "symbolic")
     kernels = session.python in CUDA_COMPILE
     session.install(*group("test"), *(group("cuda-compile") if kernels else []))
     chosen = [] if kernels else ["-m", "not kernels and not once"]
@@ -110,7 +110,7 @@ def typecheck(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def docs(session: nox.Session) -> None:
     """Build the documentation; warnings are errors."""
-    session.install(".[sklearn]", *group("docs"))
+    session.install(".[sklearn,symbolic]", *group("docs"))
     session.run("python", "-m", "sphinx", "-W", "--keep-going", "-n", "-b", "html", "docs", "docs/_build/html")
 
 

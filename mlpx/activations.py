@@ -25,6 +25,7 @@ __all__ = [
     "elu",
     "erf",
     "exp",
+    "formula",
     "gelu",
     "get",
     "hard_logistic",
@@ -791,6 +792,44 @@ class custom(Activation):
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the net input."""
         return xp.astype(self.derivative_function(v, xp), v.dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class formula(Activation):
+    """An activation from a formula as a text; `mlpx.differentiation.activation_from_formula` makes it.
+
+    Parameters
+    ----------
+    text : str
+        A formula in the variable ``x`` (or ``z``).
+    parameters : tuple of (str, float)
+        The value of each parameter, by name.
+    """
+
+    text: str
+    parameters: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        from mlpx.differentiation.formula import check_parameters
+        from mlpx.differentiation.symbolic import derived
+
+        self._store("parameters", check_parameters(self.parameters, ("x", "z")))
+        value, slope = derived(self.text, self.parameters, ("x",))
+        self._store("_value", value)
+        self._store("_slope", slope)
+
+    def __call__(self, z: Array, xp: Namespace) -> Array:
+        """Return ``f(z)``."""
+        return self._value(z, xp=xp)  # type: ignore[attr-defined]
+
+    def derivative(self, v: Array, xp: Namespace) -> Array:
+        """Return ``f'`` from the net input."""
+        return self._slope(v, xp=xp)  # type: ignore[attr-defined]
+
+    @property
+    def code(self) -> str:
+        """What is computed, as text to read."""
+        return f"{self._value.code('f')}\n{self._slope.code('derivative')}"  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

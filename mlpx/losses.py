@@ -24,6 +24,7 @@ __all__ = [
     "automatic",
     "binary_cross_entropy",
     "cross_entropy",
+    "formula",
     "get",
     "huber",
     "mean_squared_error",
@@ -390,6 +391,40 @@ class cross_entropy(Loss):
             near_one = xp.abs(xp.sum(y, axis=-1) - 1) < 1e-4
             _require(y >= 0, "hold probabilities of at least 0 for the loss 'cross_entropy'", xp)
             _require(near_one, "have rows with the sum 1 for the loss 'cross_entropy'", xp)
+
+
+@dataclass(frozen=True)
+class formula(Loss):
+    """A loss from a formula as a text, summed over the outputs; `mlpx.differentiation.loss_from_formula` makes it.
+
+    Parameters
+    ----------
+    text : str
+        A formula in the variables ``p``, an output, and ``y``, its target.
+    parameters : tuple of (str, float)
+        The value of each parameter, by name.
+    """
+
+    text: str
+    parameters: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        from mlpx.differentiation.formula import check_parameters
+        from mlpx.differentiation.symbolic import derived
+
+        self._store("parameters", check_parameters(self.parameters, ("p", "y")))
+        value, slope = derived(self.text, self.parameters, ("p", "y"))
+        self._store("_value", value)
+        self._store("_slope", slope)
+
+    def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
+        """Return the value and the derivative by ``p``."""
+        return xp.sum(self._value(x, y, xp=xp), axis=-1), self._slope(x, y, xp=xp)  # type: ignore[attr-defined]
+
+    @property
+    def code(self) -> str:
+        """What is computed, as text to read."""
+        return f"{self._value.code('f')}\n{self._slope.code('derivative')}"  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """Threshold units: the neuron of McCulloch and Pitts, the logic that it can do, and the proof of what it cannot.
 
-A unit puts out 1 where ``x w + b >= 0``, else 0 [1]_. `conjunction` (AND), `disjunction` (OR) and `negation` (NOT) are
+A unit puts out 1 where ``x w + b >= 0``, else 0. `conjunction` (AND), `disjunction` (OR) and `negation` (NOT) are
 such units, as networks with the output ``"step"``; `exclusive_or` (XOR) needs two layers. `represent` searches all
 weights that can matter, so that finding none is a proof. A unit learns by the rule of `mlpx.losses.perceptron`.
 
 A truth table lists the values for the rows of `rows`: the inputs count up in binary, the last one changes fastest.
 
-Why the search is exact [2]_: write the inputs ``v_i`` with entries ±1, and let ``s_i = ±1`` be the sign that the net
+Why the search is exact: write the inputs ``v_i`` with entries ±1, and let ``s_i = ±1`` be the sign that the net
 input should have. Where some weights and bias give all signs, some give ``s_i (v_i w + b) >= 1`` for all i, and the set
 of these has a corner, in which ``n + 1`` of the inequalities are equations. By Cramer's rule each coordinate of the
 corner is a quotient of determinants of order ``n + 1`` with entries ±1, all with the same denominator. Such a
@@ -14,15 +14,6 @@ determinant is a multiple of ``2^n``, and by Hadamard at most ``(n + 1)^((n + 1)
 denominator over ``2^n`` is whole, of size at most ``(n + 1)^((n + 1) / 2) / 2^n``, and it gives all signs as well. With
 inputs 0 and 1 in place of ±1 the same weights do, with another bias.
 
-References
-----------
-.. [1] W. S. McCulloch and W. Pitts, "A logical calculus of the ideas immanent in nervous activity", Bulletin of
-   Mathematical Biophysics 5, 1943.
-.. [2] S. Muroga, I. Toda and S. Takasu, "Theory of majority decision elements", Journal of the Franklin Institute 271,
-   1961.
-
-Examples
---------
 >>> from mlpx import threshold
 >>> threshold.represent([0, 0, 0, 1]).predict_labels(threshold.rows(2))  # AND
 array([0, 0, 0, 1])
@@ -60,7 +51,7 @@ MOST_INPUTS = 5
 
 
 def unit(weights: Sequence[float], bias: float) -> Network:
-    """Return one threshold unit, ``step(x w + b)``.
+    """Return one threshold unit, ``step(x w + b)``, after [1]_.
 
     Parameters
     ----------
@@ -73,6 +64,11 @@ def unit(weights: Sequence[float], bias: float) -> Network:
     -------
     Network
         With one step unit, on the present backend. It may be trained like any other.
+
+    References
+    ----------
+    .. [1] W. S. McCulloch and W. Pitts, "A logical calculus of the ideas immanent in nervous activity", Bulletin of
+       Mathematical Biophysics 5, 1943.
 
     Examples
     --------
@@ -197,12 +193,17 @@ def rows(n: int) -> Array:
 
 
 def largest_weight(n: int) -> int:
-    """Return the size that whole weights need at most, ``(n + 1)^((n + 1) / 2) / 2^n`` rounded down.
+    """Return the size that whole weights need at most, ``(n + 1)^((n + 1) / 2) / 2^n`` rounded down [1]_.
 
     Parameters
     ----------
     n : int
         Number of inputs.
+
+    References
+    ----------
+    .. [1] S. Muroga, I. Toda and S. Takasu, "Theory of majority decision elements", Journal of the Franklin Institute
+       271, 1961.
 
     Examples
     --------

@@ -32,7 +32,7 @@ OPTIMIZERS = [
 HIDDEN = [
     name for name in activations.__all__
     if isinstance(getattr(activations, name), type)
-    and name not in ("Activation", "Formula", "softmax", "step", "exp", "automatic", "custom")
+    and name not in ("Activation", "Formula", "softmax", "step", "exp", "automatic", "custom", "formula")
 ]  # fmt: skip
 PAIRS = [
     ("softmax", None, 3),
@@ -159,6 +159,34 @@ def test_frozen_biases():
         net.fit(X, y, epochs=2, batch_size=16, progress=False)
     np.testing.assert_allclose(nets[0].vector, nets[1].vector, rtol=0, atol=1e-13)
     [captured] = backend.captured
+    assert all(captured.programs.values())
+
+
+STRUCTURES = {
+    "maxout": lambda: [
+        mlpx.Dropout(0.2), mlpx.Maxout(4, 6, pieces=3, max_norm=0.6), mlpx.Maxout(6, 5), mlpx.Dense(5, 3, "softmax")
+    ],
+    "prelu": lambda: [mlpx.Dense(4, 6), mlpx.PReLU(6), mlpx.Dense(6, 3, "softmax", max_norm=0.8)],
+    "skip": lambda: [
+        mlpx.Skip(mlpx.Dense(4, 6, "tanh"), mlpx.Skip(mlpx.AlphaDropout(0.2), mlpx.Dense(6, 6)), activation="swish"),
+        mlpx.Dense(6, 3, "softmax"),
+    ],
+    "mask": lambda: [mlpx.Dense(4, 6, "tanh", mask=np.arange(24).reshape(4, 6) % 2), mlpx.Dense(6, 3, "softmax")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("members", [None, 3])
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_every_structure_becomes_kernels(name, members):
+    X, y = data(48, [4, 3])
+    backend = HostBackend()
+    settings = {"dtype": "float64", "seed": 1, "members": members}
+    nets = [mlpx.Network(STRUCTURES[name](), backend=each, **settings) for each in (backend, "numpy")]
+    for net in nets:
+        net.fit(X, y, epochs=2, batch_size=16, progress=False)
+    np.testing.assert_allclose(nets[0].vector, nets[1].vector, rtol=0, atol=1e-12)
+    [captured] = backend.captured
+    assert captured.programs
     assert all(captured.programs.values())
 
 

@@ -19,7 +19,7 @@ __all__ = ["ATTRIBUTES", "CONSTRAINTS", "PARAMETERS", "documented"]
 
 T = TypeVar("T", bound=type)
 
-_NAMES = {*Activation.known, *Activation.aliases} - {"automatic", "custom", "softmax", "step"}
+_NAMES = {*Activation.known, *Activation.aliases} - {"automatic", "custom", "formula", "softmax", "step"}
 """Of the activations that need no parameter and that a hidden layer can be trained with."""
 
 CONSTRAINTS: dict[str, Any] = {
