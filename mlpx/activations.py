@@ -804,6 +804,22 @@ class formula(Activation):
         A formula in the variable ``x`` (or ``z``).
     parameters : tuple of (str, float)
         The value of each parameter, by name.
+
+    Raises
+    ------
+    ValueError
+        For a formula that is not understood, with the place, or one that has no derivative.
+    TypeError
+        For what is no text, or parameters that are no numbers.
+    ModuleNotFoundError
+        Where SymPy is not installed.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.activations.formula("x * sigmoid(beta * x)", (("beta", 2.0),))(np.asarray([-2.0, 0.0, 2.0]), np).round(3)
+    array([-0.036,  0.   ,  1.964])
     """
 
     text: str

@@ -88,7 +88,18 @@ class Loss(Description):
         """
 
     def check_units(self, units: int) -> None:
-        """Refuse a number of outputs that the loss cannot take."""
+        """Refuse a number of outputs that the loss cannot take; this one takes any.
+
+        Parameters
+        ----------
+        units : int
+            Number of outputs.
+
+        Raises
+        ------
+        ValueError
+            For such a number.
+        """
 
 
 def _require(condition: Array, rule: str, xp: Namespace) -> None:
@@ -403,6 +414,22 @@ class formula(Loss):
         A formula in the variables ``p``, an output, and ``y``, its target.
     parameters : tuple of (str, float)
         The value of each parameter, by name.
+
+    Raises
+    ------
+    ValueError
+        For a formula that is not understood, with the place, or one that has no derivative.
+    TypeError
+        For what is no text, or parameters that are no numbers.
+    ModuleNotFoundError
+        Where SymPy is not installed.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> import numpy as np
+    >>> mlpx.losses.formula("(p - y)**2").value_and_gradient(np.asarray([[3.0]]), np.asarray([[1.0]]), np)
+    (array([4.]), array([[4.]]))
     """
 
     text: str

@@ -51,6 +51,15 @@ class Trace(NamedTuple):
         dropout acts these are the values before it; what went into a layer is its ``x`` in `layers`.
     z : list of array
         ``z[i]`` is the net input of the i-th layer with weights; of `Maxout` that of all pieces.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> trace = mlpx.MLP([2, 3, 1], output="linear").forward([[0.5, 1.0]])
+    >>> [z.shape for z in trace.z]
+    [(1, 3), (1, 1)]
+    >>> trace.layers[0].x is trace.a[0]
+    True
     """
 
     layers: tuple[Any, ...]
@@ -72,6 +81,16 @@ class Gradients(NamedTuple):
         where a mask has left a connection out.
     parameters : dict of array
         The same for all parameters, by name as in ``net.parameters``.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([2, 3, 1], output="linear", l2=0.1)
+    >>> grads = net.backward(net.forward([[0.5, 1.0]]), [[1.0]])
+    >>> bool(grads.loss > grads.data_loss)
+    True
+    >>> [d.shape for d in grads.delta]
+    [(1, 3), (1, 1)]
     """
 
     loss: Array

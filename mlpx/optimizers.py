@@ -56,7 +56,24 @@ class Optimizer(Description):
         return all(schedule.constant for schedule in (self.schedule, *self.scheduled.values()))
 
     def at(self, point: Point, xp: Namespace) -> Optimizer:
-        """Return the optimizer as it is at a point of training: with numbers in the place of `scheduled`."""
+        """Return the optimizer as it is at a point of training: with numbers in the place of `scheduled`.
+
+        Parameters
+        ----------
+        point : Point
+            Where training stands.
+        xp : namespace
+            The host's functions.
+
+        Returns
+        -------
+        Optimizer
+
+        Raises
+        ------
+        ValueError
+            Where a scheduled number leaves its bounds.
+        """
         now = copy(self)
         for name, schedule in self.scheduled.items():
             value = schedule(point, None, xp)

@@ -297,6 +297,13 @@ class Linear(Schedule):
     by : "epoch" or "step"
         What is counted.
 
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
     Examples
     --------
     Momentum that rises from 0.5 in the first epoch to 0.9 in the twentieth:
@@ -372,12 +379,35 @@ class InverseScaling(Schedule):
 class InverseTime(Schedule):
     """``alpha / (1 + (t - 1) / T)`` at step t: half the rate after T steps, a third after 2 T.
 
+    Source: [1]_.
+
     Parameters
     ----------
     learning_rate : float or sequence of float
         The first rate.
     half_life : float or sequence of float
         T, in steps; above 0.
+
+    Raises
+    ------
+    ValueError
+        Where a number is outside its bounds.
+    TypeError
+        Where it is no number.
+
+    References
+    ----------
+    .. [1] C. Darken, J. Chang and J. Moody, "Learning rate schedules for faster stochastic gradient search", Neural
+       Networks for Signal Processing 2, 1992.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> optimizer = mlpx.SGD(mlpx.schedules.InverseTime(0.1, half_life=2))
+    >>> history = net.fit([[1.0], [2.0]], [1.0, 2.0], epochs=5, batch_size=2, optimizer=optimizer)
+    >>> [round(rate, 4) for rate in history["learning_rate"]]
+    [0.1, 0.0667, 0.05, 0.04, 0.0333]
     """
 
     learning_rate: Numbers

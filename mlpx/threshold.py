@@ -94,6 +94,13 @@ def conjunction(n: int = 2) -> Network:
     Network
         One unit with the weights 1 and the threshold halfway between n - 1 and n.
 
+    Raises
+    ------
+    ValueError
+        Where `n` is below 1.
+    TypeError
+        Where it is no whole number.
+
     Examples
     --------
     >>> conjunction().predict_labels(rows(2))
@@ -114,6 +121,13 @@ def disjunction(n: int = 2) -> Network:
     -------
     Network
         One unit with the weights 1 and the threshold 1/2.
+
+    Raises
+    ------
+    ValueError
+        Where `n` is below 1.
+    TypeError
+        Where it is no whole number.
 
     Examples
     --------
@@ -180,6 +194,13 @@ def rows(n: int) -> Array:
     array of shape (2**n, n)
         Integers 0 and 1, of NumPy.
 
+    Raises
+    ------
+    ValueError
+        Where `n` is below 1.
+    TypeError
+        Where it is no whole number.
+
     Examples
     --------
     >>> rows(2)
@@ -199,6 +220,17 @@ def largest_weight(n: int) -> int:
     ----------
     n : int
         Number of inputs.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        Where `n` is below 1.
+    TypeError
+        Where it is no whole number.
 
     References
     ----------
@@ -267,6 +299,13 @@ def count(n: int) -> int:
     -------
     int
         Of the ``2^(2^n)`` functions those that come up among all weights up to `largest_weight` and all thresholds.
+
+    Raises
+    ------
+    ValueError
+        Where `n` is below 1 or above 5.
+    TypeError
+        Where it is no whole number.
 
     Examples
     --------

@@ -21,6 +21,7 @@ WITHOUT_SOURCE = {
     "Schedule": "a base class", "Point": "a record", "get": "a choice by name", "custom": "the user's own formula",
     "identity": "f(z) = z", "exp": "the exponential function", "Constant": "one number", "constant": "one number",
     "zeros": "one number", "uniform": "a distribution", "normal": "a distribution",
+    "automatic": "the user's own function", "formula": "the user's own formula", "Linear": "a line",
     "squared_error": "older than its sources", "mean_squared_error": "the same by another factor",
 }  # fmt: skip
 
@@ -163,10 +164,12 @@ def lacks(public: Public) -> Iterator[str]:
     found = sections(public.value.__doc__)
     if documented_above(public):
         return
+    if isinstance(public.value, property):
+        listed = entries(sections(getattr(public.owner, "__doc__", None)).get("Attributes", ""))
+        yield from () if found[""] or public.name in listed else ("a summary",)
+        return
     if not found[""]:
         yield "a summary"
-    if isinstance(public.value, property):
-        return
     yield from lacks_arguments(public, found)
     yield from lacks_shapes(found)
     yield from lacks_result(public, found)

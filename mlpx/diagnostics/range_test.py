@@ -45,6 +45,16 @@ class RangeTest:
         A tenth of the rate at which `smoothed` is lowest; NaN where it never fell below its beginning.
     diverged : bool, with a stack a boolean array of shape (S,)
         Whether the loss diverged; else `highest` was reached.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.MLP([1, 8, 1], output="linear", seed=1)
+    >>> found = mlpx.learning_rate_range_test(net, [[0.0], [0.5], [1.0]], [0.0, 0.25, 1.0])
+    >>> found.losses.shape == found.learning_rates.shape
+    True
+    >>> sorted(found.to_dict())
+    ['learning_rates', 'losses', 'smoothed']
     """
 
     learning_rates: Array
@@ -54,7 +64,13 @@ class RangeTest:
     diverged: Any
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Return rates, losses and smoothed losses as lists; with a stack the latter hold a list a step."""
+        """Return rates, losses and smoothed losses, such as ``pandas.DataFrame`` takes.
+
+        Returns
+        -------
+        dict of list
+            With a stack the losses are lists with one number a member.
+        """
         names = ("learning_rates", "losses", "smoothed")
         return {name: getattr(self, name).tolist() for name in names}
 

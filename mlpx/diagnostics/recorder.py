@@ -63,6 +63,11 @@ class Diagnostics(Callback):
     dead, saturated : array of the same shape
         Shares of the units; see the notes.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For an argument that does not fit.
+
     Warns
     -----
     RuntimeWarning
@@ -162,7 +167,12 @@ class Diagnostics(Callback):
             return self.delta_norms[..., 0] / self.delta_norms[..., -1]
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Return columns with one row a look, layer and (with a stack) member, as pandas or polars take them."""
+        """Return columns with one row a look, layer and (with a stack) member, as pandas or polars take them.
+
+        Returns
+        -------
+        dict of list
+        """
         rows = list(self._rows())
         names = ("epoch", "step", *(("member",) if self._stack else ()), "layer", *QUANTITIES)
         return {name: [row[i] for row in rows] for i, name in enumerate(names)}

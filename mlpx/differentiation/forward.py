@@ -162,12 +162,17 @@ def directional_derivative(function: Formula) -> Callable[..., tuple[Any, Any]]:
         ``along(arrays, directions, xp=None)``, with two sequences of arrays of equal shapes, returns the value and its
         derivative ``d/dt f(x + t v)`` at ``t = 0``: the product of the Jacobian with the direction.
 
+    Raises
+    ------
+    ValueError
+        Where a direction has another shape than its array; raised by ``along``.
+
     Examples
     --------
     >>> import numpy as np
     >>> x, v = np.asarray([3.0, 4.0]), np.asarray([1.0, 0.0])
     >>> value, slope = directional_derivative(lambda x, xp: xp.sqrt(xp.sum(x * x)))([x], [v])
-    >>> float(value), round(float(slope), 4)
+    >>> float(value), round(float(slope), 12)
     (5.0, 0.6)
     """
 

@@ -38,8 +38,12 @@ def check_gradients(
     ----------
     net : Network
         Any network, also a stack, whose members are all checked at once; with any layers, activations and losses.
-    X, y, sample_weight : array
-        As for `mlpx.Network.backward`. Some rows do: the cost is that of a few forward passes for each entry.
+    X : array of shape (N, M_0), with a stack also (S, N, M_0)
+        Features. Some rows do: the cost is that of a few forward passes for each entry.
+    y : array of shape (N, K) or (N,), with a stack also (S, N, K) or (S, N)
+        Targets, as for `mlpx.Network.backward`.
+    sample_weight : array of shape (N,) or (S, N), optional
+        Weight of each sample in the mean.
     step : float
         The step of a parameter t is ``step * max(1, |t|)``.
     sample : int, optional
@@ -224,7 +228,7 @@ def check_derivative(
     ----------
     activation : str or Activation
         An element-wise activation, by name or as an object.
-    points : array, optional
+    points : array of shape (...), optional
         Where to look; by default 201 points from -8 to 8, none of them a whole number.
     step, tolerance : float
         As for `check_gradients`.
@@ -233,6 +237,11 @@ def check_derivative(
     -------
     GradientReport
         With one block.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown name, a function without a derivative, or a `step` or `tolerance` out of its range.
 
     Examples
     --------

@@ -19,6 +19,16 @@ class Entry:
         By back-propagation (or by the formula), and by central differences.
     error : float
         Relative error.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> from mlpx.differentiation import check_derivative
+    >>> wrong = mlpx.activations.custom(lambda z, xp: z * z, lambda z, xp: 3 * z)
+    >>> report = check_derivative(wrong, [1.0, 2.0])
+    >>> entry = report.blocks[0].worst
+    >>> entry.index, round(entry.exact, 6), round(entry.numerical, 6)
+    ((0,), 3.0, 2.0)
     """
 
     index: tuple[int, ...]
@@ -49,6 +59,16 @@ class BlockCheck:
         Number of those that disagree.
     worst : Entry
         The entry that disagrees most; of kinks, those alone that do not agree.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> from mlpx.differentiation import check_derivative
+    >>> wrong = mlpx.activations.custom(lambda z, xp: z * z, lambda z, xp: 3 * z)
+    >>> report = check_derivative(wrong, [1.0, 2.0])
+    >>> block = report.blocks[0]
+    >>> block.name, block.checked, block.failed, block.passed
+    ('custom', 2, 2, False)
     """
 
     name: str
@@ -74,6 +94,20 @@ class GradientReport:
         One for each block of parameters, then one for a random direction over all of them.
     tolerance : float
         The largest relative error that passes.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> from mlpx.differentiation import check_derivative
+    >>> wrong = mlpx.activations.custom(lambda z, xp: z * z, lambda z, xp: 3 * z)
+    >>> report = check_derivative(wrong, [1.0, 2.0])
+    >>> bool(report), report.blocks[0].failed
+    (False, 2)
+    >>> try:
+    ...     report.assert_passed()
+    ... except AssertionError as error:
+    ...     print(str(error).splitlines()[0])
+    derivatives disagree in custom
     """
 
     blocks: tuple[BlockCheck, ...]
@@ -88,7 +122,13 @@ class GradientReport:
         return self.passed
 
     def assert_passed(self) -> None:
-        """Raise `AssertionError` with the table and both values of the worst entries where a block disagrees."""
+        """Do nothing where all agrees; for tests.
+
+        Raises
+        ------
+        AssertionError
+            Where a block disagrees, with the table and both values of the worst entries.
+        """
         if not self.passed:
             wrong = ", ".join(block.name for block in self.blocks if not block.passed)
             msg = f"derivatives disagree in {wrong}\n{self}"

@@ -92,7 +92,18 @@ class Affine(Layer, abstract=True):
         return {"theta": W if b is None else ops.concat([W, b[..., None, :]], axis=-2)}
 
     def split(self, theta: Array) -> tuple[Array, Array | None]:
-        """Return weights and bias (or None), as parts of the block."""
+        """Return weights and bias as parts of the block.
+
+        Parameters
+        ----------
+        theta : array of shape (..., M_in + 1, M_out), without bias (..., M_in, M_out)
+            The block.
+
+        Returns
+        -------
+        weights : array of shape (..., M_in, M_out)
+        bias : array of shape (..., M_out) or None
+        """
         if not self.bias:
             return theta, None
         return theta[..., : self.fan_in, :], theta[..., self.fan_in, :]

@@ -18,7 +18,19 @@ Parameters: TypeAlias = dict[str, Any]
 
 
 class Layer(Description, abstract=True):
-    """One layer: a description with a forward and a backward pass."""
+    """One layer: a description with a forward and a backward pass.
+
+    The page "A layer" of the documentation shows how to write one.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> net = mlpx.Network([mlpx.Dense(4, 8, "relu"), mlpx.Dropout(0.5), mlpx.Dense(8, 3, "softmax")])
+    >>> [isinstance(layer, mlpx.Layer) for layer in net.layers]
+    [True, True, True]
+    >>> [layer.name for layer in net.layers]
+    ['Dense', 'Dropout', 'Dense']
+    """
 
     family: ClassVar[str] = "layer"
     random: bool = False
@@ -35,31 +47,104 @@ class Layer(Description, abstract=True):
         return 1
 
     def parts(self) -> dict[str, Layer]:
-        """Return the layers that it is made of, by name; none for most."""
+        """Return the layers that it is made of, by name; none for most.
+
+        Returns
+        -------
+        dict of Layer
+            By name, in the order of the parameter vector.
+        """
         return {}
 
     def width(self, fan_in: int) -> int:
-        """Return the number of units that come out where `fan_in` go in; refuse what does not fit."""
+        """Return the number of units that come out.
+
+        Parameters
+        ----------
+        fan_in : int
+            Number of units that go in.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        ValueError
+            Where so many units do not fit.
+        """
         return fan_in
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the name and the shape of each parameter, without stack axes."""
+        """Return the shape of each parameter.
+
+        Returns
+        -------
+        dict of tuple of int
+            By name, without stack axes.
+        """
         return {}
 
     def initialize(self, stream: Stream) -> Parameters:
-        """Return initial parameters, as host arrays in float64."""
+        """Return initial parameters.
+
+        Parameters
+        ----------
+        stream : mlpx.backends.host.Stream
+            Where the random numbers come from.
+
+        Returns
+        -------
+        dict of array
+            By name, as `shapes` says; host arrays in float64.
+        """
         return {}
 
     def masks(self, xp: Namespace) -> dict[str, tuple[Array, Array]]:
-        """Return for each parameter, as host arrays of 0 and 1, where weight decay acts and what may be trained."""
+        """Return where weight decay acts, and what may be trained.
+
+        Parameters
+        ----------
+        xp : namespace
+            The host's functions.
+
+        Returns
+        -------
+        dict of (array, array)
+            For each parameter, in its shape, host arrays of 1 and 0: decay, training.
+        """
         return {}
 
     def connections(self, xp: Namespace) -> dict[str, Array]:
-        """Return, for parameters of which some entries are no parameters, 0 there and 1 elsewhere; host arrays."""
+        """Return which entries are parameters, for those of which some are none.
+
+        Parameters
+        ----------
+        xp : namespace
+            The host's functions.
+
+        Returns
+        -------
+        dict of array
+            By name, in the parameter's shape: host arrays, 0 where there is no connection, else 1.
+        """
         return {}
 
     def constrain(self, ops: Backend, params: Parameters) -> Parameters:
-        """Return the parameters that are bounded after each update, as they then are; others may be left out."""
+        """Return the parameters that are bounded after each update, as they then are.
+
+        Parameters
+        ----------
+        ops : Backend
+            Where it runs.
+        params : dict of array
+            Parameters by name, each of shape ``(..., *shapes()[name])``.
+
+        Returns
+        -------
+        dict of array
+            By name; others may be left out.
+        """
         return {}
 
     def draw(
@@ -105,7 +190,7 @@ class Layer(Description, abstract=True):
             Input.
         training : bool
             Whether what acts in training alone, such as dropout, does so.
-        draw : array, tuple of arrays or None
+        draw : array of shape (S, ...), tuple of such, or None
             What `draw` gave for this step.
 
         Returns
@@ -152,14 +237,47 @@ class Layer(Description, abstract=True):
         raise NotImplementedError
 
     def check_stack(self, members: int | None) -> None:
-        """Refuse numbers by member whose count is not the stack's."""
+        """Refuse numbers by member whose count is not the stack's.
+
+        Parameters
+        ----------
+        members : int or None
+            Number of networks in the stack; None for a single network.
+
+        Raises
+        ------
+        ValueError
+            Where there is another count of numbers.
+        """
 
     def member(self, index: int) -> Layer:
-        """Return the layer of one member of the stack."""
+        """Return the layer of one member of the stack.
+
+        Parameters
+        ----------
+        index : int
+            Of the member, from 0.
+
+        Returns
+        -------
+        Layer
+        """
         return self
 
     def nodes(self, path: str = "") -> Iterator[tuple[str, Layer]]:
-        """Yield the layer and all that it is made of, each with its path, such as ``"1.layers.0"``."""
+        """Yield the layer and all that it is made of.
+
+        Parameters
+        ----------
+        path : str
+            That of the layer itself.
+
+        Yields
+        ------
+        path : str
+            Such as ``"1.layers.0"``.
+        layer : Layer
+        """
         yield path, self
         for name, part in self.parts().items():
             yield from part.nodes(joined(path, name))

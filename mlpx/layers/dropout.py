@@ -69,6 +69,13 @@ class Dropout(RandomMask):
     scale : float, optional
         Factor of the kept elements; by default one over the probability of being kept (inverted dropout).
 
+    Raises
+    ------
+    ValueError
+        For a rate or a scale out of its range.
+    TypeError
+        Where it is no number.
+
     References
     ----------
     .. [1] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov, "Dropout: a simple way to prevent

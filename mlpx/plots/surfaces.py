@@ -42,8 +42,10 @@ def loss_surface(
     of : Network or callable
         A network, whose loss on the data is drawn (without the penalty, in float64; the network stays as it is), or a
         function of two floats.
-    X, y : array, optional
-        Features and targets, as for `mlpx.Network.fit`; a network needs them.
+    X : array of shape (N, M_0), optional
+        Features; a network needs them.
+    y : array of shape (N, K) or (N,), optional
+        Targets, as for `mlpx.Network.fit`; a network needs them.
     parameters : sequence of two tuples, optional
         Two single parameters, each ``("weights", layer, input, unit)`` or ``("biases", layer, unit)``.
     directions : sequence of two arrays of shape (P,), optional
