@@ -173,7 +173,7 @@ def measure(recipe, train, test, seed=0, epochs=None, **where):
         "recipe": recipe.name,
         "seed": seed,
         "error_percent": round(100 * error, 2),
-        "epochs": [len(history) for history in histories],
+        "epochs": [len(history["loss"]) for history in histories],
         "whole": epochs is None,
         "seconds": round(sum(history.seconds for history in histories)),
         **conditions(net.backend),
@@ -213,7 +213,7 @@ def table(path):
     ]
     for recipe in RECIPES.values():
         own = [row for row in rows if row["recipe"] == recipe.name and row["whole"]]
-        lines.append(f"| {recipe.title} | {recipe.published} | {recipe.goal} | {' | '.join(cells(own))} |")
+        lines.append(f"| {recipe.title} | {recipe.published:.2f} | {recipe.goal:.2f} | {' | '.join(cells(own))} |")
     return "\n".join(lines)
 
 
@@ -221,8 +221,9 @@ def cells(rows):
     """Return errors, places and dates of a recipe's rows."""
     if not rows:
         return "not measured", "", ""
-    errors = ", ".join(f"{row['error_percent']:.2f}" for row in sorted(rows, key=lambda row: row["seed"]))
-    seeds = f" (seeds {', '.join(str(row['seed']) for row in sorted(rows, key=lambda row: row['seed']))})"
+    rows = sorted(rows, key=lambda row: row["seed"])
+    errors = ", ".join(f"{row['error_percent']:.2f}" for row in rows)
+    seeds = f" ({'seed' if len(rows) == 1 else 'seeds'} {', '.join(str(row['seed']) for row in rows)})"
     where = "; ".join(dict.fromkeys(f"{row['machine']}, {row['backend']}" for row in rows))
     longest = max(row["seconds"] for row in rows)
     when = ", ".join(dict.fromkeys(row["date"] for row in rows))

@@ -4,6 +4,10 @@ import os
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+import mnist
+
 import mlpx
 from mlpx.bench.gpu.page import write_gpu
 from mlpx.bench.page import write_page
@@ -93,6 +97,7 @@ def fill_measurements(app, docname, source):
         text = write_page(load_folder(RESULTS), folder, "_measurements")
         source[0] = source[0].replace("<!-- results -->", text)
         source[0] = source[0].replace("<!-- GPU results -->", write_gpu(Path(RESULTS) / "gpu"))
+        source[0] = source[0].replace("<!-- MNIST results -->", mnist.table(Path(RESULTS) / "accuracy" / "mnist.json"))
 
 
 def always_read_measurements(app, env, added, changed, removed):

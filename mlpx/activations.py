@@ -845,7 +845,7 @@ class formula(Activation):
     @property
     def code(self) -> str:
         """What is computed, as text to read."""
-        return f"{self._value.code('f')}\n\n{self._slope.code('derivative')}"  # type: ignore[attr-defined]
+        return f"{self._value.code('f')}\n{self._slope.code('derivative')}"  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

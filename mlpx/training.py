@@ -214,9 +214,9 @@ class Run:
         return self._alive.tolist()  # type: ignore[no-any-return]
 
     @property
-    def steps(self) -> list[int]:
-        """Steps that each member has made."""
-        return hxp.broadcast_to(self._steps, (self._members,)).tolist()  # type: ignore[no-any-return]
+    def step(self) -> int:
+        """Number of the steps that were made, by the member that made most."""
+        return int(hxp.max(self._steps))
 
     def first_rows(self, size: int) -> Slices:
         """Return the first training rows in the order of the first epoch, before which a callback may ask for them."""

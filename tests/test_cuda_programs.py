@@ -163,7 +163,9 @@ def test_frozen_biases():
 
 
 STRUCTURES = {
-    "maxout": lambda: [mlpx.Dropout(0.2), mlpx.Maxout(4, 6, pieces=3, max_norm=0.6), mlpx.Maxout(6, 5), mlpx.Dense(5, 3, "softmax")],
+    "maxout": lambda: [
+        mlpx.Dropout(0.2), mlpx.Maxout(4, 6, pieces=3, max_norm=0.6), mlpx.Maxout(6, 5), mlpx.Dense(5, 3, "softmax")
+    ],
     "prelu": lambda: [mlpx.Dense(4, 6), mlpx.PReLU(6), mlpx.Dense(6, 3, "softmax", max_norm=0.8)],
     "skip": lambda: [
         mlpx.Skip(mlpx.Dense(4, 6, "tanh"), mlpx.Skip(mlpx.AlphaDropout(0.2), mlpx.Dense(6, 6)), activation="swish"),

@@ -82,7 +82,6 @@ def test_members_with_data_of_their_own(backend: Backend) -> None:
     stack = mlpx.MLP([5, 7, 3], dtype="float64", members=2, backend=backend)
     apart = np.stack([X, 2 * X[::-1]])
     found = norms(looked(stack, apart, np.stack([Y, Y[::-1]])))
-    np.testing.assert_allclose(found[1], by_hand(mlpx.MLP([5, 7, 3], dtype="float64"), X, Y) * 0 + found[1])
     for s, (x, y) in enumerate([(X, Y), (2 * X[::-1], Y[::-1])]):
         alone = mlpx.MLP([5, 7, 3], dtype="float64", members=2, backend=backend).member(s)
         np.testing.assert_allclose(found[s], by_hand(alone, x, y), rtol=1e-12)
@@ -144,7 +143,7 @@ def test_exactly_the_saturated_units_are_counted(
     backend: Backend, activation: str, biases: list[float], share: float
 ) -> None:
     diagnostics = looked(with_biases(activation, biases, backend), ONE, TARGETS)
-    assert diagnostics.saturated[0].tolist() == [share, 0]
+    assert diagnostics.saturated[0].tolist() == pytest.approx([share, 0])
     assert diagnostics.dead[0].tolist() == [0, 0]
 
 
@@ -200,7 +199,7 @@ def test_huge_weights_explode(backend: Backend) -> None:
     net = mlpx.MLP([5, *[16] * 5, 3], initializer=mlpx.initializers.normal(20.0), backend=backend)
     with pytest.warns(
         RuntimeWarning, match=r"Gradients explode before the first epoch.*above 10000.*clip_norm"
-    ) as all_:
+    ) as caught:
         looked(net, X, Y, optimizer=mlpx.SGD(1e-12))
     assert len(caught) == 1
 
@@ -241,8 +240,8 @@ def test_a_warning_after_epochs_says_which_and_can_be_turned_off() -> None:
 @pytest.mark.parametrize(("every", "epochs", "expected"), [
     (1, 3, [0, 1, 2, 3]),
     (10, 7, [0, 3, 6, 7]),
-    (1000, 4, [0, 4]),
-    (None, 130, [0, 125, 130]),
+    (999, 4, [0, 4]),
+    (None, 260, [0, 250, 260]),
 ])  # fmt: skip
 def test_looks_are_at_the_ends_of_epochs_so_many_steps_apart(
     every: int | None, epochs: int, expected: list[int]

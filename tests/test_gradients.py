@@ -13,6 +13,7 @@ import mlpx
 from mlpx import AlphaDropout, Dense, Dropout, Maxout, Network, PReLU, Skip, activations, losses
 from mlpx.backends import trees
 from mlpx.backends.host import Key, StepKeys
+from mlpx.differentiation import check_gradients
 from mlpx.layers import Layer
 from mlpx.layers.base import at, nested
 
@@ -252,19 +253,6 @@ def test_gradients_agree_with_differences_and_autograd(number, backend):
 # Structure: layers without bias, dropout, penalty.
 
 
-def one_by_one(net, X, y, weight=None, training=False):
-    """Return the derivative of `grads.loss` by each parameter, one after the other."""
-    vector, derivative = vector_of(net), []
-    for side in H * np.eye(vector.size):
-        ends = []
-        for changed in (vector + side, vector - side):
-            fill(net, changed)
-            ends.append(float(net.backward(net.forward(X, training=training), y, weight).loss))
-        derivative.append((ends[0] - ends[1]) / (2 * H))
-    fill(net, vector)
-    return np.asarray(derivative)
-
-
 def small(layers, backend, **options):
     """Return a network with random parameters, features and targets."""
     net = Network(layers, dtype="float64", backend=backend, **options)
@@ -279,7 +267,7 @@ def test_gradients_of_layers_without_bias_and_with_a_frozen_one_are_true(bias, b
     net, X, y = small([Dense(2, 3, "tanh", bias=bias), Dense(3, 2, bias=bias)], backend, l2=0.2)
     grads = net.backward(net.forward(X), y)
     assert [b is None for b in grads.biases] == [b is None for b in net.biases] == [bias is False] * 2
-    assert_blocks_agree(grads, one_by_one(net, X, y), (), 1e-8, f"bias {bias}")
+    check_gradients(net, X, y, sample=None, tolerance=1e-6).assert_passed()
 
 
 @pytest.mark.parametrize("scale", [None, 0.8])
@@ -290,7 +278,7 @@ def test_gradients_with_dropout_are_those_of_the_thinned_network(scale, backend)
     masks = [mlpx.to_numpy(trace.layers[i].mask) for i in (0, 2, 4)]
     assert all(0 < np.mean(mask == 0) < 1 for mask in masks)
     grads = net.backward(trace, y)
-    assert_blocks_agree(grads, one_by_one(net, X, y, training=True), (), 1e-8, "dropout")
+    check_gradients(net, X, y, sample=None, tolerance=1e-6, training=True).assert_passed()
     unmasked = net.backward(net.forward(X), y)
     assert abs(float(grads.loss) - float(unmasked.loss)) > 1e-3
 

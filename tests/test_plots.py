@@ -198,6 +198,22 @@ def test_a_range_test_shows_its_losses_and_its_suggestion():
         plots.range_test(SimpleNamespace(learning_rates=rates))
 
 
+def test_a_range_test_of_a_stack_shows_its_members():
+    rates, losses = np.geomspace(1e-4, 1, 5), np.random.default_rng(0).uniform(1, 2, size=(5, 3))
+    result = SimpleNamespace(
+        learning_rates=rates, losses=losses, smoothed=losses - 0.5, suggestion=np.asarray([0.1, np.nan, 0.2])
+    )
+    ax = plots.range_test(result)
+    np.testing.assert_array_equal(data_of(ax, "smoothed loss (median)"), np.median(losses - 0.5, axis=1))
+    np.testing.assert_array_equal(ax.get_lines()[1].get_ydata(), losses[:, 1])
+    assert [line.get_xdata()[0] for line in ax.get_lines()[-2:]] == [0.1, 0.2]
+    one = plots.range_test(result, member=2)
+    np.testing.assert_array_equal(data_of(one, "smoothed loss"), losses[:, 2] - 0.5)
+    assert "suggested: 0.2" in [line.get_label() for line in one.get_lines()]
+    with pytest.raises(ValueError, match=r"`result.losses` must hold one number a learning rate, 4; got the shape"):
+        plots.range_test(SimpleNamespace(learning_rates=rates[1:], losses=losses, suggestion=None))
+
+
 # Activations.
 
 

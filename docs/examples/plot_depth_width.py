@@ -2,10 +2,10 @@
 Depth against width at equal parameter count
 ============================================
 
-A network can be made larger in two ways: by more units in a layer, or by more layers. Here
-both cost the same: networks of one to eight hidden layers get, as nearly as whole units
-allow, one number of parameters, and all learn the handwritten digits that come with
-scikit-learn.
+A network can be made larger in two ways: by more units in a layer, or by more layers.
+Here both cost the same: networks of one to eight hidden layers get, as nearly as whole
+units allow, one number of parameters, and all learn the handwritten digits that come
+with scikit-learn.
 """
 
 # %%
@@ -14,6 +14,8 @@ scikit-learn.
 #
 # 1797 images of 8 x 8 pixels. 600 of them are kept for the test, in equal shares of the
 # classes.
+
+from itertools import pairwise
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -28,16 +30,17 @@ X_train, X_test, y_train, y_test = train_test_split(
 # Widths for a number of parameters
 # ---------------------------------
 #
-# A layer from :math:`m` to :math:`n` units has :math:`mn` weights and :math:`n` biases. One
-# hidden layer of :math:`w` units between 64 inputs and 10 outputs has :math:`75w + 10`
-# parameters, and each further layer of :math:`w` units adds :math:`w^2 + w`. So the deeper
-# network must be narrower. The widths are made equal, then single layers get one unit more,
-# as long as that comes nearer to the number asked for.
+# A layer from :math:`m` to :math:`n` units has :math:`mn` weights and :math:`n` biases.
+# One hidden layer of :math:`w` units between 64 inputs and 10 outputs has
+# :math:`75w + 10` parameters, and each further layer of :math:`w` units adds
+# :math:`w^2 + w`. So the deeper network must be narrower. The widths are made equal,
+# then single layers get one unit more, as long as that comes nearer to the number asked
+# for.
 
 
 def count(widths):
     """Return the number of weights and biases of a network."""
-    return sum((m + 1) * n for m, n in zip(widths[:-1], widths[1:], strict=True))
+    return sum((m + 1) * n for m, n in pairwise(widths))
 
 
 def widths_for(parameters, depth):
@@ -60,11 +63,11 @@ for budget, depth in networks:
 # Eight networks of each shape
 # ----------------------------
 #
-# One training says little: another seed gives other initial weights, another order of the
-# rows, and another accuracy. So each shape is trained from eight seeds, side by side as one
-# stack, and the picture shows the mean with the standard deviation over the seeds. The
-# training is the same for all: Adam with a rate that falls along half a cosine, 30 epochs,
-# nothing chosen by a look at the test rows.
+# One training says little: another seed gives other initial weights, another order of
+# the rows, and another accuracy. So each shape is trained from eight seeds, side by
+# side as one stack, and the picture shows the mean with the standard deviation over the
+# seeds. The training is the same for all: Adam with a rate that falls along half a
+# cosine, 30 epochs, nothing chosen by a look at the test rows.
 
 import mlpx
 
@@ -102,12 +105,14 @@ for budget in budgets:
     print(f"{budget:6d} parameters:", "  ".join(f"{error:.2f} %" for error in errors))
 
 # %%
-# On these images depth does not pay. On the training rows a second and a third layer lower
-# the error: the same number of parameters fits more. But on the test rows the network with
-# one hidden layer is the best of each row of the table, or as good as the next one within
-# the scatter, and from four layers on the error grows, most where there are few parameters.
-# A narrow layer lets little through, and what it loses no later layer can bring back.
+# On these images depth does not pay. On the training rows a second and a third layer
+# lower the error: the same number of parameters fits more. But on the test rows the
+# network with one hidden layer is the best of each row of the table, or as good as the
+# next one within the scatter, and beyond four layers the error grows, most where there
+# are few parameters. A narrow layer lets little through, and what it loses no later
+# layer can bring back.
 #
-# This is a statement about 1200 small images, about a plain network, and about one way to
-# train it; larger images with more structure, other layers and skip connections are why deep
-# networks are used. What the picture does show: at equal cost depth is not better by itself.
+# This is a statement about 1200 small images, about a plain network, and about one way
+# to train it; larger images with more structure, other layers and skip connections are
+# why deep networks are used. What the picture does show: at equal cost depth is not
+# better by itself.

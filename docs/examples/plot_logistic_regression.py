@@ -2,11 +2,11 @@ r"""
 Logistic regression needs no back-propagation
 =============================================
 
-A network of one layer has nothing to propagate back through: the error term of the output is
-known at once, :math:`\delta = \hat y - y`, and the gradient is one product,
-:math:`X^\mathsf{T} (\hat y - y)`. That network is logistic regression. Here it is trained on
-the breast cancer data that come with scikit-learn, and its coefficients are compared with
-those of scikit-learn's ``LogisticRegression``.
+A network of one layer has nothing to propagate back through: the error term of the
+output is known at once, :math:`\delta = \hat y - y`, and the gradient is one product,
+:math:`X^\mathsf{T} (\hat y - y)`. That network is logistic regression. Here it is
+trained on the breast cancer data that come with scikit-learn, and its coefficients are
+compared with those of scikit-learn's ``LogisticRegression``.
 """
 
 # sphinx_gallery_thumbnail_number = 2
@@ -15,8 +15,8 @@ those of scikit-learn's ``LogisticRegression``.
 # The data and the reference
 # --------------------------
 #
-# 569 tumors, 30 measured features, benign or malignant. The features are scaled to mean 0 and
-# standard deviation 1.
+# 569 tumors, 30 measured features, benign or malignant. The features are scaled to mean
+# 0 and standard deviation 1.
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -33,9 +33,10 @@ reference = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-12).fit(X
 # The same penalty
 # ----------------
 #
-# scikit-learn minimizes :math:`C \sum_i L_i + \frac{1}{2} \|w\|^2`, mlpx the mean loss with its
-# penalty, :math:`\frac{1}{n} \sum_i L_i + \frac{\lambda}{2} \|w\|^2`. Divided by :math:`Cn` the
-# first is the second with :math:`\lambda = 1 / (Cn)`. The bias has no penalty in either.
+# scikit-learn minimizes :math:`C \sum_i L_i + \frac{1}{2} \|w\|^2`, mlpx the mean loss
+# with its penalty, :math:`\frac{1}{n} \sum_i L_i + \frac{\lambda}{2} \|w\|^2`. Divided
+# by :math:`Cn` the first is the second with :math:`\lambda = 1 / (Cn)`. The bias has no
+# penalty in either.
 
 import mlpx
 
@@ -58,8 +59,9 @@ print(f"largest difference: {np.abs(gradients.weights[0] - by_hand).max():.0e}")
 # Gradient descent
 # ----------------
 #
-# The risk is convex, so that every start leads to the same minimum. All rows make one batch,
-# and an epoch is a step. A callback notes how far the coefficients are from the reference.
+# The risk is convex, so that every start leads to the same minimum. All rows make one
+# batch, and an epoch is a step. A callback notes how far the coefficients are from the
+# reference.
 
 distances = {}
 
@@ -86,10 +88,10 @@ for name, optimizer in optimizers.items():
     print(f"{name}: {distances[name][-1]:.0e}")
 
 # %%
-# The estimator with ``hidden_layer_sizes=()`` is the same network, with ``alpha`` in the place
-# of :math:`1/C`. Its solver ``"lbfgs"`` estimates curvature from earlier gradients and needs
-# few steps. It ends where the loss hardly falls any more; the loss is flat at its minimum, so
-# the coefficients are then right to three digits only.
+# The estimator with ``hidden_layer_sizes=()`` is the same network, with ``alpha`` in
+# the place of :math:`1/C`. Its solver ``"lbfgs"`` estimates curvature from earlier
+# gradients and needs few steps. It ends where the loss hardly falls any more; the loss
+# is flat at its minimum, so the coefficients are then right to three digits only.
 
 from mlpx.sklearn import MLPClassifier
 

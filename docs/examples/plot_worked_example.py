@@ -2,10 +2,10 @@
 The 2-2-2 network, step by step
 ===============================
 
-The network that many introductions compute by hand, with every number printed in the order
-in which back-propagation finds it, and drawn at its edge. What the formulas mean is told on
-the page :doc:`/worked-example`; here the numbers are made, drawn, and followed for ten
-thousand steps.
+The network that many introductions compute by hand, with every number printed in the
+order in which back-propagation finds it, and drawn at its edge. What the formulas mean
+is told on the page :doc:`/worked-example`; here the numbers are made, drawn, and
+followed for ten thousand steps.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -73,8 +73,9 @@ show(dW2=gradients.weights[1], dW1=gradients.weights[0])
 # The picture
 # -----------
 #
-# A unit carries its activation and, in red, its error term. An edge carries its weight and,
-# in red, the gradient: the activation at its left end times the error term at its right.
+# A unit carries its activation and, in red, its error term. An edge carries its weight
+# and, in red, the gradient: the activation at its left end times the error term at its
+# right.
 
 import matplotlib.pyplot as plt
 

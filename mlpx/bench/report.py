@@ -22,6 +22,7 @@ TITLES = {
     "stacks": "Stacks of networks",
     "memory": "Memory",
     "estimators": "Estimators and their search, beside scikit-learn's own",
+    "diagnostics": "Training with and without diagnostics",
 }
 #: What a suite's figures cannot be below.
 PRODUCTS = "the products alone"

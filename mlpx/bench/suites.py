@@ -15,6 +15,7 @@ SUITES = {
     "stacks": "mlpx.bench.stacks",
     "memory": "mlpx.bench.memory",
     "estimators": "mlpx.bench.estimators",
+    "diagnostics": "mlpx.bench.diagnostics",
 }
 
 

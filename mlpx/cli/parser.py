@@ -136,7 +136,7 @@ def _add_info(commands: Any) -> None:
 def _add_bench(commands: Any) -> None:
     parser = _command(commands, "bench", "measure this machine, mlpx on it, and other libraries beside it")
     parser.add_argument("--full", action="store_true", help="the whole grid, half an hour or so")
-    suites = "products,outer,training,stacks,memory,estimators"
+    suites = "products,outer,training,stacks,memory,estimators,diagnostics"
     parser.add_argument("--suite", metavar="NAMES", type=names, help=f"{suites} (all)")
     parser.add_argument("--backend", metavar="NAMES", type=names, help="such as numpy,torch:cuda:0 (all that are here)")
     parser.add_argument("--dtype", metavar="NAMES", type=names, help="float32,float64 (float32, with --full both)")

@@ -13,7 +13,7 @@ from mlpx._typing import Array, Namespace, Numbers
 from mlpx.backends.host import xp as hxp
 from mlpx.batches import Drawn
 from mlpx.callbacks import Callback
-from mlpx.data import Rows, padded
+from mlpx.data import Rows, ordered, padded
 from mlpx.evaluation import Sample
 from mlpx.optimizers import Optimizer
 from mlpx.schedules import Point, Schedule
@@ -21,8 +21,12 @@ from mlpx.training import Run, Settings
 
 __all__ = ["RangeTest", "learning_rate_range_test"]
 
-_MEMORY, _AT_START = 0.9, 20
-"""How much of the smoothed loss a step leaves, and which part of the steps makes the loss at the start."""
+_MEMORY, _AT_START, _DIVERGED = 0.9, 10, 4.0
+"""How much of the smoothed loss a step leaves, which part of the steps makes the loss at the start, and how many times
+that is too much."""
+
+_UNUSED = Drawn((), (), shuffle=False, shared=False, stack=False)
+"""The order in which validation rows would be drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +111,9 @@ def learning_rate_range_test(
     """Train a copy of a network for some steps with a learning rate that grows, and say at which rate it learns best.
 
     At step t of T the rate is ``lowest (highest / lowest)^((t - 1) / (T - 1))``. While it is too small the loss stays;
-    then it falls; then it rises, and the test ends where the smoothed loss is above twice that of the start (the mean
-    of the first twentieth of the steps), or not finite. The idea is Smith's [1]_; the suggestion is on the safe side of
-    the lowest loss, since the loss goes on falling for some steps at rates that diverge in the long run.
+    then it falls; then it rises, and the test ends where the smoothed loss is above four times that of the start (the
+    mean of the first tenth of the steps), or not finite. The idea is Smith's [1]_; the suggestion is on the safe side
+    of the lowest loss, since the loss goes on falling for some steps at rates that diverge in the long run.
 
     Parameters
     ----------
@@ -157,7 +161,6 @@ def learning_rate_range_test(
     steps = check_count("steps", steps, least=10)
     one = copy.copy(net)
     one._require_derivatives()
-    order = Drawn(tuple(net.keys), tuple(net.epochs_seen), shuffle=True, shared=False, stack=net.members is not None)
     clip = None if clip_norm is None else check_numbers("clip_norm", clip_norm, above=0)
     if clip is not None:
         check_members("clip_norm", clip, net.members)
@@ -165,6 +168,9 @@ def learning_rate_range_test(
     size = check_count("batch_size", batch_size)
     curve = _Curve(steps)
     with net.backend.context():
+        order = Drawn(
+            tuple(net.keys), tuple(net.epochs_seen), True, False, net.members is not None
+        )  # of no effect here
         sample, _, one.classes = one._samples(X, y, None, sample_weight, class_weight, smoothing, subsets, order)
         sample = sample._replace(rows=_with_weight(sample, net.members))
         size = min(size, int(hxp.min(sample.rows.count)))
@@ -172,7 +178,7 @@ def learning_rate_range_test(
             epochs=steps,
             batch_size=size,
             optimizer=_with_ramp(optimizers.get(optimizer), lowest, highest, steps, one),
-            order=_StepByStep(order, size),
+            order=_StepByStep(one, size),
             clip_norm=clip,
             callbacks=(curve,),
             finite=False,
@@ -220,30 +226,40 @@ class _StepByStep:
 
     Parameters
     ----------
-    whole : Drawn
-        The orders of the ordinary epochs.
+    net : Network
+        Whose draws give the orders of the ordinary epochs.
     size : int
         Rows a batch; no member has fewer.
     """
 
     ahead = True
 
-    def __init__(self, whole: Drawn, size: int) -> None:
-        self._whole, self._size = whole, size
-        self._drawn: tuple[Any, ...] = (None, None, None)
+    def __init__(self, net: Any, size: int) -> None:
+        self._keys, self._first, self._stack = net.keys, list(net.epochs_seen), net.members is not None
+        self._size = size
+        self._drawn: tuple[Any, Any] = (None, None)
 
     def __call__(self, rows: Rows, members: Array, epoch: int) -> Rows:
-        """Return the rows of a batch; a member whose rows are through begins again."""
-        batches = -(-int(hxp.max(rows.count)) // self._size)
-        number, position = divmod(epoch, batches)
-        if self._drawn[0] != number or self._drawn[1] is not members:
-            self._drawn = number, members, self._whole(rows, members, number)
-        order: Rows = self._drawn[2]
-        places = position * self._size + hxp.arange(self._size)
+        """Return the rows of a batch, where the rows of a member are through from a new order of its own."""
+        count = hxp.broadcast_to(rows.count, members.shape)
+        passes, batch = hxp.divmod(hxp.asarray(epoch), -(-count // self._size))
+        order = self._order(rows, members, passes)
+        place = batch[:, None] * self._size + hxp.arange(self._size)
         if order.index.ndim == 1:
-            return Rows(hxp.take(order.index, places % order.count), hxp.asarray(self._size))
-        index = hxp.take_along_axis(order.index, places[None, :] % order.count[:, None], axis=1)
-        return Rows(index, hxp.full(index.shape[0], self._size))
+            return Rows(hxp.take(order.index, place[0, :] % count[0]), hxp.asarray(self._size))
+        index = hxp.take_along_axis(order.index, place % count[:, None], axis=1)
+        return Rows(index, hxp.full(members.shape, self._size))
+
+    def _order(self, rows: Rows, members: Array, passes: Array) -> Rows:
+        """Return the order of the rows in some pass of each member; it is kept as long as nobody begins a new one."""
+        wanted = passes.tolist()
+        if self._drawn[0] != wanted:
+            keys, seen = ([of[member] for member in members.tolist()] for of in (self._keys, self._first))
+            epochs = [first + each for first, each in zip(seen, wanted, strict=True)]
+            order = ordered(rows, keys, epochs, shuffle=True, shared=False, stack=self._stack)
+            self._drawn = wanted, order
+        found: Rows = self._drawn[1]
+        return found
 
 
 class _Curve(Callback):
@@ -270,7 +286,9 @@ class _Curve(Callback):
         smoothed = self._mean / (1 - _MEMORY ** (len(self._losses) + 1))
         start = sum(self._losses[: self._first], hxp.zeros_like(loss)) / min(self._first, max(1, len(self._losses)))
         begun = len(self._losses) >= self._first
-        self._diverged = self._diverged | ~hxp.isfinite(smoothed) | (begun & (smoothed > start + hxp.abs(start)))
+        self._diverged = (
+            self._diverged | ~hxp.isfinite(smoothed) | (begun & (smoothed > start + (_DIVERGED - 1) * hxp.abs(start)))
+        )
         self._losses.append(hxp.where(self._diverged, hxp.nan, loss))
         self._smoothed.append(hxp.where(self._diverged, hxp.nan, smoothed))
         if hxp.all(self._diverged):

@@ -21,7 +21,7 @@ __all__ = ["EXPLODING", "VANISHING", "Diagnostics"]
 VANISHING, EXPLODING = 1e-4, 1e4
 """Ratios of the first error term's norm to the last's beyond which a warning is given."""
 
-_EVERY, _ROWS, _WIDEST = 500, 128, 29
+_EVERY, _ROWS, _WIDEST = 1000, 128, 29
 _REMEDIES = {
     "vanish": 'Take an activation that does not saturate, such as "relu", with initial values that belong to it '
     '(initializer="auto"), fewer layers, or connections that skip layers.',
@@ -39,8 +39,8 @@ class Diagnostics(Callback):
     Parameters
     ----------
     every : int, optional
-        Steps from one look to the next, at least; looks are at ends of epochs. By default 500, with which they take
-        less than 5 % of the time of training, on small networks too; 1 looks after each epoch.
+        Steps from one look to the next, at least; looks are at ends of epochs. By default 1000, with which they
+        take less than 5 % of the time of training, on small networks too; 1 looks after each epoch.
     rows : int, optional
         How many rows are looked at: the first in the order of the first epoch. By default `batch_size`, at least 128:
         in few rows a unit seems dead that is not.
@@ -91,7 +91,7 @@ class Diagnostics(Callback):
     --------
     >>> import mlpx
     >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
-    >>> diagnostics = mlpx.Diagnostics()
+    >>> diagnostics = mlpx.Diagnostics(every=500)
     >>> history = mlpx.MLP([2, 8, 8, 1], output="sigmoid").fit(X, y, epochs=1000, callbacks=diagnostics)
     >>> diagnostics.epochs, diagnostics.delta_norms.shape
     ([0, 500, 1000], (3, 3))
@@ -124,8 +124,7 @@ class Diagnostics(Callback):
 
     def epoch(self, run: Any) -> None:
         """Look, where it is time."""
-        since = max(run.steps) - self.steps[-1]
-        if since >= (self.every or _EVERY) or run.epoch == run.epochs:
+        if run.step - self.steps[-1] >= (self.every or _EVERY) or run.epoch == run.epochs:
             self._look(run, stacklevel=7)
 
     def end(self, run: Any) -> None:
@@ -140,7 +139,7 @@ class Diagnostics(Callback):
         look = compiled(Look(ops, net.architecture))
         found = ops.to_numpy(look(parameters, *run.fetch(self._sample)))
         self.epochs.append(run.epoch)
-        self.steps.append(max(run.steps))
+        self.steps.append(run.step)
         if self._stack:
             by_member = scatter(hxp.moveaxis(found, 0, -1), hxp.asarray(left), net.members, hxp.nan)
             found = hxp.moveaxis(by_member, -1, 0)

@@ -11,6 +11,7 @@ from mlpx.backends import get_backend
 from mlpx.differentiation.forward import Forward, value_and_derivative
 from mlpx.differentiation.operations import filled
 from mlpx.differentiation.reverse import Reverse, Taped
+from mlpx.differentiation.tracing import constant
 
 __all__ = ["check_elementwise", "check_rowwise", "check_signature", "rowwise"]
 
@@ -95,7 +96,7 @@ def rowwise(argument: str, function: Formula, x: Array, y: Array, xp: Namespace)
     """
     level = Reverse(xp)
     z = Taped(x, level)
-    result = function(z, y, level.xp)
+    result = function(z, constant(y, level.xp), level.xp)
     value = level.below(result)
     shape, wanted = tuple(getattr(value, "shape", ())), tuple(x.shape[:-1])
     if shape != wanted:

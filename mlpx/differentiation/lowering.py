@@ -169,6 +169,6 @@ def _folded(name: str, operands: Sequence[Constant]) -> Constant:
 
 def _constant(value: float, text: str) -> Constant:
     if not abs(value) <= _LARGEST:
-        msg = f"`text` must hold real constants up to {_LARGEST:g}, got {text or value}."
+        msg = f"`text` must hold real constants up to {_LARGEST:g}, got {(text or repr(value))[:60]}."
         raise ValueError(msg)
     return Constant(value, text or repr(value))

@@ -14,7 +14,7 @@ from typing import Any
 from mlpx._typing import Array, Formula, Namespace
 from mlpx.differentiation.edge import arrays_of, context_of, split
 from mlpx.differentiation.forward import directional_derivative
-from mlpx.differentiation.tracing import Level, Operation, Tracer
+from mlpx.differentiation.tracing import Level, Operation, Tracer, constant
 
 __all__ = ["Reverse", "Taped", "gradient", "hessian_product", "value_and_gradient"]
 
@@ -126,7 +126,7 @@ def value_and_gradient(function: Formula, wrt: int | Sequence[int] | None = None
         with context_of(arrays):
             level = Reverse(xp)
             chosen = _chosen(arrays, wrt, level.xp)
-            inputs = [Taped(x, level) if i in chosen else x for i, x in enumerate(arrays)]
+            inputs = [Taped(x, level) if i in chosen else constant(x, level.xp) for i, x in enumerate(arrays)]
             result = function(*inputs, level.xp)
             value = level.below(result)
             _check_scalar(value)

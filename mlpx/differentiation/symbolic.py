@@ -107,6 +107,14 @@ def activation_from_formula(text: Any, /, **parameters: float) -> formula:
         t2 = sigmoid(t1)
         t3 = x * t2
         return t3
+    derivative(x):
+        t1 = beta * x
+        t2 = sigmoid(t1)
+        t3 = 1 - t2
+        t4 = t3 * t1
+        t5 = t4 * t2
+        t6 = t5 + t2
+        return t6
     >>> net = mlpx.MLP([2, 8, 1], activation=swish, output="linear")
     """
     return formula(text if isinstance(text, str) else printed(text), tuple(parameters.items()))

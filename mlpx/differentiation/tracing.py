@@ -19,7 +19,7 @@ from array_api_compat import device
 from mlpx._typing import Array, Namespace
 from mlpx.differentiation.rules import CONSTANT, RULES
 
-__all__ = ["Level", "Operation", "Tracer", "TracingNamespace", "apply", "stripped"]
+__all__ = ["Constant", "Level", "Operation", "Tracer", "TracingNamespace", "apply", "constant", "stripped"]
 
 _numbers = itertools.count()
 
@@ -64,7 +64,7 @@ class Level:
 
     def below(self, x: Any) -> Any:
         """Return an array as the levels below see it."""
-        return x.value if self.owns(x) else x
+        return x.value if self.owns(x) or isinstance(x, Constant) else x
 
 
 class Tracer:
@@ -125,6 +125,30 @@ class Tracer:
     __float__ = __int__ = __index__ = __complex__ = __array__ = _no_number
 
 
+class Constant(Tracer):
+    """What does not change with the arguments, such as the sign of one: below all levels, with the same operators."""
+
+
+class Fixed(Level):
+    """The level of constants."""
+
+    def __init__(self, xp: Namespace) -> None:
+        super().__init__(xp)
+        self.number = -1
+
+    def record(self, operation: Operation, inputs: tuple[Any, ...]) -> Constant:
+        """Return the result, which is constant too."""
+        return Constant(operation.value(self.xp, *(self.below(x) for x in inputs)), self)
+
+
+def constant(x: Any, xp: Namespace) -> Any:
+    """Return an array that a function gets beside those it is differentiated by, with the operators of these.
+
+    Not every library's own operators leave the place to those of the other operand.
+    """
+    return x if isinstance(x, Tracer) else Constant(x, Fixed(xp))
+
+
 def _left(name: str) -> Callable[[Tracer, Any], Any]:
     return lambda self, other: getattr(self.level.xp, name)(self, other)
 
@@ -135,7 +159,7 @@ def _right(name: str) -> Callable[[Tracer, Any], Any]:
 
 _TWO_SIDED = {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "pow", "mod": "remainder",
-    "floordiv": "floor_divide", "matmul": "matmul",
+    "floordiv": "floor_divide", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
 }  # fmt: skip
 _COMPARISONS = {
     "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal",
@@ -145,7 +169,7 @@ for _operator, _name in _TWO_SIDED.items():
     setattr(Tracer, f"__r{_operator}__", _right(_name))
 for _operator, _name in _COMPARISONS.items():
     setattr(Tracer, f"__{_operator}__", _left(_name))
-for _operator, _name in {"neg": "negative", "pos": "positive", "abs": "abs"}.items():
+for _operator, _name in {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}.items():
     setattr(Tracer, f"__{_operator}__", lambda self, _name=_name: getattr(self.level.xp, _name)(self))
 Tracer.__hash__ = object.__hash__  # type: ignore[method-assign]
 
@@ -216,7 +240,8 @@ class TracingNamespace:
             if plain is not None and not _tracers([*inputs, *options.values()]):
                 return plain(*inputs, **options)
             if name in CONSTANT:
-                return plain(*stripped(inputs), **{key: stripped(x) for key, x in options.items()})  # type: ignore[misc]
+                found = plain(*stripped(inputs), **{key: stripped(x) for key, x in options.items()})  # type: ignore[misc]
+                return Constant(found, Fixed(self)) if hasattr(found, "dtype") else found
             if traced is None:
                 raise TypeError(_no_rule(name))
             return traced(self, *inputs, **options)

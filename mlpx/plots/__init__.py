@@ -2,18 +2,12 @@
 
 Every function draws on the `ax` that it is given, else on a new figure, and returns the Axes. None shows the figure,
 and none changes matplotlib's settings. matplotlib is imported when the first picture is drawn.
-
-Examples
---------
->>> from mlpx import plots
->>> ax = plots.activation("tanh")
->>> [line.get_label() for line in ax.get_lines()]
-['f', "f'"]
 """
 
 from mlpx.plots.boundaries import decision_boundary
 from mlpx.plots.confusion import confusion_matrix
-from mlpx.plots.curves import error_norms, range_test, training_curves
+from mlpx.plots.curves import training_curves
+from mlpx.plots.diagnostics import error_norms, range_test
 from mlpx.plots.functions import activation
 from mlpx.plots.surfaces import loss_surface
 from mlpx.plots.tiles import weights

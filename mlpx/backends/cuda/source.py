@@ -310,12 +310,20 @@ class _Columns(_Body):
             "}",
         ]
 
+    def _member_terms(self, strides: list[int]) -> list[str]:
+        """Return where a member's sums lie, in terms of its number; a stack of stacks has several axes of members."""
+        terms, inner = [], 1
+        for extent, stride in zip(reversed(self.kernel.rows[:-1]), reversed(strides), strict=True):
+            terms.append(f"member / {inner} % {extent} * {stride}")
+            inner *= extent
+        return terms if len(terms) > 1 else [f"member * {stride}" for stride in strides]
+
     def _put_together(self, i: int, op: Operation) -> list[str]:
         """Return the lines by which the last block adds up the parts of all, in their order."""
         name, kind, dtype = f"a{self._name(op)}", _reduced_type(op), op.output.value.dtype
         slot = self.memory.slot(op.output)
         *by_member, _, by_column = [s // slot.array.itemsize for s in slot.array.strides]
-        member = f"member * {by_member[-1]} + " if by_member else ""
+        member = "".join(f"{term} + " for term in self._member_terms(by_member))
         part = f"((volatile {type_name(kind)}*)partial{i})[(member * gridDim.y + i) * {self.kernel.columns} + c]"
         return [
             f"{name} = 0;",
