@@ -19,7 +19,7 @@ def risk(W, c, w, x, y, xp):
 def arguments():
     rng = np.random.default_rng(0)
     shapes = ((2, 3), (3,), (3,), (4, 2))
-    return [*(rng.normal(size=shape) for shape in shapes), np.asarray([0, 1, 1, 0])]
+    return [*(rng.normal(size=shape) for shape in shapes), np.asarray([0.0, 1.0, 1.0, 0.0])]
 
 
 def test_the_worked_example():
@@ -38,7 +38,7 @@ def test_the_worked_example():
 def test_the_derivatives_are_those_of_the_gradient_on_every_backend(ops):
     arrays = [ops.asarray(a) for a in arguments()]
     found = graph(risk, *arrays)
-    for name, slope in zip("Wcwx", gradient(risk)(*arrays), strict=True):
+    for name, slope in zip("Wcwxy", gradient(risk)(*arrays), strict=True):
         np.testing.assert_allclose(found[name].derivative, mlpx.to_numpy(slope), rtol=1e-13)
     assert found["risk"].formula.count("+") == 1
 
@@ -47,8 +47,8 @@ def test_the_text_has_at_most_80_columns_and_names_all_arguments():
     lines = str(graph(risk, *arguments())).splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0].split() == ["step", "from", "value", "d", "risk", "/", "d", "step"]
-    assert any("y * " in line for line in lines)  # an argument that is not differentiated by
-    assert not any("e-" in line and "array" in line for line in lines)
+    labels = str(graph(lambda x, n, xp: xp.sum(n * x), np.ones(2), np.asarray([1, 2])))
+    assert "n * x" in labels  # an argument that is not differentiated by
     text = str(graph(lambda x, xp: xp.sum(xp.take(x[1:, ::2], xp.asarray([0]), axis=0), axis=None), np.ones((3, 4))))
     assert "x[1:, ::2]" in text
     assert "axis=0" in text

@@ -257,7 +257,9 @@ def _settings(operation: Any) -> list[str]:
     for name in ("axis", "keepdims"):
         if hasattr(operation, name):
             options[name] = getattr(operation, name)
-    return told + [f"{key}={_short(value)}" for key, value in options.items() if value not in (None, False)]
+    return told + [
+        f"{key}={_short(value)}" for key, value in options.items() if value is not None and value is not False
+    ]
 
 
 def _short(part: Any) -> str:
