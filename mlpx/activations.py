@@ -811,7 +811,7 @@ class formula(Activation):
         For a formula that is not understood, with the place, or one that has no derivative.
     TypeError
         For what is no text, or parameters that are no numbers.
-    ModuleNotFoundError
+    ImportError
         Where SymPy is not installed.
 
     Examples

@@ -421,7 +421,7 @@ class formula(Loss):
         For a formula that is not understood, with the place, or one that has no derivative.
     TypeError
         For what is no text, or parameters that are no numbers.
-    ModuleNotFoundError
+    ImportError
         Where SymPy is not installed.
 
     Examples

@@ -29,6 +29,14 @@ class Node(NamedTuple):
         The derivative of the result by it, of the same shape.
     inputs : tuple of int
         Positions of the nodes that went in.
+
+    Examples
+    --------
+    >>> from mlpx.differentiation import graph
+    >>> found = graph(lambda x, xp: xp.exp(2 * x), 0.0)
+    >>> node = found["v1"]
+    >>> node.formula, float(node.value), float(node.derivative)
+    ('2 * x', 0.0, 1.0)
     """
 
     name: str
@@ -45,6 +53,15 @@ class Graph(NamedTuple):
     ----------
     nodes : tuple of Node
         In the order in which they were computed.
+
+    Examples
+    --------
+    >>> from mlpx.differentiation import graph
+    >>> found = graph(lambda x, xp: xp.exp(2 * x), 0.0)
+    >>> [node.name for node in found.nodes]
+    ['x', 'v1', 'f']
+    >>> float(found["x"].derivative)
+    2.0
     """
 
     nodes: tuple[Node, ...]
@@ -99,7 +116,7 @@ def graph(function: Formula, *arguments: Any, xp: Namespace | None = None) -> Gr
     ----------
     function : callable
         ``function(*arrays, xp)`` returns one number, written in functions of the standard.
-    *arguments : array or float
+    *arguments : array of shape (...), or float
         Its arguments; the namespace may stand behind them.
     xp : namespace, optional
         The functions to compute with; by default those of the arrays.
