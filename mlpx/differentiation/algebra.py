@@ -5,12 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from mlpx.differentiation.formula import CONSTANTS, FUNCTIONS, Algebra, walk
+from mlpx.differentiation.formula import ALIASES, CONSTANTS, FUNCTIONS, Algebra, walk
 
-__all__ = ["ALIASES", "expression", "function", "printed", "sympy_module", "variable"]
-
-ALIASES = {"x": ("z",)}
-"""Other names of a variable."""
+__all__ = ["expression", "function", "printed", "sympy_module", "variable"]
 
 
 def sympy_module() -> Any:
@@ -44,7 +41,7 @@ def expression(text: str, parameters: tuple[tuple[str, float], ...], variables: 
     sympy = sympy_module()
     names = {name: parameter(name, value) for name, value in parameters}
     symbols = {name: variable(name) for name in variables}
-    symbols |= {alias: symbols[name] for name in variables for alias in ALIASES.get(name, ())}
+    symbols |= {alias: symbols[name] for alias, name in ALIASES.items() if name in symbols}
     functions = {name: function(name) for name in set(FUNCTIONS.values())}
     parsed = sympy.sympify(walk(text, Algebra({**symbols, **names}, functions, _number)))
     unused = [name for name, symbol in names.items() if symbol not in parsed.free_symbols]

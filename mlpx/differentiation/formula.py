@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from mlpx._checks import check_number
 
-__all__ = ["CONSTANTS", "FUNCTIONS", "Algebra", "check_parameters", "walk"]
+__all__ = ["ALIASES", "CONSTANTS", "FUNCTIONS", "Algebra", "check_parameters", "walk"]
 
 _MOST_CHARACTERS = 1000
 _MOST_PARTS = 200
@@ -37,6 +37,9 @@ _MOST_PARAMETERS = 20
 _LARGEST = 1e30
 
 CONSTANTS = {"pi": math.pi}
+
+ALIASES = {"z": "x"}
+"""Other names of variables."""
 
 FUNCTIONS = {
     "sigmoid": "sigmoid", "logistic": "sigmoid", "expit": "sigmoid", "tanh": "tanh", "softplus": "softplus",
@@ -88,7 +91,7 @@ def check_parameters(parameters: Any, variables: tuple[str, ...]) -> tuple[tuple
     if len(pairs) > _MOST_PARAMETERS:
         msg = f"`parameters` must be at most {_MOST_PARAMETERS}, got {len(pairs)}."
         raise ValueError(msg)
-    taken = {*variables, *FUNCTIONS, *CONSTANTS}
+    taken = {*variables, *(alias for alias, name in ALIASES.items() if name in variables), *FUNCTIONS, *CONSTANTS}
     for name, _ in pairs:
         if not isinstance(name, str) or not _NAME.fullmatch(name) or keyword.iskeyword(name) or name in taken:
             msg = f"`parameters` must have names of letters, digits and _ that are not taken, got {name!r}."
