@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from mlpx._optional import require
 from mlpx.differentiation.formula import ALIASES, CONSTANTS, FUNCTIONS, Algebra, walk
 
 __all__ = ["expression", "function", "printed", "sympy_module", "variable"]
@@ -12,12 +13,7 @@ __all__ = ["expression", "function", "printed", "sympy_module", "variable"]
 
 def sympy_module() -> Any:
     """Return SymPy, or say how it is installed."""
-    try:
-        import sympy
-    except ImportError as error:
-        msg = "Formulas need SymPy, which is not installed: pip install 'mlpx[symbolic]'."
-        raise ImportError(msg, name="sympy") from error
-    return sympy
+    return require("sympy", "A formula as a text", 'pip install "mlpx[symbolic]"')
 
 
 def variable(name: str) -> Any:

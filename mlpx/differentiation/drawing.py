@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from mlpx._optional import require
 from mlpx.differentiation.graphs import Graph, Node, number_text
 
 __all__ = ["columns", "draw", "layout"]
@@ -84,11 +85,7 @@ def _apart(wanted: Sequence[float]) -> list[float]:
 
 def draw(graph: Graph, ax: Any = None) -> Any:
     """Draw a graph and return its axes."""
-    try:
-        from matplotlib import pyplot as plt
-    except ImportError as error:
-        msg = "show_graph needs matplotlib: pip install mlpx[plot]. Without it print(graph(f, ...)) shows the same."
-        raise ImportError(msg) from error
+    plt = require("matplotlib.pyplot", "show_graph", 'pip install "mlpx[plot]"')
     places, depth = layout(graph), columns(graph)
     down = max(depth) >= _WIDEST
     if down:

@@ -94,7 +94,7 @@ def activation_from_formula(text: Any, /, **parameters: float) -> formula:
     TypeError
         For what is neither a text nor an expression.
     ImportError
-        Where SymPy is missing: ``pip install 'mlpx[symbolic]'``.
+        Where SymPy is missing: ``pip install "mlpx[symbolic]"``.
 
     Examples
     --------
