@@ -21,7 +21,8 @@ from mlpx.diagnostics import Diagnostics, learning_rate_range_test
 from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError
 from mlpx.history import History
 from mlpx.layers import AlphaDropout, Dense, Dropout, Layer, Maxout, PReLU, Skip
-from mlpx.model import MLP, Network
+from mlpx.mlp import MLP
+from mlpx.model import Network
 from mlpx.network import Gradients, Trace
 from mlpx.optimizers import SGD, Adam, AdamW, RMSProp
 from mlpx.persistence import load

@@ -83,7 +83,7 @@ def _tensor(net: Any, segment: Any) -> Array:
 
 
 def _describe(net: Any) -> dict[str, Any]:
-    from mlpx.model import MLP
+    from mlpx.mlp import MLP
 
     for layer in net.layers:
         if getattr(getattr(layer, "activation", None), "name", "") in ("custom", "automatic"):
@@ -265,7 +265,8 @@ def _build(model: dict[str, Any], backend: Backend) -> tuple[Any, dict[str, tupl
 
 def _bare_network(model: dict[str, Any], architecture: Architecture, backend: Backend) -> Any:
     from mlpx._checks import check_count, check_members, check_numbers
-    from mlpx.model import MLP, Network
+    from mlpx.mlp import MLP
+    from mlpx.model import Network
 
     net: Network = object.__new__(
         {"MLP": MLP, "Network": Network}[check_choice("class", model["class"], ("MLP", "Network"))]

@@ -34,35 +34,29 @@ networks = {f: mlpx.MLP(widths, activation=f, dtype="float64", seed=0) for f in 
 # Norms while training goes on
 # ----------------------------
 #
-# A callback runs after each epoch: a forward and a backward pass over all rows give the
-# error terms, and their norms are noted. The first entry is from before training.
+# `mlpx.Diagnostics` is a callback that looks into the network while it trains, here
+# before the first epoch and after each, over all rows. It also says in words when
+# gradients vanish.
 
-
-class ErrorTerms(mlpx.Callback):
-    """Notes the norm of each layer's error term before training and after each epoch."""
-
-    def __init__(self):
-        self.norms = []
-
-    def note(self, net):
-        delta = net.backward(net.forward(X), y).delta
-        self.norms.append([np.linalg.norm(d) for d in delta])
-
-    def start(self, run):
-        self.note(run.net)
-
-    def epoch(self, run):
-        self.note(run.net)
-
+import warnings
 
 norms, histories = {}, {}
 for name, net in networks.items():
-    terms = ErrorTerms()
-    sgd = mlpx.SGD(0.05)
-    histories[name] = net.fit(
-        X, y, epochs=40, batch_size=64, optimizer=sgd, metrics="accuracy", callbacks=terms
-    )
-    norms[name] = np.array(terms.norms)
+    looks = mlpx.Diagnostics(every=1, rows=len(X))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        histories[name] = net.fit(
+            X,
+            y,
+            epochs=30,
+            batch_size=64,
+            optimizer=mlpx.SGD(0.05),
+            metrics="accuracy",
+            callbacks=looks,
+        )
+    norms[name] = looks.delta_norms
+    for warning in caught:
+        print(f"{name}: {warning.message}\n")
 
 # %%
 # One line a layer, from the first (dark) to the last (light). With logistic units each

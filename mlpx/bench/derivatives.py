@@ -31,7 +31,7 @@ from mlpx.bench.machine import describe_machine
 from mlpx.bench.timing import CaseResult, measure
 from mlpx.cli.console import say, say_fields, say_table, say_wrapped
 from mlpx.differentiation import directional_derivative, value_and_derivative, value_and_gradient
-from mlpx.model import MLP
+from mlpx.mlp import MLP
 
 __all__ = [
     "ACTIVATION_ROADS",

@@ -11,7 +11,8 @@ from mlpx.backends import to_numpy
 from mlpx.conversion._checks import check_single, refuse_layer, refuse_missing
 from mlpx.inputs import decode
 from mlpx.layers import Dense, Dropout
-from mlpx.model import MLP, Network
+from mlpx.mlp import MLP
+from mlpx.model import Network
 from mlpx.precision import MASTER
 
 __all__ = ["from_sklearn", "to_sklearn"]
