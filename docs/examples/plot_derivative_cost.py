@@ -29,7 +29,7 @@ from mlpx.bench import derivatives, measure
 from mlpx.bench.quantities import ratio, seconds
 
 networks = [(3, 3, 2), (6, 6, 3), (10, 10, 4), (20, 16, 5)]
-found = [measure(derivatives.network_case(sizes), seconds=0.2) for sizes in networks]
+found = [measure(derivatives.network_case(sizes), seconds=3) for sizes in networks]
 roads = list(derivatives.NETWORK_ROADS)
 
 print(f"{'network':>8} {'P':>5}", *(f"{road:>12}" for road in roads))
