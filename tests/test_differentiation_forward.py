@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+import elementwise
 import mlpx
 from mlpx import activations as f
 from mlpx.differentiation import derivative, directional_derivative, gradient, value_and_derivative
@@ -106,9 +107,8 @@ def test_steps_have_the_derivative_0(name, ops):
     np.testing.assert_array_equal(mlpx.to_numpy(slope), mlpx.to_numpy(getattr(ops.xp, name)(z)))
 
 
-BUILT_IN = sorted(f.Activation.known.keys() - {"step", "softmax", "custom", "automatic", "formula"})
 EVERY = [
-    *(pytest.param(f.get(name), id=name) for name in BUILT_IN),
+    *(pytest.param(f.get(name), id=name) for name in elementwise.NAMES),
     *(pytest.param(a, id=repr(a)) for a in (f.gelu("tanh"), f.gelu("logistic"), f.elu(0.4), f.swish(0.0))),
 ]
 
