@@ -80,7 +80,7 @@ plt.show()
 # one number alone, so that forward mode needs one pass. That is why it serves activations
 # of your own, and reverse mode losses.
 
-case = measure(derivatives.activation_case(), seconds=0.5)
+case = measure(derivatives.activation_case(), seconds=2)
 print(f"swish at {case.parameters['points']} numbers: time, and multiple of that by hand")
 for result in case.results:
     print(f"{result.name:>12} {seconds(result.median):>10} {ratio(result.ratio):>6}")
