@@ -450,7 +450,7 @@ class Network:
         """
         ops, net = self.backend, self.architecture
         self._require_derivatives()
-        _check_trace(trace, net, ops)
+        _check_trace(trace, net, ops, self.members)
         with ops.context():
             wanted, weight = self._wanted(trace.a[0], y, sample_weight)
             loss, data_loss, delta = self._risk(trace.z[-1], wanted, weight)
@@ -862,20 +862,33 @@ class Network:
         save(self, Path(path))
 
 
-def _check_trace(trace: Any, net: Architecture, ops: Backend) -> None:
+def _check_trace(trace: Any, net: Architecture, ops: Backend, members: int | None) -> None:
     """Refuse what is no trace of such a network."""
     if not isinstance(trace, Trace):
         msg = f"`trace` must be what forward() returned, got {type(trace).__name__}."
         raise TypeError(msg)
     try:
-        widths = [at(trace.layers, path).x.shape[-1] for path in net.weighted]
+        saved = [at(trace.layers, path) for path in net.weighted]
+        widths = [own.x.shape[-1] for own in saved]
+        shapes = [tuple(own.z.shape) for own in saved]
     except (AttributeError, IndexError):  # of a network of other layers
-        widths = [x.shape[-1] for x in trace.a[:-1]]
+        widths, shapes = [x.shape[-1] for x in trace.a[:-1]], []
     wanted = [layer.fan_in for layer in net.weighted.values()]
     if widths != wanted or not type(ops).owns(trace.a[0]):
         came = f"it is of widths {widths}, not {wanted}, or of another backend"
-        msg = f"`trace` must come from this network's forward(); {came}."
-        raise ValueError(msg)
+    elif len(trace.layers) != len(net.layers) or shapes != _net_input_shapes(net, trace.a[0].shape[-2], members):
+        came = "it is of other layers, or of another number of members"
+    else:
+        return
+    msg = f"`trace` must come from this network's forward(); {came}."
+    raise ValueError(msg)
+
+
+def _net_input_shapes(net: Architecture, rows: int, members: int | None) -> list[tuple[int, ...]]:
+    """Return the shapes of the net inputs of all layers with weights."""
+    stack = () if members is None else (members,)
+    blocks = [layer.shapes()["theta"] for layer in net.weighted.values()]
+    return [(*stack, *pieces, rows, fan_out) for *pieces, _, fan_out in blocks]
 
 
 def _keys(seed: Any, members: int | None) -> list[Key]:

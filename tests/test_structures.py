@@ -224,6 +224,32 @@ def test_the_names_prelu_and_maxout_in_mlp():
     assert net.sizes == [4, 5, 6, 7, 2]
 
 
+PLAIN = [Dense(5, 6), Dense(6, 3, "softmax")]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [Dense(5, 6), PReLU(6), Dense(6, 3, "softmax")],
+        [Maxout(5, 6), Dense(6, 3, "softmax")],
+        [Dropout(0.1), Dense(5, 6), Dense(6, 3, "softmax")],
+        [Skip(Dense(5, 6)), Dense(6, 3, "softmax")],
+    ],
+)
+def test_a_trace_of_other_layers_is_refused(other):
+    for ours, theirs in ((PLAIN, other), (other, PLAIN)):
+        with pytest.raises(ValueError, match=r"`trace` must come from this network's forward"):
+            Network(ours).backward(Network(theirs).forward(X), LABELS)
+
+
+def test_a_trace_of_other_pieces_or_members_is_refused():
+    pieces = [Network([Maxout(5, 6, pieces=k), Dense(6, 3, "softmax")]) for k in (2, 3)]
+    members = [Network(PLAIN, members=s) for s in (None, 2)]
+    for net, other in (pieces, members):
+        with pytest.raises(ValueError, match="it is of other layers, or of another number of members"):
+            net.backward(other.forward(X), LABELS)
+
+
 # Skip connections.
 
 
