@@ -303,7 +303,9 @@ class Network:
         """
         shapes = {s.name: self._stacked(s.shape) for s in self.architecture.segments}
         if not isinstance(parameters, Mapping) or set(parameters) - set(shapes):
-            came = sorted(set(parameters) - set(shapes)) if isinstance(parameters, Mapping) else repr(parameters)
+            came = (
+                sorted(set(parameters) - set(shapes), key=str) if isinstance(parameters, Mapping) else repr(parameters)
+            )
             msg = f"`parameters` must be a mapping with names from {', '.join(shapes)}; got {came}."
             raise ValueError(msg)
         dtype = self.master_dtype_name

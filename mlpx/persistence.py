@@ -85,7 +85,8 @@ def _tensor(net: Any, segment: Any) -> Array:
 def _describe(net: Any) -> dict[str, Any]:
     from mlpx.mlp import MLP
 
-    for layer in net.layers:
+    layers = (*net.architecture.nodes.values(), net.layers[-1])
+    for layer in layers:
         if getattr(getattr(layer, "activation", None), "name", "") in ("custom", "automatic"):
             msg = (
                 "A network with a custom activation cannot be saved: a file holds formulas only by name. Write it as a "
@@ -95,9 +96,13 @@ def _describe(net: Any) -> dict[str, Any]:
     if net.loss.name == "automatic":
         msg = "A network with a function as `loss` cannot be saved: a file holds losses by name. Write a class."
         raise ValueError(msg)
+    described = [layer.to_config() for layer in net.layers]
+    if _is_deep([described]):
+        msg = f"`layers` are nested too deep to be saved: a file's description may go {_MOST_NESTED} levels down."
+        raise ValueError(msg)
     return {
         "class": "MLP" if isinstance(net, MLP) else "Network",
-        "layers": [layer.to_config() for layer in net.layers],
+        "layers": described,
         "loss": net.loss.to_config(),
         "l2": list(net.l2) if isinstance(net.l2, tuple) else net.l2,
         "dtype": net.dtype_name,

@@ -256,3 +256,10 @@ def test_a_network_without_derivative_is_refused():
     X, y = data()
     with pytest.raises(ValueError, match="'step' has no derivative"):
         check_gradients(mlpx.MLP([4, 5, 3], activation="step", output="linear"), X, y)
+
+
+def test_a_steep_function_is_no_kink():
+    wrong = activations.custom(lambda z, xp: xp.sin(500 * z), lambda z, xp: 500.2 * xp.cos(500 * z))
+    report = check_derivative(wrong)
+    assert report.blocks[0].failed > 190
+    assert report.blocks[0].kinks == 0

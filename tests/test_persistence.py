@@ -292,6 +292,8 @@ NUMBERS = (*COUNTS, "1.5")
 FITTING = {
     "layers.0.fan_in": ("1",),
     "layers.0.bias": ("true",),
+    "layers.0.mask": ("null",),
+    "layers.0.max_norm": ("null", *NUMBERS),
     "l2": NUMBERS,
     "classes": ("null",),
     "preprocessing": ("null", "{}"),

@@ -111,6 +111,17 @@ def test_half_precision_trains(name):
     assert net.evaluate(X, LABELS)["loss"] < network(name, l2=0.0).evaluate(X, LABELS)["loss"]
 
 
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_maxout_in_bfloat16_finds_its_winners(library):
+    # JAX may hold a net input and their largest at two precisions, so that equality of the two finds no winner
+    pytest.importorskip(library)
+    half, full = (
+        fitted("maxout", epochs=20, l2=0.0, **settings)
+        for settings in ({"dtype": "bfloat16", "backend": library}, {"dtype": "float32"})
+    )
+    np.testing.assert_allclose(vector(half), vector(full), rtol=0, atol=0.02)
+
+
 # Maxout.
 
 
@@ -230,6 +241,41 @@ def test_a_projection_stands_in_where_widths_differ():
     assert Skip(Dense(5, 5)).projection is None
     assert Skip(Dense(5, 5), projection=True).projection == Dense(5, 5, bias=False)
     assert list(Network([skip, Dense(3, 1)]).parameters) == ["0.layers.0.theta", "0.projection.theta", "1.theta"]
+
+
+def test_a_skip_prints_as_it_is_written():
+    skip = Skip(Dense(5, 3), PReLU(3))
+    projection = repr(Dense(5, 3, bias=False))
+    assert repr(skip) == f"Skip({Dense(5, 3)!r}, {PReLU(3)!r}, projection={projection}, activation=identity())"
+
+
+def test_blocks_that_are_nested_too_deep_for_a_file_are_refused(tmp_path):
+    layer = Dense(2, 2)
+    for _ in range(60):
+        layer = Skip(layer)
+    net = Network([layer, Dense(2, 1)])
+    with pytest.raises(ValueError, match="`layers` are nested too deep to be saved"):
+        net.save(tmp_path / "model.mlpx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        lambda f: Skip(Dense(2, 2, f)),
+        lambda f: Skip(Skip(Dense(2, 2), activation=f)),
+        lambda f: Skip(Dense(2, 2), projection=Dense(2, 2, f)),
+    ],
+)
+def test_custom_activations_within_blocks_cannot_be_saved(block, tmp_path):
+    net = Network([block(lambda z, xp: z * z), Dense(2, 1)])
+    with pytest.raises(ValueError, match="A network with a custom activation cannot be saved"):
+        net.save(tmp_path / "model.mlpx")
+
+
+def test_names_of_parameters_that_are_no_texts_are_refused():
+    with pytest.raises(ValueError, match=r"`parameters` must be a mapping with names from .*; got \[0, 'x'\]"):
+        network("maxout").set_parameters({0: 1.0, "x": 2.0})
 
 
 def test_nested_skips_against_torch():

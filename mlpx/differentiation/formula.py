@@ -74,11 +74,14 @@ class Algebra(NamedTuple):
         Each function of `FUNCTIONS` by its first name, of one argument; ``maximum`` and ``minimum`` of two.
     number : callable
         From a float to a value.
+    power : callable
+        From a value and its exponent to a value.
     """
 
     names: Mapping[str, Any]
     functions: Mapping[str, Callable[..., Any]]
     number: Callable[[float], Any]
+    power: Callable[[Any, Any], Any] = operator.pow
 
 
 def check_parameters(parameters: Any, variables: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
@@ -198,12 +201,12 @@ class _Walk:
             if power > _MOST_EXPONENT:
                 msg = f"`text` must have exponents up to {_MOST_EXPONENT}, for nested powers their product."
                 raise ValueError(msg)
-        return self._combined(operator.pow, self.visit(left, depth, power), exponent)
+        return self._combined(self.algebra.power, self.visit(left, depth, power), exponent)
 
     def _combined(self, function: Callable[..., Any], *values: Any) -> Any:
         if all(isinstance(value, float) for value in values):
             try:
-                return _checked(function(*values))
+                return _checked((operator.pow if function is self.algebra.power else function)(*values))
             except ArithmeticError as error:
                 msg = f"`text` must hold numbers up to {_LARGEST:g}; {error}."
                 raise ValueError(msg) from error

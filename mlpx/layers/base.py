@@ -329,8 +329,8 @@ def named(path: str) -> str:
 
 def first_width(layer: Layer) -> Any:
     """Return the number of units that go into the first layer that knows it; None where none does."""
-    for _, node in layer.nodes():
-        for name in ("fan_in", "units"):
-            if name in getattr(node, "__dataclass_fields__", ()):
-                return getattr(node, name)
-    return None
+    for name in ("fan_in", "units"):
+        if name in getattr(layer, "__dataclass_fields__", ()):
+            return getattr(layer, name)
+    found = (first_width(part) for part in layer.parts().values())
+    return next((width for width in found if width is not None), None)

@@ -110,7 +110,7 @@ class Maxout(Affine):
     ) -> tuple[Array | None, MaxoutGradients]:
         """Return ``sum_k delta_k W_kᵀ`` and the gradients, with ``delta_k = dy`` where piece k won, else 0."""
         W, b = self.split(params["theta"])
-        delta = ops.evaluate(_to_winner, dy, saved.z, saved.y)
+        delta = ops.evaluate(_to_winner, dy, saved.z)
         x = saved.x[..., None, :, :]
         theta = ops.weight_gradient(x, delta, bias=b is not None, out=out["theta"] if out else None)
         dx = ops.xp.sum(ops.error_term(delta, W), axis=-3) if need_dx else None
@@ -121,11 +121,16 @@ def _largest(z: Array, xp: Namespace) -> Array:
     return xp.max(z, axis=-3)
 
 
-def _to_winner(dy: Array, z: Array, y: Array, xp: Namespace) -> Array:
-    """Return `dy` at the first piece whose net input is the output, 0 at the others, shape (..., K, N, M)."""
+def _to_winner(dy: Array, z: Array, xp: Namespace) -> Array:
+    """Return `dy` at the first piece of the largest net input, 0 at the others, shape (..., K, N, M)."""
+    count = z.shape[-3]
+    before = [z[..., 0, :, :]]
+    for k in range(1, count - 1):
+        before.append(xp.maximum(before[-1], z[..., k, :, :]))
     pieces, left = [], dy
-    for k in range(z.shape[-3]):
-        own = left * xp.astype(z[..., k, :, :] == y, dy.dtype)
+    # no comparison with the output for equality: a compiler may round the two differently
+    for k in range(count - 1, 0, -1):
+        own = left * xp.astype(z[..., k, :, :] > before[k - 1], dy.dtype)
         left = left - own
         pieces.append(own[..., None, :, :])
-    return xp.concat(pieces, axis=-3)
+    return xp.concat([left[..., None, :, :], *reversed(pieces)], axis=-3)

@@ -86,6 +86,10 @@ class Skip(Composite):
         self._store("activation", activations.get(activation))
         self._store("projection", self._projected(projection))
 
+    def __repr__(self) -> str:
+        layers = "".join(f"{layer!r}, " for layer in self.layers)
+        return f"Skip({layers}projection={self.projection!r}, activation={self.activation!r})"
+
     @classmethod
     def _from_fields(cls, fields: dict[str, Any]) -> Skip:
         layers = fields.pop("layers", ())
@@ -112,7 +116,7 @@ class Skip(Composite):
         """The layers as one."""
         return Chain(self.layers)
 
-    @property
+    @cached_property
     def fan_in(self) -> int:
         """Number of units that go in."""
         width: int = first_width(self.path)
@@ -139,7 +143,11 @@ class Skip(Composite):
         if fan_in != self.fan_in:
             msg = f"`layers` do not fit: {fan_in} units go into a Skip of layers that take {self.fan_in}."
             raise ValueError(msg)
-        return self.path.width(fan_in)
+        return self._fan_out
+
+    @cached_property
+    def _fan_out(self) -> int:
+        return self.path.width(self.fan_in)
 
     def draw(self, ops: Backend, who: StepKeys, position: int, shape: tuple[int, int], dtype: DType) -> Any:
         """Return what the layers draw."""
