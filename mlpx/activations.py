@@ -14,9 +14,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from mlpx import special
 from mlpx._checks import check_choice, check_number
 from mlpx._typing import Array, Formula, Namespace
 from mlpx.description import Description
+from mlpx.special import erf, indicator
+from mlpx.written import Written
 
 __all__ = [
     "Activation",
@@ -42,75 +45,6 @@ __all__ = [
     "swish",
     "tanh",
 ]
-
-
-def _where(condition: Array, like: Array, xp: Namespace) -> Array:
-    """Return 1 where the condition holds, else 0, in the type of `like`."""
-    return xp.astype(condition, like.dtype)
-
-
-def _sigma(z: Array, xp: Namespace) -> Array:
-    # 1 / (1 + e^-z) = e^min(z, 0) / (1 + e^-|z|): neither exponent is positive
-    return xp.exp(xp.minimum(z, 0.0)) / (1 + xp.exp(-xp.abs(z)))
-
-
-def _softplus(z: Array, xp: Namespace) -> Array:
-    # log(1 + e^z) = max(z, 0) + log(1 + e^-|z|)
-    return xp.maximum(z, 0.0) + xp.log1p(xp.exp(-xp.abs(z)))
-
-
-# erf(x) = 1 - e^-x² P(x)/Q(x) for 0 <= x <= 6.5: P/Q is a weighted fit to e^x² erfc(x), made for this package.
-_ERF_P = (
-    1313.8850246069992, 2186.0753157755667, 1817.9744779292353, 931.7424874329262, 313.21463606512884,
-    68.64190475847501, 9.086670432333, 0.5641893555489635,
-)  # fmt: skip
-_ERF_Q = (
-    1313.8850246069992, 3668.635805500874, 4643.701667910394, 3491.336562018967, 1711.8633742208901,
-    563.2053519571132, 122.16503167270979, 16.105685005519035, 1.0,
-)  # fmt: skip
-
-
-def _horner(coefficients: tuple[float, ...], x: Array) -> Array:
-    value = coefficients[-1] * x + coefficients[-2]
-    for coefficient in coefficients[-3::-1]:
-        value = value * x + coefficient
-    return value
-
-
-def erf(x: Array, xp: Namespace) -> Array:
-    """Return the error function, with an absolute error below 1e-15 in float64.
-
-    The standard has no ``erf``; a namespace that brings its own is taken at its word. Else it is
-    ``1 - e^-x² P(x)/Q(x)`` with two polynomials, the form of [1]_; their coefficients were fitted for this package.
-
-    Parameters
-    ----------
-    x : array of shape (...)
-        Real numbers.
-    xp : namespace
-        The functions to compute with.
-
-    Returns
-    -------
-    array of shape (...)
-        Between -1 and 1.
-
-    References
-    ----------
-    .. [1] W. J. Cody, "Rational Chebyshev approximations for the error function", Mathematics of Computation 23, 1969.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> float(round(erf(np.asarray(1.0), np), 12))
-    0.84270079295
-    """
-    library = getattr(xp, "erf", None)
-    if library is not None:
-        return library(x)
-    size = xp.minimum(xp.abs(x), 6.5)  # from there on erf is 1 to the last bit
-    value = 1 - xp.exp(-size * size) * (_horner(_ERF_P, size) / _horner(_ERF_Q, size))
-    return xp.sign(x) * value
 
 
 class Activation(Description):
@@ -243,7 +177,7 @@ class step(Activation):
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
-        return _where(z >= 0, z, xp)
+        return indicator(z >= 0, z, xp)
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Refuse."""
@@ -274,7 +208,7 @@ class logistic(Activation):
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
-        return _sigma(z, xp)
+        return special.sigmoid(z, xp)
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the value."""
@@ -337,7 +271,7 @@ class hard_logistic(Activation):
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the value."""
-        return 0.25 * _where((v > 0) & (v < 1), v, xp)
+        return 0.25 * indicator((v > 0) & (v < 1), v, xp)
 
 
 @dataclass(frozen=True)
@@ -366,7 +300,7 @@ class hard_tanh(Activation):
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the value."""
-        return _where(xp.abs(v) < 1, v, xp)
+        return indicator(xp.abs(v) < 1, v, xp)
 
 
 @dataclass(frozen=True)
@@ -395,7 +329,7 @@ class relu(Activation):
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the value."""
-        return _where(v > 0, v, xp)
+        return indicator(v > 0, v, xp)
 
 
 @dataclass(frozen=True)
@@ -440,7 +374,7 @@ class leaky_relu(Activation):
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the net input."""
-        return self.gamma + (1 - self.gamma) * _where(v > 0, v, xp)
+        return self.gamma + (1 - self.gamma) * indicator(v > 0, v, xp)
 
 
 @dataclass(frozen=True)
@@ -486,7 +420,7 @@ class elu(Activation):
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the net input."""
         # above zero the exponential is 1, and the two terms add up to 1
-        return (1 - self.gamma) * _where(v > 0, v, xp) + self.gamma * xp.exp(xp.minimum(v, 0.0))
+        return (1 - self.gamma) * indicator(v > 0, v, xp) + self.gamma * xp.exp(xp.minimum(v, 0.0))
 
 
 SELU_LAMBDA = 1.0507009873554805
@@ -541,11 +475,11 @@ class softplus(Activation):
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
-        return _softplus(z, xp)
+        return special.softplus(z, xp)
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the net input."""
-        return _sigma(v, xp)
+        return special.sigmoid(v, xp)
 
 
 @dataclass(frozen=True)
@@ -585,12 +519,12 @@ class swish(Activation):
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
-        return z * _sigma(self.beta * z, xp)
+        return z * special.sigmoid(self.beta * z, xp)
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the net input."""
         scaled = self.beta * v
-        s = _sigma(scaled, xp)
+        s = special.sigmoid(scaled, xp)
         return s + xp.clip(scaled, -_SIGMA_BOUND, _SIGMA_BOUND) * s * (1 - s)
 
 
@@ -684,12 +618,12 @@ class mish(Activation):
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
-        return z * xp.tanh(_softplus(z, xp))
+        return z * xp.tanh(special.softplus(z, xp))
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the net input."""
-        t = xp.tanh(_softplus(v, xp))
-        return t + v * _sigma(v, xp) * (1 - t * t)
+        t = xp.tanh(special.softplus(v, xp))
+        return t + v * special.sigmoid(v, xp) * (1 - t * t)
 
 
 @dataclass(frozen=True)
@@ -795,7 +729,7 @@ class custom(Activation):
 
 
 @dataclass(frozen=True)
-class formula(Activation):
+class formula(Written, Activation):
     """An activation from a formula as a text; `mlpx.differentiation.activation_from_formula` makes it.
 
     Parameters
@@ -825,27 +759,15 @@ class formula(Activation):
     text: str
     parameters: tuple[tuple[str, float], ...] = ()
 
-    def __post_init__(self) -> None:
-        from mlpx.differentiation.formula import check_parameters
-        from mlpx.differentiation.symbolic import derived
-
-        self._store("parameters", check_parameters(self.parameters, ("x", "z")))
-        value, slope = derived(self.text, self.parameters, ("x",))
-        self._store("_value", value)
-        self._store("_slope", slope)
+    variables = ("x",)
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
-        return self._value(z, xp=xp)  # type: ignore[attr-defined]
+        return self._value(z, xp=xp)
 
     def derivative(self, v: Array, xp: Namespace) -> Array:
         """Return ``f'`` from the net input."""
-        return self._slope(v, xp=xp)  # type: ignore[attr-defined]
-
-    @property
-    def code(self) -> str:
-        """What is computed, as text to read."""
-        return f"{self._value.code('f')}\n{self._slope.code('derivative')}"  # type: ignore[attr-defined]
+        return self._slope(v, xp=xp)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from array_api_compat import device
 
 from mlpx._checks import check_number
 from mlpx._typing import Array, Formula, Namespace
-from mlpx.activations import _sigma, softmax, step
+from mlpx.activations import softmax, step
 from mlpx.description import Description
+from mlpx.special import indicator, sigmoid
+from mlpx.written import Written
 
 __all__ = [
     "Loss",
@@ -252,7 +254,7 @@ class quantile(Loss):
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and ``1 - tau`` above the target, ``-tau`` below."""
         r = x - y
-        above, below = xp.astype(r > 0, r.dtype), xp.astype(r < 0, r.dtype)
+        above, below = indicator(r > 0, r, xp), indicator(r < 0, r, xp)
         g = (1 - self.tau) * above - self.tau * below
         return xp.sum(g * r, axis=-1), g
 
@@ -353,7 +355,7 @@ class binary_cross_entropy(Loss):
         """Return the value and ``y_hat - y``."""
         # softplus(z) - y z, with the large parts of both taken from each other first: at y = 1 they cancel exactly
         value = xp.maximum(x, 0.0) - y * x + xp.log1p(xp.exp(-xp.abs(x)))
-        return xp.sum(value, axis=-1), _sigma(x, xp) - y
+        return xp.sum(value, axis=-1), sigmoid(x, xp) - y
 
     def check_targets(self, y: Array, xp: Namespace) -> None:
         """Refuse targets outside [0, 1]."""
@@ -405,7 +407,7 @@ class cross_entropy(Loss):
 
 
 @dataclass(frozen=True)
-class formula(Loss):
+class formula(Written, Loss):
     """A loss from a formula as a text, summed over the outputs; `mlpx.differentiation.loss_from_formula` makes it.
 
     Parameters
@@ -435,23 +437,11 @@ class formula(Loss):
     text: str
     parameters: tuple[tuple[str, float], ...] = ()
 
-    def __post_init__(self) -> None:
-        from mlpx.differentiation.formula import check_parameters
-        from mlpx.differentiation.symbolic import derived
-
-        self._store("parameters", check_parameters(self.parameters, ("p", "y")))
-        value, slope = derived(self.text, self.parameters, ("p", "y"))
-        self._store("_value", value)
-        self._store("_slope", slope)
+    variables = ("p", "y")
 
     def value_and_gradient(self, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:
         """Return the value and the derivative by ``p``."""
-        return xp.sum(self._value(x, y, xp=xp), axis=-1), self._slope(x, y, xp=xp)  # type: ignore[attr-defined]
-
-    @property
-    def code(self) -> str:
-        """What is computed, as text to read."""
-        return f"{self._value.code('f')}\n{self._slope.code('derivative')}"  # type: ignore[attr-defined]
+        return xp.sum(self._value(x, y, xp=xp), axis=-1), self._slope(x, y, xp=xp)
 
 
 @dataclass(frozen=True)

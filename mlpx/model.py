@@ -37,7 +37,7 @@ from mlpx.stopping import Patience, Stopping
 from mlpx.streaming import by_piece
 from mlpx.training import Run, Settings
 
-__all__ = ["Network"]
+__all__ = ["Network", "in_double"]
 
 
 class Network:
@@ -956,3 +956,23 @@ def _check_weight(sample: Sample, what: str) -> None:
                 f" of member {s}." if members > 1 else "."
             )
             raise ValueError(msg)
+
+
+def in_double(net: Network, vector: Array) -> Network:
+    """Return a copy of a network that computes in float64, with other parameters.
+
+    Parameters
+    ----------
+    net : Network
+        It stays as it is.
+    vector : array of shape (P,) or (S, P)
+        As ``net.vector``; with an axis in front the copy is a stack of S networks.
+    """
+    one = copy.copy(net)
+    one.dtype_name = "float64"
+    one.members = vector.shape[0] if vector.ndim == 2 else None
+    if one.members != net.members:  # a stack of one network at several points
+        for name in ("keys", "epochs_seen", "steps_seen"):
+            setattr(one, name, getattr(net, name)[:1] * (one.members or 1))
+    one._set_vector(vector)
+    return one

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+import elementwise
 import mlpx
 from mlpx import activations as f
 from mlpx.differentiation import derivative, directional_derivative, gradient, value_and_derivative
@@ -106,9 +107,8 @@ def test_steps_have_the_derivative_0(name, ops):
     np.testing.assert_array_equal(mlpx.to_numpy(slope), mlpx.to_numpy(getattr(ops.xp, name)(z)))
 
 
-BUILT_IN = sorted(f.Activation.known.keys() - {"step", "softmax", "custom", "automatic", "formula"})
 EVERY = [
-    *(pytest.param(f.get(name), id=name) for name in BUILT_IN),
+    *(pytest.param(f.get(name), id=name) for name in elementwise.NAMES),
     *(pytest.param(a, id=repr(a)) for a in (f.gelu("tanh"), f.gelu("logistic"), f.elu(0.4), f.swish(0.0))),
 ]
 
@@ -313,6 +313,8 @@ def test_a_network_with_a_bare_function_is_not_saved(tmp_path):
         (lambda z, xp: np.sin(z), TypeError, r"`activation` .* Write xp.sin\(z\) for np.sin\(z\)"),
         (lambda z, xp: xp.sum(z, axis=-1), ValueError, r"`activation` must work element by element"),
         (lambda z, xp: z - xp.max(z, axis=-1, keepdims=True), ValueError, r"`activation` must work element by element"),
+        (lambda z, xp: z - xp.min(z), ValueError, r"`activation` must work element by element"),
+        (lambda z, xp: xp.cumulative_sum(z, axis=-1), ValueError, r"`activation` must work element by element"),
         (lambda z, xp: xp.sort(z), TypeError, r"`activation` .*`xp.sort` has no rule"),
         (lambda z, xp: xp.power(z, 2), TypeError, r"Write it with xp.pow"),
         (lambda z, xp: z if z > 0 else 0 * z, TypeError, r"`activation` .*xp.where"),
@@ -327,3 +329,17 @@ def test_what_is_no_such_function_is_refused_when_the_network_is_made(function, 
         mlpx.MLP([2, 3, 1], activation=function, output="linear")
     with pytest.raises(error):
         mlpx.Dense(2, 3, function)
+
+
+def test_factors_that_are_comparisons_or_small_integers_count_as_numbers():
+    z, small = np.asarray([-2.0, -0.5, 1.0]), np.full(3, 100, np.int8)
+    cases = [(lambda z, xp: z * (z > 0) + z * (z > -1), [0.0, 1.0, 2.0]), (lambda z, xp: z * small * small, [1e4] * 3)]
+    for function, wanted in cases:
+        slope = derivative(function)(z)
+        assert slope.dtype == np.float64
+        np.testing.assert_array_equal(slope, wanted)
+
+
+def test_a_function_of_comparisons_alone_is_a_step():
+    net = mlpx.MLP([2, 3, 1], activation=lambda z, xp: z > 0, output="linear", seed=0)
+    assert set(np.unique(net.forward([[0.3, -0.2], [1.0, 2.0]]).a[1])) <= {0.0, 1.0}

@@ -143,6 +143,7 @@ STRUCTURE = {
     "last row": lambda x, xp: x[-1, :],
     "slice": lambda x, xp: x[1:, :3],
     "steps": lambda x, xp: x[::2, 1::2],
+    "empty slice": lambda x, xp: xp.concat([x[:, 3:1], x], axis=1),
     "ellipsis": lambda x, xp: x[..., 0],
     "none": lambda x, xp: x[None, :, None, 1],
     "vecdot": lambda x, xp: xp.vecdot(x, x * x),
@@ -405,6 +406,11 @@ def test_a_loss_may_need_a_certain_number_of_outputs():
             ValueError,
             r"ask for \(2,\), got \(\). Add up over",
         ),
+        (
+            lambda y_hat, y, xp: xp.sum((y_hat - xp.mean(y, axis=0)) ** 2, axis=-1),
+            ValueError,
+            "`loss` must give each sample a number that depends on its own row alone",
+        ),
         (lambda y_hat, y, xp: np.sum(y_hat - y, axis=-1), TypeError, r"`loss` must .*see mlpx.losses.Loss"),
         (mlpx.losses.huber, TypeError, "`loss` must be a name or an object such as huber"),
     ],
@@ -432,3 +438,35 @@ def test_slices_that_go_backwards():
     x = np.arange(12.0).reshape(3, 4)
     got = gradient(lambda x, xp: xp.sum(x[::-1, 3:0:-2] * xp.asarray([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])))(x)
     assert got.tolist() == [[0, 6, 0, 5], [0, 4, 0, 3], [0, 2, 0, 1]]
+
+
+@pytest.mark.parametrize("size", range(7))
+def test_every_slice_of_a_vector(size):
+    ends = [None, *range(-8, 9, 2)]
+    for start, stop, step in itertools.product(ends, ends, (-9, -3, -2, -1, 2, 3, 9)):
+        own = slice(start, stop, step)
+        expected, weight = np.zeros(size), np.arange(1.0, len(range(*own.indices(size))) + 1)
+        expected[own] = weight
+        got = gradient(lambda x, xp, own=own, weight=weight: xp.sum(x[own] * weight))(np.ones(size))
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_long_slices_and_rows_that_are_taken_need_no_large_memory(monkeypatch):
+    n = 200_000  # a matrix of all places by all places would have 4e10 entries
+    assert np.all(gradient(lambda x, xp: xp.sum(x[::-1] * x))(np.ones(n)) == 2.0)
+    x, index = np.random.default_rng(0).normal(size=(5, 4)), np.asarray([4, 0, -1, 2, 2, 1, 0])
+    for axis in (0, 1):
+        once = gradient(lambda x, xp, a=axis: xp.sum(xp.take(x, index % 4, axis=a) ** 3))
+        expected = once(x)
+        monkeypatch.setattr("mlpx.differentiation.transposes._LARGEST_MASK", 12)
+        np.testing.assert_allclose(once(x), expected, rtol=1e-14)
+        monkeypatch.undo()
+
+
+def test_whole_numbers_of_a_library_are_indices():
+    x = np.asarray([1.0, 2.0, 3.0])
+    got = gradient(lambda x, xp: sum(x[i] * float(i) for i in np.arange(3)))(x)
+    assert got.tolist() == [0.0, 1.0, 2.0]
+    assert gradient(lambda x, xp: xp.sum(xp.reshape(x, -1)))(x[None]).shape == (1, 3)
+    with pytest.raises(TypeError, match="indexed by whole numbers"):
+        gradient(lambda x, xp: xp.sum(x[True]))(x)

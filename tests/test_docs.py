@@ -19,7 +19,7 @@ PAGES = sorted([*READMES, *(p for p in ROOT.glob("docs/**/*.md") if "_build" not
 API = sorted(ROOT.glob("docs/api/*.md"))
 BLOCK = re.compile(r"^(?P<fence>```+)python[^\n]*\n(?P<code>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL)
 DIRECTIVE = re.compile(
-    r"^\.\. (auto(?:class|function|exception|module)|currentmodule|py:data):: ([\w.]+)", re.MULTILINE
+    r"^\.\. (auto(?:class|data|function|exception|module)|currentmodule|py:data):: ([\w.]+)", re.MULTILINE
 )
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

@@ -218,7 +218,7 @@ def test_a_hostile_file_is_refused(fields, tmp_path):
 
 def test_without_sympy_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sympy", None)
-    with pytest.raises(ImportError, match=r"pip install 'mlpx\[symbolic\]'"):
+    with pytest.raises(ImportError, match=r'needs SymPy, which is not installed.*pip install "mlpx\[symbolic\]"'):
         activation_from_formula("x*tanh(x) + 1e-3")
 
 
@@ -414,3 +414,28 @@ def test_estimators_take_formulas():
     model = clone(MLPRegressor(hidden_layer_sizes=(8,), activation=f, solver="lbfgs", random_state=0))
     assert model.fit(X, X[:, 0] ** 2).score(X, X[:, 0] ** 2) > 0.5
     assert clone(model).activation == f
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sin(atan(" * 24 + "x" + "))" * 24,  # SymPy's own sin(atan(u)) holds u twice
+        "(1 + " * 24 + "x*x" + ")**0.9" * 24,
+        "sqrt(2 + sin(" * 12 + "x" + "))" * 12,
+        "cosh(log(2 + tanh(" * 8 + "x" + ")))" * 8,
+        "(2 + sin(x))**((1.5 + cos(x)**2)**0.5)**0.5",
+        "*".join(f"(x + {i})" for i in range(9, 40)),
+    ],
+)
+def test_deep_and_long_formulas_come_to_an_end(text):
+    check_derivative(activation_from_formula(text), np.linspace(-0.9, 0.93, 20)).assert_passed()
+
+
+def test_a_root_of_a_root_of_a_root_is_the_power():
+    f = activation_from_formula(
+        "((x**0.5)**0.5)**0.5 + ((x**1.5 + 1)**0.5 + 1)**1.5 + (((x**1.5 + 1)**0.5 + 1)**1.5)**x"
+    )
+    x = np.linspace(0.2, 3.0, 7)
+    inner = (np.sqrt(x**1.5 + 1) + 1) ** 1.5
+    np.testing.assert_allclose(f(x, np), x**0.125 + inner + inner**x, rtol=1e-12)
+    check_derivative(f, x).assert_passed()

@@ -1,6 +1,7 @@
 """Lets ``literalinclude`` with ``:pyobject:`` show the code alone: the docstring stands in the reference."""
 
 import ast
+import re
 import textwrap
 
 from docutils import nodes
@@ -8,8 +9,8 @@ from sphinx.directives.code import LiteralInclude
 
 
 def without_docstrings(code):
-    """Return Python source without its docstrings; what would be empty keeps its own."""
-    lines = code.splitlines()
+    """Return Python source without its docstrings and marks for linters; what would be empty keeps its own."""
+    lines = re.sub(r"  # (type: ignore|noqa|fmt: skip).*", "", code).splitlines()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) and len(node.body) > 1:
             first, following = node.body[:2]

@@ -29,7 +29,7 @@ from mlpx.bench import derivatives, measure
 from mlpx.bench.quantities import ratio, seconds
 
 networks = [(3, 3, 2), (6, 6, 3), (10, 10, 4), (20, 16, 5)]
-found = [measure(derivatives.network_case(sizes), seconds=0.2) for sizes in networks]
+found = [measure(derivatives.network_case(sizes), seconds=3) for sizes in networks]
 roads = list(derivatives.NETWORK_ROADS)
 
 print(f"{'network':>8} {'P':>5}", *(f"{road:>12}" for road in roads))
@@ -80,7 +80,7 @@ plt.show()
 # one number alone, so that forward mode needs one pass. That is why it serves activations
 # of your own, and reverse mode losses.
 
-case = measure(derivatives.activation_case(), seconds=0.5)
+case = measure(derivatives.activation_case(), seconds=2)
 print(f"swish at {case.parameters['points']} numbers: time, and multiple of that by hand")
 for result in case.results:
     print(f"{result.name:>12} {seconds(result.median):>10} {ratio(result.ratio):>6}")

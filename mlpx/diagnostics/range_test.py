@@ -168,10 +168,7 @@ def learning_rate_range_test(
     size = check_count("batch_size", batch_size)
     curve = _Curve(steps)
     with net.backend.context():
-        order = Drawn(
-            tuple(net.keys), tuple(net.epochs_seen), True, False, net.members is not None
-        )  # of no effect here
-        sample, _, one.classes = one._samples(X, y, None, sample_weight, class_weight, smoothing, subsets, order)
+        sample, _, one.classes = one._samples(X, y, None, sample_weight, class_weight, smoothing, subsets, _UNUSED)
         sample = sample._replace(rows=_with_weight(sample, net.members))
         size = min(size, int(hxp.min(sample.rows.count)))
         settings = Settings(

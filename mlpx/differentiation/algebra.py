@@ -5,22 +5,15 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from mlpx.differentiation.formula import CONSTANTS, FUNCTIONS, Algebra, walk
+from mlpx._optional import require
+from mlpx.differentiation.formula import ALIASES, CONSTANTS, FUNCTIONS, Algebra, walk
 
-__all__ = ["ALIASES", "expression", "function", "printed", "sympy_module", "variable"]
-
-ALIASES = {"x": ("z",)}
-"""Other names of a variable."""
+__all__ = ["expression", "function", "printed", "sympy_module", "variable"]
 
 
 def sympy_module() -> Any:
     """Return SymPy, or say how it is installed."""
-    try:
-        import sympy
-    except ImportError as error:
-        msg = "Formulas need SymPy, which is not installed: pip install 'mlpx[symbolic]'."
-        raise ImportError(msg, name="sympy") from error
-    return sympy
+    return require("sympy", "A formula as a text", 'pip install "mlpx[symbolic]"')
 
 
 def variable(name: str) -> Any:
@@ -44,9 +37,10 @@ def expression(text: str, parameters: tuple[tuple[str, float], ...], variables: 
     sympy = sympy_module()
     names = {name: parameter(name, value) for name, value in parameters}
     symbols = {name: variable(name) for name in variables}
-    symbols |= {alias: symbols[name] for name in variables for alias in ALIASES.get(name, ())}
+    symbols |= {alias: symbols[name] for alias, name in ALIASES.items() if name in symbols}
     functions = {name: function(name) for name in set(FUNCTIONS.values())}
-    parsed = sympy.sympify(walk(text, Algebra({**symbols, **names}, functions, _number)))
+    functions["sqrt"] = lambda u: _power(u, sympy.S.Half)
+    parsed = sympy.sympify(walk(text, Algebra({**symbols, **names}, functions, _number, _power)))
     unused = [name for name, symbol in names.items() if symbol not in parsed.free_symbols]
     if unused:
         msg = f"`parameters` must occur in the formula {text!r}, got {', '.join(unused)}, which do not matter there."
@@ -61,6 +55,13 @@ def _number(value: float) -> Any:
         return known[value]
     # whole numbers and halves stay exact, so that powers stay powers
     return sympy.Rational(value) if (2 * value).is_integer() and abs(value) <= 2**20 else sympy.Float(value)
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """Return a power; SymPy asks for the signs of everything below a root, which takes long below several."""
+    if not exponent.is_Integer and sum(not root.exp.is_Integer for root in base.atoms(sympy_module().Pow)) > 2:
+        return function("power")(base, exponent)
+    return base**exponent
 
 
 def _stable(sympy: Any, parsed: Any) -> Any:
@@ -83,7 +84,7 @@ def _stable(sympy: Any, parsed: Any) -> Any:
         return e
 
     parsed = parsed.replace(
-        lambda e: isinstance(e, sympy.log) and exponent(e.args[0]) is not None,
+        lambda e: isinstance(e, function("log")) and exponent(e.args[0]) is not None,
         lambda e: softplus(exponent(e.args[0])),
     )
     parsed = parsed.replace(
@@ -99,27 +100,52 @@ def function(name: str) -> Any:
     sympy = sympy_module()
     if name == "relu":
         return lambda u: function("maximum")(sympy.S.Zero, u)
-    slope = {
-        "sigmoid": lambda u: function("sigmoid")(u) * (1 - function("sigmoid")(u)),
-        "softplus": lambda u: function("sigmoid")(u),
-        "expm1": sympy.exp,
-        "log1p": lambda u: 1 / (1 + u),
-        "absolute": lambda u: function("sign")(u),
-        "sign": lambda u: sympy.S.Zero,
-        "step": lambda u: sympy.S.Zero,
-    }.get(name)
+    slope = _slopes(sympy).get(name)
     if slope is not None:
         return _class(name, 1, fdiff=lambda self, argindex=1: slope(self.args[0]))
     if name in ("maximum", "minimum"):
         return _class(name, 2, _eval_derivative=_slope_of_larger if name == "maximum" else _slope_of_smaller)
+    if name == "power":
+        return _class(name, 2, _eval_derivative=_slope_of_power)
     if name in ("pick_lower", "pick_higher"):
         return _class(name, 3)
     return getattr(sympy, name)
 
 
+def _slopes(sympy: Any) -> dict[str, Any]:
+    """Return the derivatives of functions of our own.
+
+    SymPy's own of these names look for what is special about their argument, which takes long where it is long:
+    ``sin(atan(u))`` holds u twice, and nested ten deep a thousand times.
+    """
+    return {
+        "sigmoid": lambda u: function("sigmoid")(u) * (1 - function("sigmoid")(u)),
+        "softplus": lambda u: function("sigmoid")(u),
+        "expm1": sympy.exp,
+        "log": lambda u: 1 / u,
+        "log1p": lambda u: 1 / (1 + u),
+        "sin": lambda u: function("cos")(u),
+        "cos": lambda u: -function("sin")(u),
+        "tan": lambda u: 1 + function("tan")(u) ** 2,
+        "sinh": lambda u: function("cosh")(u),
+        "cosh": lambda u: function("sinh")(u),
+        "tanh": lambda u: 1 - function("tanh")(u) ** 2,
+        "atan": lambda u: 1 / (1 + u**2),
+        "erf": lambda u: 2 * sympy.exp(-(u**2)) / sympy.sqrt(sympy.pi),
+        "absolute": lambda u: function("sign")(u),
+        "sign": lambda u: sympy.S.Zero,
+        "step": lambda u: sympy.S.Zero,
+    }
+
+
 def _class(name: str, count: int, **methods: Any) -> Any:
     """Return a function of `count` real numbers, which SymPy keeps as it is written."""
     return type(name, (sympy_module().Function,), {"nargs": count, "_eval_is_real": lambda self: True, **methods})
+
+
+def _slope_of_power(power: Any, s: Any) -> Any:
+    base, exponent = power.args
+    return exponent * _power(base, exponent - 1) * base.diff(s) + power * function("log")(base) * exponent.diff(s)
 
 
 def _slope_of_larger(larger: Any, s: Any) -> Any:

@@ -8,8 +8,7 @@ from typing import Any
 
 from mlpx._typing import Array, Formula, Namespace
 from mlpx.backends import get_backend
-from mlpx.differentiation.forward import Forward, value_and_derivative
-from mlpx.differentiation.operations import filled
+from mlpx.differentiation.forward import value_and_derivative
 from mlpx.differentiation.reverse import Reverse, Taped
 from mlpx.differentiation.tracing import constant
 
@@ -40,16 +39,23 @@ def check_elementwise(argument: str, function: Formula) -> None:
 
 
 def _check_probe(argument: str, function: Formula, z: Array, xp: Namespace) -> None:
-    y, _ = value_and_derivative(function)(z, xp)
-    level = Forward(xp)
-    few = level.below(function(level.dual(z[:1, :1], 1.0), level.xp))
-    wanted, came = y[:1, :1], filled(few, z[:1, :1], xp) if isinstance(few, (int, float)) else few
-    if not xp.all((wanted == came) | (abs(wanted - came) <= 1e-9 * abs(wanted)) | (wanted != wanted)):
-        msg = (
-            f"`{argument}` must work element by element, but f({_PROBE[0][0]}) depends on the numbers around it. "
-            "An activation that mixes units is a class with its own backward(dy, z, y, xp)."
-        )
-        raise ValueError(msg)
+    """Refuse a function that gives a number another value among others than alone."""
+    both = value_and_derivative(function)
+    y, _ = both(z, xp)
+    for i, row in enumerate(_PROBE):
+        for j, number in enumerate(row):
+            alone, _ = both(z[i : i + 1, j : j + 1], xp)
+            if not _equal(y[i : i + 1, j : j + 1], alone, xp):
+                msg = (
+                    f"`{argument}` must work element by element, but f({number}) depends on the numbers around it. "
+                    "An activation that mixes units is a class with its own backward(dy, z, y, xp)."
+                )
+                raise ValueError(msg)
+
+
+def _equal(x: Array, y: Array, xp: Namespace) -> bool:
+    x, y = (xp.astype(value, xp.float64) for value in (x, y))
+    return bool(xp.all((x == y) | (abs(x - y) <= 1e-9 * abs(x)) | (xp.isnan(x) & xp.isnan(y))))
 
 
 def check_signature(argument: str, function: Formula) -> None:
@@ -58,7 +64,7 @@ def check_signature(argument: str, function: Formula) -> None:
 
 
 def check_rowwise(argument: str, function: Formula, units: int) -> None:
-    """Refuse a function of ``(y_hat, y, xp)`` that gives not one number a row or cannot be differentiated.
+    """Refuse a function of ``(y_hat, y, xp)`` that gives not one number a row, mixes rows or cannot be differentiated.
 
     Parameters
     ----------
@@ -71,8 +77,17 @@ def check_rowwise(argument: str, function: Formula, units: int) -> None:
     """
     ops = get_backend("numpy")
     with ops.context():
-        y_hat, y = (ops.xp.ones((2, units)) * value for value in (0.6, 0.4))
-        _checked(argument, "(y_hat, y, xp)", lambda: rowwise(argument, function, y_hat, y, ops.xp))
+        y_hat, y = (ops.xp.asarray(rows) * ops.xp.ones((2, units)) for rows in ([[0.6], [0.3]], [[0.4], [0.2]]))
+        _checked(argument, "(y_hat, y, xp)", lambda: _check_rows(argument, function, y_hat, y, ops.xp))
+
+
+def _check_rows(argument: str, function: Formula, y_hat: Array, y: Array, xp: Namespace) -> None:
+    together = rowwise(argument, function, y_hat, y, xp)
+    for i in range(2):
+        alone = rowwise(argument, function, y_hat[i : i + 1, :], y[i : i + 1, :], xp)
+        if not all(_equal(many[i : i + 1, ...], one, xp) for many, one in zip(together, alone, strict=True)):
+            msg = f"`{argument}` must give each sample a number that depends on its own row alone; it mixes rows."
+            raise ValueError(msg)
 
 
 def rowwise(argument: str, function: Formula, x: Array, y: Array, xp: Namespace) -> tuple[Array, Array]:

@@ -108,7 +108,7 @@ def compare(point: Point, step: float, tolerance: float) -> Compared:
     sides = xp.abs((up - point.middle) - (point.middle - down)) * 2 / width
     on_kink = ~passed & (sides > 8 * rounding)
     if point.moved is not None and xp.any(on_kink):
-        kink = kink | on_kink & compare(point.moved(), step * _SHORTER[0], _LOOSE).passed
+        kink = kink | on_kink & compare(point.moved(), step * _SHORTER[0], tolerance).passed
     return Compared(exact, numerical, error, kink, passed | kink)
 
 

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from mlpx._checks import check_number
 
-__all__ = ["CONSTANTS", "FUNCTIONS", "Algebra", "check_parameters", "walk"]
+__all__ = ["ALIASES", "CONSTANTS", "FUNCTIONS", "Algebra", "check_parameters", "walk"]
 
 _MOST_CHARACTERS = 1000
 _MOST_PARTS = 200
@@ -37,6 +37,9 @@ _MOST_PARAMETERS = 20
 _LARGEST = 1e30
 
 CONSTANTS = {"pi": math.pi}
+
+ALIASES = {"z": "x"}
+"""Other names of variables."""
 
 FUNCTIONS = {
     "sigmoid": "sigmoid", "logistic": "sigmoid", "expit": "sigmoid", "tanh": "tanh", "softplus": "softplus",
@@ -71,11 +74,14 @@ class Algebra(NamedTuple):
         Each function of `FUNCTIONS` by its first name, of one argument; ``maximum`` and ``minimum`` of two.
     number : callable
         From a float to a value.
+    power : callable
+        From a value and its exponent to a value.
     """
 
     names: Mapping[str, Any]
     functions: Mapping[str, Callable[..., Any]]
     number: Callable[[float], Any]
+    power: Callable[[Any, Any], Any] = operator.pow
 
 
 def check_parameters(parameters: Any, variables: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
@@ -88,7 +94,7 @@ def check_parameters(parameters: Any, variables: tuple[str, ...]) -> tuple[tuple
     if len(pairs) > _MOST_PARAMETERS:
         msg = f"`parameters` must be at most {_MOST_PARAMETERS}, got {len(pairs)}."
         raise ValueError(msg)
-    taken = {*variables, *FUNCTIONS, *CONSTANTS}
+    taken = {*variables, *(alias for alias, name in ALIASES.items() if name in variables), *FUNCTIONS, *CONSTANTS}
     for name, _ in pairs:
         if not isinstance(name, str) or not _NAME.fullmatch(name) or keyword.iskeyword(name) or name in taken:
             msg = f"`parameters` must have names of letters, digits and _ that are not taken, got {name!r}."
@@ -195,12 +201,12 @@ class _Walk:
             if power > _MOST_EXPONENT:
                 msg = f"`text` must have exponents up to {_MOST_EXPONENT}, for nested powers their product."
                 raise ValueError(msg)
-        return self._combined(operator.pow, self.visit(left, depth, power), exponent)
+        return self._combined(self.algebra.power, self.visit(left, depth, power), exponent)
 
     def _combined(self, function: Callable[..., Any], *values: Any) -> Any:
         if all(isinstance(value, float) for value in values):
             try:
-                return _checked(function(*values))
+                return _checked((operator.pow if function is self.algebra.power else function)(*values))
             except ArithmeticError as error:
                 msg = f"`text` must hold numbers up to {_LARGEST:g}; {error}."
                 raise ValueError(msg) from error

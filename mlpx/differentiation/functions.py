@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -108,8 +109,8 @@ def _stack(xp: Namespace, arrays: Sequence[Any], /, *, axis: int = 0) -> Any:
     return xp.concat([xp.expand_dims(x, axis=axis) for x in arrays], axis=axis)
 
 
-def _reshape(xp: Namespace, x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
-    return apply(Linear("reshape", (tuple(shape),)), xp, x)
+def _reshape(xp: Namespace, x: Any, /, shape: int | tuple[int, ...], *, copy: bool | None = None) -> Any:
+    return apply(Linear("reshape", ((shape,) if isinstance(shape, int) else tuple(shape),)), xp, x)
 
 
 def _expand(xp: Namespace, x: Any, /, *, axis: int = 0) -> Any:
@@ -137,14 +138,20 @@ def _take(xp: Namespace, x: Any, index: Array, /, *, axis: int | None = None) ->
 
 
 def _getitem(xp: Namespace, x: Any, index: Any) -> Any:
-    parts = list(index) if isinstance(index, tuple) else [index]
-    if not all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in parts):
+    parts = [_whole(part) for part in (index if isinstance(index, tuple) else (index,))]
+    if not all(part is None or part is Ellipsis or type(part) in (int, slice) for part in parts):
         msg = "An array that is differentiated is indexed by whole numbers, slices, None and ...; else use xp.take."
         raise TypeError(msg)
     missing = x.ndim - sum(isinstance(part, (int, slice)) for part in parts)
     at = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
     full = (*parts[:at], *[slice(None)] * missing, *parts[at + 1 :])
     return apply(Linear("getitem", (full,)), xp, x)
+
+
+def _whole(part: Any) -> Any:
+    """Return a library's whole number, such as one of ``numpy.arange(3)``, as one of Python's."""
+    number = getattr(part, "shape", None) == () and hasattr(part, "__index__") and not isinstance(part, Tracer)
+    return operator.index(part) if number else part
 
 
 def _cumulative_sum(xp: Namespace, x: Any, /, *, axis: int | None = None, dtype: DType = None) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from mlpx._typing import Array, Formula, Namespace
 from mlpx.backends import to_numpy
 from mlpx.differentiation.edge import arrays_of, context_of, split
-from mlpx.differentiation.reverse import Reverse, Taped
+from mlpx.differentiation.reverse import Reverse, Taped, check_scalar
 from mlpx.differentiation.tracing import Tracer, constant, stripped
 
 __all__ = ["Graph", "Node", "graph", "show_graph"]
@@ -196,11 +196,9 @@ def show_graph(function: Formula, *arguments: Any, xp: Namespace | None = None, 
 
 
 def _check_result(result: Any, level: Reverse) -> None:
+    check_scalar(level.below(result))
     if not level.owns(result):
         msg = "`function` must return a number that depends on its arguments; there is no graph to show."
-        raise ValueError(msg)
-    if tuple(result.shape) != ():
-        msg = f"`function` must return one number, got an array of shape {tuple(result.shape)}; add it up with xp.sum."
         raise ValueError(msg)
 
 

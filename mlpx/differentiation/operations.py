@@ -61,7 +61,11 @@ class Elementwise:
 
     def _partial(self, xp: Namespace, i: int, inputs: Sequence[Any], y: Array) -> Any:
         partial = RULES[self.name].partials[i]
-        return partial(*inputs, y, xp) if callable(partial) else partial
+        if not callable(partial):
+            return partial
+        p = partial(*inputs, y, xp)
+        # a factor such as z > 0 is no number to add: True + True is True
+        return xp.astype(p, y.dtype) if getattr(p, "dtype", y.dtype) != y.dtype else p
 
     def push(self, xp: Namespace, inputs: Sequence[Any], y: Array, changes: Sequence[Any], side: int) -> Any:
         """Return the sum of the changes, each times its partial derivative."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from mlpx._typing import Array, Namespace
-from mlpx.activations import _sigma, _softplus, _where, erf
+from mlpx.special import erf, indicator, sigmoid, softplus
 
 __all__ = ["OPERATIONS", "Constant", "Program", "Step", "bracketed", "written"]
 
@@ -60,12 +60,12 @@ OPERATIONS: dict[str, Callable[..., Array]] = {
     "minimum": lambda a, b, xp: xp.minimum(a, b),
     "absolute": lambda a, xp: xp.abs(a),
     "sign": lambda a, xp: xp.sign(a),
-    "sigmoid": _sigma,
-    "softplus": _softplus,
+    "sigmoid": sigmoid,
+    "softplus": softplus,
     "erf": erf,
-    "step": lambda a, xp: _where(a >= 0, a, xp),
-    "above_zero": lambda a, xp: _where(a > 0, a, xp),
-    "below_zero": lambda a, xp: _where(a < 0, a, xp),
+    "step": lambda a, xp: indicator(a >= 0, a, xp),
+    "above_zero": lambda a, xp: indicator(a > 0, a, xp),
+    "below_zero": lambda a, xp: indicator(a < 0, a, xp),
     "pick_lower": _pick_lower,
     "pick_higher": _pick_higher,
     **{

@@ -16,7 +16,7 @@ from mlpx.differentiation.edge import arrays_of, context_of, split
 from mlpx.differentiation.forward import directional_derivative
 from mlpx.differentiation.tracing import Level, Operation, Tracer, constant
 
-__all__ = ["Reverse", "Taped", "gradient", "hessian_product", "value_and_gradient"]
+__all__ = ["Reverse", "Taped", "check_scalar", "gradient", "hessian_product", "value_and_gradient"]
 
 
 class Taped(Tracer):
@@ -129,7 +129,7 @@ def value_and_gradient(function: Formula, wrt: int | Sequence[int] | None = None
             inputs = [Taped(x, level) if i in chosen else constant(x, level.xp) for i, x in enumerate(arrays)]
             result = function(*inputs, level.xp)
             value = level.below(result)
-            _check_scalar(value)
+            check_scalar(value)
             found = level.derivatives(result, level.xp.ones_like(value)) if level.owns(result) else {}
             slopes = tuple(_slope(found, inputs[i], level) for i in chosen)
         single = isinstance(wrt, int) or (wrt is None and len(arrays) == 1)
@@ -228,7 +228,8 @@ def _slope(found: dict[int, Array], x: Taped, level: Reverse) -> Array:
     return level.xp.zeros_like(x.value) if d is None else d
 
 
-def _check_scalar(value: Any) -> None:
+def check_scalar(value: Any) -> None:
+    """Refuse a result that is not one number."""
     shape = getattr(value, "shape", None)
     if shape is None and not isinstance(value, (int, float)):
         msg = f"`function` must return one number, an array of shape (), got {type(value).__name__}."

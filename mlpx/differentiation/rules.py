@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from mlpx._typing import Array, Namespace
+from mlpx.special import indicator
 
 __all__ = ["CONSTANT", "KINKS", "RULES", "Rule", "product"]
 
@@ -49,19 +50,15 @@ def product(d: Any, p: Any, xp: Namespace) -> Any:
     return xp.where(stopped, xp.zeros_like(plain), plain)
 
 
-def _indicator(condition: Array, like: Any, xp: Namespace) -> Array:
-    return xp.astype(condition, like.dtype)
-
-
 def _share(a: Any, b: Any, y: Any, xp: Namespace) -> Array:
     """Return 1 where a won, 1/2 at a tie, else 0."""
-    return 0.5 * (_indicator(y == a, y, xp) + 1 - _indicator(y == b, y, xp))
+    return 0.5 * (indicator(y == a, y, xp) + 1 - indicator(y == b, y, xp))
 
 
 def _power_by_base(a: Any, b: Any, y: Any, xp: Namespace) -> Any:
     if isinstance(b, (int, float)):
         return b * a ** (b - 1) if b not in (0, 1, 2) else b * (a if b == 2 else 1)
-    lowered = xp.subtract(b, _indicator(b != 0, b, xp))  # at b = 0 the factor b is 0, whatever the power
+    lowered = xp.subtract(b, indicator(b != 0, b, xp))  # at b = 0 the factor b is 0, whatever the power
     return xp.multiply(b, xp.pow(a, lowered))
 
 
@@ -131,16 +128,16 @@ RULES: dict[str, Rule] = {
     "maximum": Rule((_share, lambda a, b, y, xp: _share(b, a, y, xp))),
     "minimum": Rule((_share, lambda a, b, y, xp: _share(b, a, y, xp))),
     "clip": Rule((
-        lambda a, low, high, y, xp: _indicator((a > low) & (a < high), y, xp),
-        lambda a, low, high, y, xp: _indicator(a <= low, y, xp),
-        lambda a, low, high, y, xp: _indicator((a >= high) & (a > low), y, xp),
+        lambda a, low, high, y, xp: indicator((a > low) & (a < high), y, xp),
+        lambda a, low, high, y, xp: indicator(a <= low, y, xp),
+        lambda a, low, high, y, xp: indicator((a >= high) & (a > low), y, xp),
     )),
 }  # fmt: skip
 """The element-wise functions that have a derivative."""
 
 
 def _side_of_abs(side: int, a: Any, da: Any, xp: Namespace) -> Any:
-    return da * xp.sign(a) + side * abs(da) * _indicator(a == 0, a, xp)
+    return da * xp.sign(a) + side * abs(da) * indicator(a == 0, a, xp)
 
 
 def _side_of_extreme(side: int, a: Any, b: Any, da: Any, db: Any, xp: Namespace) -> Any:
@@ -149,7 +146,7 @@ def _side_of_extreme(side: int, a: Any, b: Any, da: Any, db: Any, xp: Namespace)
     numbers = isinstance(da, (int, float)) and isinstance(db, (int, float))
     tied = (max if side > 0 else min)(da, db) if numbers else (xp.maximum if side > 0 else xp.minimum)(da, db)
     parts = ((da, a > b), (db, b > a), (tied, a == b))
-    terms = [d * _indicator(where, like, xp) for d, where in parts if not (isinstance(d, (int, float)) and d == 0)]
+    terms = [d * indicator(where, like, xp) for d, where in parts if not (isinstance(d, (int, float)) and d == 0)]
     return sum(terms[1:], terms[0]) if terms else 0.0
 
 

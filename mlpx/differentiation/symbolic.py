@@ -23,6 +23,9 @@ from mlpx.losses import formula as loss_formula
 __all__ = ["Derived", "activation_from_formula", "derived", "loss_from_formula"]
 
 
+_MOST_FACTORED = 100
+
+
 class Derived(NamedTuple):
     """A formula and its derivative by the first variable."""
 
@@ -63,7 +66,9 @@ def derived(text: str, parameters: tuple[tuple[str, float], ...], variables: tup
 
 def _derived(sympy: Any, parsed: Any, parameters: dict[str, float], variables: tuple[str, ...]) -> Derived:
     slope = sympy.diff(parsed, variable(variables[0]))
-    forms = [lowered(form, variables, parameters) for form in (slope, sympy.factor_terms(slope))]
+    forms = [lowered(slope, variables, parameters)]
+    if len(forms[0].steps) <= _MOST_FACTORED:  # on long ones it takes very long
+        forms.append(lowered(sympy.factor_terms(slope), variables, parameters))
     shortest = min(forms, key=lambda form: len(form.steps))
     if isinstance(shortest.result, Constant) and shortest.result.value == 0:
         msg = f"`text` must depend on {variables[0]} and have a derivative other than 0, or nothing can be learned."
@@ -94,7 +99,7 @@ def activation_from_formula(text: Any, /, **parameters: float) -> formula:
     TypeError
         For what is neither a text nor an expression.
     ImportError
-        Where SymPy is missing: ``pip install 'mlpx[symbolic]'``.
+        Where SymPy is missing: ``pip install "mlpx[symbolic]"``.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from mlpx._typing import Array, DType, Namespace
 from mlpx.differentiation.operations import new, unbroadcast
 
 __all__ = ["TRANSPOSES", "repeated"]
+
+_LARGEST_MASK = 1 << 22  # entries at a time
 
 
 def repeated(
@@ -43,6 +46,16 @@ def _cumulative(xp: Namespace, dy: Array, x: Array, *, axis: int) -> Array:
 
 def _scattered(xp: Namespace, dy: Array, size: int, index: Array, axis: int) -> Array:
     """Return an array with `size` entries along an axis, to which those of ``dy`` are added at `index`."""
+    count, block = index.shape[0], max(1, _LARGEST_MASK // max(1, size))
+    if count <= block:
+        return _scattered_block(xp, dy, size, index, axis)
+    before = (slice(None),) * axis
+    cuts = [slice(start, start + block) for start in range(0, count, block)]
+    parts = (_scattered_block(xp, dy[(*before, cut, ...)], size, index[cut], axis) for cut in cuts)
+    return functools.reduce(xp.add, parts)
+
+
+def _scattered_block(xp: Namespace, dy: Array, size: int, index: Array, axis: int) -> Array:
     places = xp.arange(size, dtype=index.dtype, device=device(index))
     index = xp.where(index < 0, index + size, index)
     one_hot = xp.astype(places[:, None] == index[None, :], dy.dtype)
@@ -80,8 +93,21 @@ def _getitem(xp: Namespace, dy: Array, x: Array, index: tuple[int | slice | None
         if places.step == 1:
             dy = _padded(xp, dy, axis, places.start, size - max(places.stop, places.start))
         else:
-            dy = _scattered(xp, dy, size, xp.asarray(list(places), dtype=xp.int64, device=device(dy)), axis)
+            dy = _spread(xp, dy, axis, places, size)
     return dy
+
+
+def _spread(xp: Namespace, dy: Array, axis: int, places: range, size: int) -> Array:
+    """Return an array with `size` entries along an axis, those of ``dy`` at `places`, and zeros between them."""
+    if places.step < 0:
+        dy, places = xp.flip(dy, axis=axis), places[::-1]
+    shape, count, step = tuple(dy.shape), len(places), places.step
+    dy = _padded(xp, xp.expand_dims(dy, axis=axis + 1), axis + 1, 0, step - 1)
+    dy = xp.reshape(dy, (*shape[:axis], count * step, *shape[axis + 1 :]))
+    start = places.start if count else 0
+    after = size - start - count * step
+    dy = _padded(xp, dy, axis, start, max(after, 0))
+    return dy[(*[slice(None)] * axis, slice(0, size), ...)]
 
 
 def _same(name: str) -> Callable[..., Array]:

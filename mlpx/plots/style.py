@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from typing import Any
+
+from mlpx._optional import require
 
 __all__ = ["COLORS", "DIVERGING", "MARKERS", "SEQUENTIAL", "frame", "legend", "matplotlib", "panel", "panels"]
 
@@ -19,13 +20,7 @@ THIN: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.4}
 
 def matplotlib(module: str = "pyplot") -> Any:
     """Import a module of matplotlib, or say what to install."""
-    try:
-        return importlib.import_module(f"matplotlib.{module}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "matplotlib":
-            raise
-        msg = 'mlpx.plots needs matplotlib, which is not installed; install it with: pip install "mlpx[plot]"'
-        raise ImportError(msg, name="matplotlib") from error
+    return require(f"matplotlib.{module}", "mlpx.plots", 'pip install "mlpx[plot]"')
 
 
 def check_axes(ax: Any, *, projection: str | None = None) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from mlpx import _optional
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,12 +33,7 @@ def require(module: str, purpose: str) -> Any:
     ImportError
         If the library is not installed; the message holds the install command.
     """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        library = {"sklearn": "scikit-learn"}.get(module.partition(".")[0], module)
-        msg = f"{purpose} needs {library}, which is not installed; install it with: {INSTALL}"
-        raise ImportError(msg, name=module) from error
+    return _optional.require(module, purpose, INSTALL)
 
 
 def named(names: Iterable[str], most: int = 12) -> str:
