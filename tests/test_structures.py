@@ -213,6 +213,11 @@ def test_what_stands_before_prelu_starts_as_before_relu():
     np.testing.assert_array_equal(mlpx.MLP([200, 300, 2], activation="prelu").weights[0], Network(relu).weights[0])
 
 
+def test_what_has_an_activation_of_its_own_starts_as_that_asks():
+    before = Network([Dense(200, 300, "tanh"), PReLU(300), Dense(300, 2)])
+    np.testing.assert_array_equal(before.weights[0], Network([Dense(200, 300, "tanh"), Dense(300, 2)]).weights[0])
+
+
 def test_the_names_prelu_and_maxout_in_mlp():
     net = mlpx.MLP([4, 5, 6, 7, 2], activation=["prelu", "maxout", "tanh"], dropout=0.5, input_dropout=0.1, max_norm=2)
     d = Dropout(0.5)
