@@ -83,7 +83,9 @@ class RangeTest:
 
     def _line(self, smoothed: Array, suggestion: float, diverged: bool) -> str:
         there = int(hxp.sum(~hxp.isnan(smoothed)))
-        last = self.learning_rates[there - 1] if there else hxp.nan
+        if not there:
+            return "the loss was not finite at the first step; no learning rate to suggest"
+        last = self.learning_rates[there - 1]
         end = f"it diverged beyond {last:.2g}" if diverged else f"it did not diverge up to {last:.2g}"
         if suggestion != suggestion:
             return f"the loss never fell; {end}; no learning rate to suggest"
