@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 from mlpx import special
 from mlpx._checks import check_choice, check_number
 from mlpx._typing import Array, Formula, Namespace
-from mlpx.description import Description
+from mlpx.description import Description, name_of
 from mlpx.special import erf, indicator
 from mlpx.written import Written
 
@@ -719,6 +719,11 @@ class custom(Activation):
                 msg = f"`{name}` must be a function of (z, xp), got {getattr(self, name)!r}."
                 raise TypeError(msg)
 
+    @property
+    def label(self) -> str:
+        """Name of the function, where it has one."""
+        return name_of(self.function, self.name)
+
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
         return xp.astype(self.function(z, xp), z.dtype, copy=False)
@@ -804,6 +809,11 @@ class automatic(Activation):
         from mlpx.differentiation.callables import check_elementwise
 
         check_elementwise("activation", self.function)
+
+    @property
+    def label(self) -> str:
+        """Name of the function, where it has one."""
+        return name_of(self.function, self.name)
 
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""

@@ -44,6 +44,11 @@ class Description:
         """The name by which it is chosen."""
         return type(self).__name__
 
+    @property
+    def label(self) -> str:
+        """What it is called where a network is printed."""
+        return self.name
+
     @classmethod
     def get(cls: type[T], choice: Any) -> T:
         """Return a description from its name, or as it is.
@@ -132,6 +137,12 @@ class Description:
             msg = f"The {cls.family} {name!r} cannot be built: {error}"
             raise ValueError(msg) from error
         return built
+
+
+def name_of(function: Any, otherwise: str) -> str:
+    """Return the name of a function that somebody wrote, or `otherwise` where it has none of its own."""
+    name = getattr(function, "__name__", "<lambda>")
+    return otherwise if name == "<lambda>" else name
 
 
 def _to_json(value: Any) -> Any:

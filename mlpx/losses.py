@@ -16,7 +16,7 @@ from array_api_compat import device
 from mlpx._checks import check_number
 from mlpx._typing import Array, Formula, Namespace
 from mlpx.activations import softmax, step
-from mlpx.description import Description
+from mlpx.description import Description, name_of
 from mlpx.special import indicator, sigmoid
 from mlpx.written import Written
 
@@ -477,6 +477,11 @@ class automatic(Loss):
         from mlpx.differentiation.callables import check_signature
 
         check_signature("loss", self.function)
+
+    @property
+    def label(self) -> str:
+        """Name of the function, where it has one."""
+        return name_of(self.function, self.name)
 
     def check_units(self, units: int) -> None:
         """Refuse a function that does not give one number for each row of so many outputs."""

@@ -249,6 +249,28 @@ def test_a_skip_prints_as_it_is_written():
     assert repr(skip) == f"Skip({Dense(5, 3)!r}, {PReLU(3)!r}, projection={projection}, activation=identity())"
 
 
+def test_a_mask_shows_where_a_layer_is_printed():
+    layer = Dense(4, 8, "tanh", mask=np.eye(4, 8))
+    assert layer.label == "8 tanh (12.5 % of connections)"
+    assert repr(layer).endswith("max_norm=None, mask=<12.5 % of 32 connections>)")
+    assert "mask" not in repr(Dense(4, 8))
+
+
+def test_functions_of_your_own_show_by_their_names(tmp_path):
+    def bent(z, xp):
+        return z * xp.tanh(z)
+
+    def log_cosh(y_hat, y, xp):
+        return xp.sum(xp.log(xp.cosh(y_hat - y)), axis=-1)
+
+    own = mlpx.activations.custom(bent, lambda z, xp: xp.tanh(z))
+    net = Network([Dense(2, 3, bent), Dense(3, 4, lambda z, xp: xp.sin(z)), Dense(4, 5, own), Dense(5, 1)],
+                  loss=log_cosh)  # fmt: skip
+    assert "2 - 3 bent - 4 automatic - 5 bent - 1 identity; loss log_cosh;" in repr(net)
+    with pytest.raises(ValueError, match=r"custom activation \(bent\) cannot be saved"):
+        net.save(tmp_path / "net.mlpx")
+
+
 def test_blocks_that_are_nested_too_deep_for_a_file_are_refused(tmp_path):
     layer = Dense(2, 2)
     for _ in range(60):

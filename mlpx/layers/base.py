@@ -37,11 +37,6 @@ class Layer(Description, abstract=True):
     """Whether training needs random draws."""
 
     @property
-    def label(self) -> str:
-        """The layer in a word or two, as networks print it."""
-        return self.name
-
-    @property
     def positions(self) -> int:
         """How many positions of a network it takes: as many as it has layers that may draw random numbers."""
         return 1

@@ -125,7 +125,7 @@ class Skip(Composite):
     @property
     def label(self) -> str:
         """The layers and what follows their sum."""
-        name = self.activation.name  # type: ignore[union-attr]
+        name = self.activation.label  # type: ignore[union-attr]
         layers = " - ".join(layer.label for layer in self.layers)
         return f"Skip({layers}){'' if name == 'identity' else ' ' + name}"
 
