@@ -89,15 +89,15 @@ def _describe(net: Any) -> dict[str, Any]:
     for layer in layers:
         if getattr(getattr(layer, "activation", None), "name", "") in ("custom", "automatic"):
             msg = (
-                f"A network with a custom activation ({layer.activation.label}) cannot be saved: a file holds "
-                "activations by name, and no function. Write it as a "
+                f"A network with a custom activation cannot be saved, here {layer.activation.label!r}: a file holds "
+                "activations by name, and no functions. Write it as a "
                 "text, mlpx.differentiation.activation_from_formula, or as a class of its own."
             )
             raise ValueError(msg)
     if net.loss.name == "automatic":
         msg = (
-            f"A network with a function as `loss` ({net.loss.label}) cannot be saved: a file holds losses by name. "
-            "Write a class."
+            f"A network with a function as `loss` cannot be saved, here {net.loss.label!r}: a file holds losses by "
+            "name. Write a class."
         )
         raise ValueError(msg)
     described = [layer.to_config() for layer in net.layers]

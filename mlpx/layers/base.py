@@ -11,7 +11,7 @@ from mlpx.backends import Backend
 from mlpx.backends.host import StepKeys, Stream
 from mlpx.description import Description
 
-__all__ = ["Layer", "Parameters", "at", "first_width", "joined", "named", "nested"]
+__all__ = ["Layer", "Parameters", "at", "first_width", "joined", "named", "nested", "shortened"]
 
 Parameters: TypeAlias = dict[str, Any]
 """Arrays by parameter; of layers that are made of others, such dicts by part."""
@@ -320,6 +320,18 @@ def named(path: str) -> str:
     'layers[1].layers[0]'
     """
     return re.sub(r"\.(\d+)", r"[\1]", f"layers.{path}")
+
+
+def shortened(text: str, width: int) -> str:
+    """Return a path with words before or behind it in at most `width` letters: the middle is left out.
+
+    Examples
+    --------
+    >>> shortened("layers[1].layers[0].layers[0] (identity)", 25)
+    'layers[1].l…s[0] (identity)'
+    """
+    left = (width - 1) // 3
+    return text if len(text) <= width else f"{text[:left]}…{text[len(text) - (width - 1 - left) :]}"
 
 
 def first_width(layer: Layer) -> Any:
