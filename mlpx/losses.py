@@ -8,6 +8,7 @@ loses digits, and their gradient is the error term itself: ``y_hat - y``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -51,6 +52,17 @@ class Loss(Description):
     """
 
     family: ClassVar[str] = "loss"
+    hints: ClassVar[Mapping[str, str]] = {
+        "mse": "mean_squared_error",
+        "l2": "squared_error",
+        "mae": "absolute_error",
+        "l1": "absolute_error",
+        "bce": "binary_cross_entropy",
+        "log_loss": "cross_entropy",
+        "nll": "cross_entropy",
+        "categorical_crossentropy": "cross_entropy",
+        "pinball": "quantile",
+    }
     output: ClassVar[str | None] = None
     """The output activation whose net input the loss takes; None: it takes the outputs of any activation."""
 

@@ -340,7 +340,31 @@ def test_what_does_not_fit_is_refused(make, says):
         make()
 
 
+def test_a_backward_pass_without_names_is_refused():
+    class Gain(mlpx.Layer, abstract=True):
+        def shapes(self):
+            return {"gain": (3,)}
+
+        def initialize(self, stream):
+            return {"gain": stream.xp.ones((3,))}
+
+        def masks(self, xp):
+            return {"gain": (xp.zeros((3,)), xp.ones((3,)))}
+
+        def forward(self, ops, params, x, *, training, draw):
+            return x * params["gain"][..., None, :], x
+
+        def backward(self, ops, params, saved, dy, *, need_dx=True, out=None):
+            return dy * params["gain"][..., None, :], (ops.xp.sum(dy * saved, axis=-2),)
+
+    net = Network([Dense(2, 3), Gain(), Dense(3, 1)])
+    with pytest.raises(TypeError, match=r"`backward` of Gain must return a named tuple .*field 'gain'.*got a tuple"):
+        net.fit([[0.0, 1.0]], [[1.0]], epochs=1)
+
+
 def test_what_is_no_layer_is_refused():
+    with pytest.raises(TypeError, match=r"one by one: Skip\(a, b\)"):
+        Skip([Dense(2, 2), Dense(2, 2)])
     with pytest.raises(TypeError, match=r"`layers\[1\]` of Skip must be a layer such as Dense\(64, 64\), got 'relu'"):
         Skip(Dense(4, 4), "relu")
 
