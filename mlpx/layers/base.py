@@ -328,7 +328,7 @@ def shortened(text: str, width: int) -> str:
     Examples
     --------
     >>> shortened("layers[1].layers[0].layers[0] (identity)", 25)
-    'layers[1].l…s[0] (identity)'
+    'layers[1…rs[0] (identity)'
     """
     left = (width - 1) // 3
     return text if len(text) <= width else f"{text[:left]}…{text[len(text) - (width - 1 - left) :]}"
