@@ -104,7 +104,7 @@ def test_train_tells_what_it_inferred_and_learns(flowers: Path, capsys: pytest.C
         "weight, part (as asked)",
         "species: classification, 3 classes: aster (30%), lily (",
         "48 for testing (20% drawn from each class)",
-        "5-32-3",
+        "5 - 32 relu - 3 softmax, 291 parameters",
         "flowers.mlpx",
     ]:
         assert words in " ".join(out.split())
