@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from mlpx import special
 from mlpx._checks import check_choice, check_number
 from mlpx._typing import Array, Formula, Namespace
-from mlpx.description import Description
+from mlpx.description import Description, name_of
 from mlpx.special import erf, indicator
 from mlpx.written import Written
 
@@ -67,6 +67,7 @@ class Activation(Description):
 
     family: ClassVar[str] = "activation"
     aliases = {"sigmoid": "logistic", "linear": "identity", "silu": "swish"}  # noqa: RUF012
+    also = ", or one of the layers PReLU and Maxout"
     uses: ClassVar[Literal["z", "y"]] = "z"
     differentiable: ClassVar[bool] = True
 
@@ -719,6 +720,11 @@ class custom(Activation):
                 msg = f"`{name}` must be a function of (z, xp), got {getattr(self, name)!r}."
                 raise TypeError(msg)
 
+    @property
+    def label(self) -> str:
+        """Name of the function, where it has one."""
+        return name_of(self.function, self.name)
+
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
         return xp.astype(self.function(z, xp), z.dtype, copy=False)
@@ -805,6 +811,11 @@ class automatic(Activation):
 
         check_elementwise("activation", self.function)
 
+    @property
+    def label(self) -> str:
+        """Name of the function, where it has one."""
+        return name_of(self.function, self.name)
+
     def __call__(self, z: Array, xp: Namespace) -> Array:
         """Return ``f(z)``."""
         y = self.function(z, xp)
@@ -846,4 +857,16 @@ def get(activation: str | Activation | Formula) -> Activation:
     """
     if callable(activation) and not isinstance(activation, (Activation, type)):
         return automatic(activation)
+    _refuse_layers(activation)
     return Activation.get(activation)
+
+
+def _refuse_layers(activation: Any) -> None:
+    if isinstance(activation, Activation) or (isinstance(activation, str) and activation in Activation.known):
+        return
+    kind = activation if isinstance(activation, type) else type(activation)
+    name = (activation if isinstance(activation, str) else kind.__name__).lower()
+    places = {"prelu": "PReLU(units) behind a Dense without an activation", "maxout": "Maxout(...) in place of Dense"}
+    if name in places:
+        msg = f"`activation` {activation!r} is a layer of its own: put {places[name]}, or give MLP activation={name!r}."
+        raise ValueError(msg)

@@ -86,6 +86,9 @@ def get(callbacks: Any) -> tuple[Callback, ...]:
     several = [callbacks] if isinstance(callbacks, Callback) or callable(callbacks) else list(callbacks)
     found = []
     for i, callback in enumerate(several):
+        if isinstance(callback, type) and issubclass(callback, Callback):
+            msg = f"`callbacks[{i}]` must be an object, not a class: give {callback.__name__}(...)."
+            raise TypeError(msg)
         if not isinstance(callback, Callback) and not callable(callback):
             msg = f"`callbacks[{i}]` must be a Callback or a function of one argument, got {callback!r}."
             raise TypeError(msg)

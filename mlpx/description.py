@@ -23,6 +23,10 @@ class Description:
     family: ClassVar[str] = "description"
     known: ClassVar[dict[str, type[Any]]] = {}
     aliases: ClassVar[Mapping[str, str]] = {}
+    hints: ClassVar[Mapping[str, str]] = {}
+    """Names of other libraries, and what comes closest; they are not taken, but a message tells it."""
+    also: ClassVar[str] = ""
+    """What else may be chosen, for messages."""
 
     def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -43,6 +47,11 @@ class Description:
     def name(self) -> str:
         """The name by which it is chosen."""
         return type(self).__name__
+
+    @property
+    def label(self) -> str:
+        """What it is called where a network is printed."""
+        return self.name
 
     @classmethod
     def get(cls: type[T], choice: Any) -> T:
@@ -67,17 +76,15 @@ class Description:
         """
         if isinstance(choice, cls):
             return choice
-        names = sorted({*cls.known, *cls.aliases})
         if not isinstance(choice, str):
             example = choice.__name__ if isinstance(choice, type) else next(iter(cls.known))
             msg = f"`{cls.family}` must be a name or an object such as {example}(), got {choice!r}."
             raise TypeError(msg)
         name = cls.aliases.get(choice, choice)
         if name not in cls.known:
-            by_lower = {known.lower(): known for known in names}
-            near = difflib.get_close_matches(choice.lower(), by_lower, n=1)
-            hint = f" Did you mean {by_lower[near[0]]!r}?" if near else ""
-            msg = f"`{cls.family}` must be one of {', '.join(names)}; got {choice!r}.{hint}"
+            msg = (
+                f"`{cls.family}` must be one of {', '.join(cls._names())}{cls.also}; got {choice!r}.{cls._near(choice)}"
+            )
             raise ValueError(msg)
         try:
             found: T = cls.known[name]()
@@ -85,6 +92,23 @@ class Description:
             msg = f"`{cls.family}` {choice!r} needs its parameters: give an object, such as {name}(...)."
             raise ValueError(msg) from error
         return found
+
+    @classmethod
+    def _names(cls) -> list[str]:
+        """Return the names to choose from; what is made from a user's own function or text has none."""
+        written = {"function", "text"}
+        own = {name for name, known in cls.known.items() if written & {*getattr(known, "__dataclass_fields__", {})}}
+        return sorted({*cls.known, *cls.aliases} - own)
+
+    @classmethod
+    def _near(cls, choice: str) -> str:
+        """Return a sentence that asks whether the name that comes closest was meant; empty where none is close."""
+        by_lower = {name.lower(): name for name in (*cls._names(), *cls.hints)}
+        near = difflib.get_close_matches(choice.lower(), by_lower, n=1)
+        if not near:
+            return ""
+        name = by_lower[near[0]]
+        return f" Did you mean {cls.hints.get(name, name)!r}?"
 
     @classmethod
     def _from_fields(cls: type[T], fields: dict[str, Any]) -> T:
@@ -132,6 +156,12 @@ class Description:
             msg = f"The {cls.family} {name!r} cannot be built: {error}"
             raise ValueError(msg) from error
         return built
+
+
+def name_of(function: Any, otherwise: str) -> str:
+    """Return the name of a function that somebody wrote, or `otherwise` where it has none of its own."""
+    name = getattr(function, "__name__", "<lambda>")
+    return otherwise if name == "<lambda>" else name
 
 
 def _to_json(value: Any) -> Any:

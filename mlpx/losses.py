@@ -8,6 +8,7 @@ loses digits, and their gradient is the error term itself: ``y_hat - y``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from array_api_compat import device
 from mlpx._checks import check_number
 from mlpx._typing import Array, Formula, Namespace
 from mlpx.activations import softmax, step
-from mlpx.description import Description
+from mlpx.description import Description, name_of
 from mlpx.special import indicator, sigmoid
 from mlpx.written import Written
 
@@ -51,6 +52,17 @@ class Loss(Description):
     """
 
     family: ClassVar[str] = "loss"
+    hints: ClassVar[Mapping[str, str]] = {
+        "mse": "mean_squared_error",
+        "l2": "squared_error",
+        "mae": "absolute_error",
+        "l1": "absolute_error",
+        "bce": "binary_cross_entropy",
+        "log_loss": "cross_entropy",
+        "nll": "cross_entropy",
+        "categorical_crossentropy": "cross_entropy",
+        "pinball": "quantile",
+    }
     output: ClassVar[str | None] = None
     """The output activation whose net input the loss takes; None: it takes the outputs of any activation."""
 
@@ -477,6 +489,11 @@ class automatic(Loss):
         from mlpx.differentiation.callables import check_signature
 
         check_signature("loss", self.function)
+
+    @property
+    def label(self) -> str:
+        """Name of the function, where it has one."""
+        return name_of(self.function, self.name)
 
     def check_units(self, units: int) -> None:
         """Refuse a function that does not give one number for each row of so many outputs."""

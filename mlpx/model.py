@@ -181,7 +181,10 @@ class Network:
 
     @property
     def n_parameters(self) -> int:
-        """Number of parameters of one network."""
+        """Number of parameters of one network: the length of its vector.
+
+        What is not trained counts too: frozen biases, and the weights, which are 0, that a mask has left out.
+        """
         return self.architecture.size
 
     @property
@@ -227,7 +230,7 @@ class Network:
         widths = [str(self.architecture.widths[0]), *(layer.label for layer in self.layers)]
         stack = f"{self.members} members, " if self.members is not None else ""
         dtype = self.dtype_name if self.backend.precision is None else f"{self.dtype_name} ({self.backend.precision})"
-        what = f"{' - '.join(widths)}; loss {self.loss.name}; {stack}{self.n_parameters} parameters {dtype}"
+        what = f"{' - '.join(widths)}; loss {self.loss.label}; {stack}{self.n_parameters} parameters {dtype}"
         return f"<{type(self).__name__} {what} on {self.backend.name}, {self.backend.device_name}>"
 
     def __copy__(self) -> Network:

@@ -226,7 +226,19 @@ class Architecture:
 
     def join(self, ops: Backend, gradients: Sequence[Any]) -> Array:
         """Return the vector of the gradients that the layers gave."""
-        return self._joined(ops, [at(gradients, s.name) for s in self.segments])
+        return self._joined(ops, [self._gradient(gradients, s) for s in self.segments])
+
+    def _gradient(self, gradients: Sequence[Any], segment: Segment) -> Array:
+        """Return the gradient by one parameter; refuse what a layer of a user's own gave, where it is not there."""
+        try:
+            return at(gradients, segment.name)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            parameter, came = segment.name.rpartition(".")[2], at(gradients, segment.layer)
+            msg = (
+                f"`backward` of {self.nodes[segment.layer].name} must return a named tuple of gradients with the field "
+                f"{parameter!r}, one a parameter; got a {type(came).__name__}."
+            )
+            raise TypeError(msg) from error
 
     def constrain(self, ops: Backend, vector: Array) -> Array:
         """Return the parameters with those norms bounded that have a bound."""

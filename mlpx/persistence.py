@@ -89,12 +89,16 @@ def _describe(net: Any) -> dict[str, Any]:
     for layer in layers:
         if getattr(getattr(layer, "activation", None), "name", "") in ("custom", "automatic"):
             msg = (
-                "A network with a custom activation cannot be saved: a file holds formulas only by name. Write it as a "
+                f"A network with a custom activation cannot be saved, here {layer.activation.label!r}: a file holds "
+                "activations by name, and no functions. Write it as a "
                 "text, mlpx.differentiation.activation_from_formula, or as a class of its own."
             )
             raise ValueError(msg)
     if net.loss.name == "automatic":
-        msg = "A network with a function as `loss` cannot be saved: a file holds losses by name. Write a class."
+        msg = (
+            f"A network with a function as `loss` cannot be saved, here {net.loss.label!r}: a file holds losses by "
+            "name. Write a class."
+        )
         raise ValueError(msg)
     described = [layer.to_config() for layer in net.layers]
     if _is_deep([described]):

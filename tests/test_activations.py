@@ -290,6 +290,11 @@ def test_names_and_aliases_give_the_activations():
     ("call", "error", "message"),
     [
         (lambda: f.get("rellu"), ValueError, "Did you mean 'relu'"),
+        (lambda: f.get("prelu"), ValueError, "'prelu' is a layer of its own: put PReLU"),
+        (lambda: f.get("maxout"), ValueError, "'maxout' is a layer of its own: put Maxout"),
+        (lambda: mlpx.MLP([4, 16, 2], activation=mlpx.PReLU(16)), ValueError, "give MLP activation='prelu'"),
+        (lambda: f.get(mlpx.Maxout), ValueError, "give MLP activation='maxout'"),
+        (lambda: f.get("zzz"), ValueError, "one of elu, exp.*, or one of the layers PReLU and Maxout; got 'zzz'"),
         (lambda: f.get("custom"), ValueError, "needs its parameters"),
         (lambda: f.get(3), TypeError, "`activation`"),
         (lambda: f.get(np.tanh), TypeError, r"Write xp.sin\(z\)"),

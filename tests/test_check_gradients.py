@@ -263,3 +263,9 @@ def test_a_steep_function_is_no_kink():
     report = check_derivative(wrong)
     assert report.blocks[0].failed > 190
     assert report.blocks[0].kinks == 0
+
+
+def test_names_of_nested_blocks_stand_whole():
+    block = mlpx.Skip(mlpx.Skip(mlpx.Dense(2, 2, "tanh")))
+    net = mlpx.Network([block, mlpx.Dense(2, 1)])
+    assert "0.layers.0.layers.0.Dense.theta  " in str(check_gradients(net, [[0.5, 1.0]], [[1.0]]))

@@ -104,7 +104,7 @@ def test_train_tells_what_it_inferred_and_learns(flowers: Path, capsys: pytest.C
         "weight, part (as asked)",
         "species: classification, 3 classes: aster (30%), lily (",
         "48 for testing (20% drawn from each class)",
-        "5-32-3",
+        "5 - 32 relu - 3 softmax, 291 parameters",
         "flowers.mlpx",
     ]:
         assert words in " ".join(out.split())
@@ -420,12 +420,26 @@ def test_info_tells_what_is_in_a_model(model: Path, capsys: pytest.CaptureFixtur
     run("info", str(model))
     out = capsys.readouterr().out
     for words in [
-        "5-16-3, relu, softmax, 147 parameters, float32",
+        "5 - 16 relu - 3 softmax, 147 parameters, float32",
         "aster, lily, rose",
         "species: classification",
         "2: height, petals",
     ]:
         assert words in " ".join(out.split())
+
+
+def test_info_tells_blocks_slopes_and_masks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layers = [
+        mlpx.Dense(4, 8, "tanh", mask=np.eye(4, 8)),
+        mlpx.Skip(mlpx.Dense(8, 8), activation="relu"),
+        mlpx.Dense(8, 8),
+        mlpx.PReLU(8),
+        mlpx.Dense(8, 2, "softmax"),
+    ]
+    mlpx.Network(layers).save(tmp_path / "net.mlpx")
+    run("info", str(tmp_path / "net.mlpx"))
+    told = "4 - 8 tanh (12.5 % of connections) - Skip(8 identity) relu - 8 identity - PReLU - 2 softmax, 210 parameters"
+    assert told in " ".join(capsys.readouterr().out.split())
 
 
 def test_names_cannot_steer_the_terminal(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:

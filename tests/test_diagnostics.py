@@ -180,6 +180,71 @@ def test_the_largest_slopes(name: str, slope: float | None) -> None:
     assert largest_slope(mlpx.activations.get(name)) == (slope if slope is None else pytest.approx(slope, abs=2e-4))
 
 
+# Layers that learn their activation, and blocks with one of their own.
+
+
+def test_prelu_has_a_row_with_its_slopes(backend: Backend) -> None:
+    layers = [mlpx.Dense(1, 4), mlpx.PReLU(4), mlpx.Dense(4, 2)]
+    net = mlpx.Network(layers, dtype="float64", backend=backend)
+    _, second = net.weights
+    net.set_weights([np.ones((1, 4)), mlpx.to_numpy(second)], [[-2.0, -2.0, 0.0, 2.0], np.zeros(2)])
+    vector = mlpx.to_numpy(net.vector).copy()
+    vector[8:12] = [0.0, -0.04, 0.0, 0.25]  # the slopes
+    net._set_vector(vector)
+    diagnostics = looked(net, ONE, TARGETS)
+    assert diagnostics.layers == ["layers[0] (identity)", "layers[1] (PReLU)", "layers[2] (identity)"]
+    assert diagnostics.dead[0].tolist() == [0, 1 / 4, 0]
+    assert diagnostics.saturated[0].tolist() == [0, 2 / 4, 0]
+    assert diagnostics.delta_norms[0, 1] == diagnostics.delta_norms[0, 0]
+    z = ONE + np.asarray([[-2.0, -2.0, 0.0, 2.0]])
+    np.testing.assert_allclose(diagnostics.activation_norms[0, 1], norm(np.where(z > 0, z, z * vector[8:12])))
+
+
+def killed() -> mlpx.Network:
+    block = mlpx.Skip(mlpx.Dense(8, 8, "tanh"), mlpx.Dense(8, 8), activation="relu")
+    net = mlpx.Network([mlpx.Dense(5, 8, "tanh"), block, mlpx.Dense(8, 3, "softmax")], dtype="float64")
+    biases = [mlpx.to_numpy(b).copy() for b in net.biases]
+    biases[2][:] = -1000
+    net.set_weights([mlpx.to_numpy(W) for W in net.weights], biases)
+    return net
+
+
+def test_the_sum_of_a_skip_has_a_row_behind_its_layers() -> None:
+    with pytest.warns(RuntimeWarning, match=r"Every unit of layers\[1\] \(relu\) is dead.*leaky_relu"):
+        diagnostics = looked(killed(), X, Y)
+    assert diagnostics.layers == ["layers[0] (tanh)", "layers[1].layers[0] (tanh)", "layers[1].layers[1] (identity)",
+                                  "layers[1] (relu)", "layers[2] (softmax)"]  # fmt: skip
+    assert diagnostics.dead[0, :4].tolist() == [0, 0, 0, 1]
+    assert diagnostics.delta_norms[0, :4].tolist() == [0, 0, 0, 0]
+    assert np.isnan(diagnostics.gradient_norms[0, 3])
+    assert str(diagnostics).splitlines()[5].split() == ["layers[1]", "(relu)", "0.00e+00", "—", "0.00e+00",
+                                                        "100.0%", "100.0%"]  # fmt: skip
+
+
+def test_the_error_term_of_a_skip_is_that_by_its_sum() -> None:
+    block = mlpx.Skip(mlpx.Dense(8, 8), activation="tanh")
+    net = mlpx.Network([mlpx.Dense(5, 8, "tanh"), block, mlpx.Dense(8, 3, "softmax")], dtype="float64", members=2)
+    diagnostics = looked(net, X, Y)
+    # the path is linear, so that its error term is that of the sum
+    np.testing.assert_allclose(diagnostics.delta_norms[..., 2], diagnostics.delta_norms[..., 1], rtol=1e-12)
+    assert "means over the 2 members that were left" in str(diagnostics)
+
+
+def test_a_long_name_is_cut_in_its_middle() -> None:
+    def net(depth: int) -> mlpx.Network:
+        block: mlpx.Layer = mlpx.Dense(4, 4, "hard_logistic")
+        for _ in range(depth):
+            block = mlpx.Skip(block)
+        return mlpx.Network([mlpx.Dense(5, 4), block, mlpx.Dense(4, 3, "softmax")])
+
+    deep = str(looked(net(3), X, Y))
+    assert "layers[1].layers[0].layers[0].layers[0] (hard_logistic)  " in deep
+    deeper = str(looked(net(7), X, Y)).splitlines()
+    assert 110 < max(map(len, deeper)) <= 120
+    assert "…" in deeper[3]
+    assert ".layers[0] (hard_logistic)  " in deeper[3]
+
+
 # Warnings.
 
 
@@ -339,6 +404,7 @@ def test_a_second_fit_begins_a_new_table_and_copies_are_apart() -> None:
     assert diagnostics.delta_norms.shape == (4, 2)
     assert str(mlpx.Diagnostics()) == "no look yet"
     assert mlpx.Diagnostics().delta_norms.shape[0] == 0
+    assert mlpx.Diagnostics().ratios.shape == (0,)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -282,6 +282,8 @@ def test_targets_on_the_edge_of_the_domain_are_taken(backend):
     ("call", "message"),
     [
         (lambda: losses.get("hubber"), "Did you mean 'huber'"),
+        (lambda: losses.get("mse"), "got 'mse'. Did you mean 'mean_squared_error'"),
+        (lambda: losses.get("MAE"), "Did you mean 'absolute_error'"),
         (lambda: losses.huber(0.0), "`delta` must be above 0"),
         (lambda: losses.quantile(1.0), "`tau` must be above 0 and below 1"),
         (lambda: losses.quantile(0.0), "`tau` must be above 0 and below 1"),

@@ -284,6 +284,22 @@ def test_weights_of_estimators_and_of_members(stack):
         plots.weights(stack)
 
 
+def test_a_maxout_layer_is_drawn_by_pieces():
+    net = mlpx.MLP([3, 4, 2], activation="maxout")
+    np.testing.assert_array_equal(drawn(plots.weights(net, piece=1)), net.weights[0][1])
+    both = mlpx.MLP([3, 4, 2], activation="maxout", members=3)
+    np.testing.assert_array_equal(drawn(plots.weights(both, member=2, piece=1)), both.weights[0][2, 1])
+    for options, error, message in [
+        ({}, ValueError, "`piece` must say which of the 2 pieces of the Maxout layer"),
+        ({"member": 0}, ValueError, "`member` is for stacks, and this is none"),
+        ({"piece": 2}, IndexError, "`piece` must be from 0 to 1, got 2"),
+        ({"piece": "a"}, TypeError, "`piece` must be a whole number"),
+        ({"layer": 1, "piece": 0}, ValueError, "`piece` is for Maxout layers, and this is none"),
+    ]:
+        with pytest.raises(error, match=message):
+            plots.weights(net, **options)
+
+
 def test_unfitting_weights_are_refused(net):
     with pytest.raises(IndexError, match="`layer` must be from 0 to 1"):
         plots.weights(net, 2)

@@ -62,7 +62,9 @@ def test_the_losses_are_those_of_training_by_hand() -> None:
     means = [np.average(losses[: t + 1], weights=weights[t::-1]) for t in range(20)]
     np.testing.assert_allclose(found.smoothed, means, rtol=1e-10)
     assert not found.diverged
-    assert found.suggestion == found.learning_rates[np.argmin(means)] / 10
+    # the loss still falls at the last rate
+    assert np.isnan(found.suggestion)
+    assert "may fall further; no learning rate to suggest: take a higher `highest`" in str(found)
 
 
 def test_each_row_is_seen_once_in_each_pass() -> None:
@@ -142,6 +144,32 @@ def test_a_loss_that_never_falls_suggests_nothing() -> None:
     found = mlpx.learning_rate_range_test(linear(), X, T, optimizer="sgd", batch_size=60, lowest=10, highest=100)
     assert np.isnan(found.suggestion)
     assert "no learning rate to suggest" in str(found)
+
+
+def test_a_trained_network_gets_no_suggestion_below_the_range() -> None:
+    rng = np.random.default_rng(2)
+    net, targets = linear(), rng.normal(size=(60, 1))  # noise, of which the best there is has been learned
+    slopes, bias = np.split(np.linalg.lstsq(np.c_[X, np.ones(60)], targets)[0], [4])
+    net.set_weights([slopes], [bias[0]])
+    found = mlpx.learning_rate_range_test(net, X, targets, optimizer="sgd", batch_size=8)
+    at = found.smoothed.argmin()
+    assert at > 0
+    assert found.learning_rates[at] < 1e-5
+    assert np.isnan(found.suggestion)
+    assert "a tenth of that was not tested: take a fresh network" in str(found)
+
+
+def test_a_range_that_is_too_low_gets_no_suggestion() -> None:
+    found = mlpx.learning_rate_range_test(
+        linear(members=2), X, T, optimizer="sgd", batch_size=60, lowest=1e-7, highest=1e-6
+    )
+    assert np.isnan(found.suggestion).all()
+    assert str(found).count("take a higher `highest`") == 2
+
+
+def test_the_suggestion_is_a_tenth_of_the_rate_of_the_lowest_loss() -> None:
+    found = mlpx.learning_rate_range_test(linear(), X, T, optimizer="sgd", batch_size=60, highest=100)
+    assert found.suggestion == found.learning_rates[found.smoothed.argmin()] / 10
 
 
 def test_words_and_lists() -> None:

@@ -280,6 +280,28 @@ def test_a_skip_prints_as_it_is_written():
     assert repr(skip) == f"Skip({Dense(5, 3)!r}, {PReLU(3)!r}, projection={projection}, activation=identity())"
 
 
+def test_a_mask_shows_where_a_layer_is_printed():
+    layer = Dense(4, 8, "tanh", mask=np.eye(4, 8))
+    assert layer.label == "8 tanh (12.5 % of connections)"
+    assert repr(layer).endswith("max_norm=None, mask=<12.5 % of 32 connections>)")
+    assert "mask" not in repr(Dense(4, 8))
+
+
+def test_functions_of_your_own_show_by_their_names(tmp_path):
+    def bent(z, xp):
+        return z * xp.tanh(z)
+
+    def log_cosh(y_hat, y, xp):
+        return xp.sum(xp.log(xp.cosh(y_hat - y)), axis=-1)
+
+    own = mlpx.activations.custom(bent, lambda z, xp: xp.tanh(z))
+    net = Network([Dense(2, 3, bent), Dense(3, 4, lambda z, xp: xp.sin(z)), Dense(4, 5, own), Dense(5, 1)],
+                  loss=log_cosh)  # fmt: skip
+    assert "2 - 3 bent - 4 automatic - 5 bent - 1 identity; loss log_cosh;" in repr(net)
+    with pytest.raises(ValueError, match="custom activation cannot be saved, here 'bent'"):
+        net.save(tmp_path / "net.mlpx")
+
+
 def test_blocks_that_are_nested_too_deep_for_a_file_are_refused(tmp_path):
     layer = Dense(2, 2)
     for _ in range(60):
@@ -349,7 +371,31 @@ def test_what_does_not_fit_is_refused(make, says):
         make()
 
 
+def test_a_backward_pass_without_names_is_refused():
+    class Gain(mlpx.Layer, abstract=True):
+        def shapes(self):
+            return {"gain": (3,)}
+
+        def initialize(self, stream):
+            return {"gain": stream.xp.ones((3,))}
+
+        def masks(self, xp):
+            return {"gain": (xp.zeros((3,)), xp.ones((3,)))}
+
+        def forward(self, ops, params, x, *, training, draw):
+            return x * params["gain"][..., None, :], x
+
+        def backward(self, ops, params, saved, dy, *, need_dx=True, out=None):
+            return dy * params["gain"][..., None, :], (ops.xp.sum(dy * saved, axis=-2),)
+
+    net = Network([Dense(2, 3), Gain(), Dense(3, 1)])
+    with pytest.raises(TypeError, match=r"`backward` of Gain must return a named tuple .*field 'gain'.*got a tuple"):
+        net.fit([[0.0, 1.0]], [[1.0]], epochs=1)
+
+
 def test_what_is_no_layer_is_refused():
+    with pytest.raises(TypeError, match=r"one by one: Skip\(a, b\)"):
+        Skip([Dense(2, 2), Dense(2, 2)])
     with pytest.raises(TypeError, match=r"`layers\[1\]` of Skip must be a layer such as Dense\(64, 64\), got 'relu'"):
         Skip(Dense(4, 4), "relu")
 

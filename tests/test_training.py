@@ -297,6 +297,12 @@ def test_reset_starts_over(backend: Backend) -> None:
 # What happens on the way.
 
 
+@pytest.mark.parametrize("callbacks", [mlpx.Diagnostics, [mlpx.Diagnostics]])
+def test_a_class_is_no_callback(callbacks: object) -> None:
+    with pytest.raises(TypeError, match=r"`callbacks\[0\]` must be an object, not a class: give Diagnostics\(...\)"):
+        make().fit(X, Y, epochs=1, callbacks=callbacks)
+
+
 def test_callbacks_are_called_in_order() -> None:
     net, seen, losses = make(), Recorder(), []
     history = net.fit(X, Y, epochs=3, callbacks=[seen, lambda run: losses.append(run.row["loss"])])

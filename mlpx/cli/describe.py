@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mlpx
-from mlpx.activations import Activation
 from mlpx.cli.console import figure, listed, whole
 from mlpx.tables import CategoryColumn, NumberColumn, NumberTarget, Preprocessing
 
@@ -35,12 +34,10 @@ def target(preprocessing: Preprocessing) -> str:
 
 
 def network(net: mlpx.Network, *, place: bool = True) -> str:
-    """Tell the network's layers, size and type, and where it is."""
-    sizes = "-".join(str(size) for size in net.sizes)
-    dense = [layer for layer in net.layers if isinstance(layer, mlpx.Dense)]
-    activations = ", ".join(dict.fromkeys(Activation.get(layer.activation).name for layer in dense))
+    """Tell the network's layers as its `repr` does, its size and type, and where it is."""
+    layers = " - ".join([str(net.sizes[0]), *(layer.label for layer in net.layers)])
     where = f", {net.backend.name} on {net.backend.device_name}" if place else ""
-    return f"{sizes}, {activations}, {whole(net.n_parameters)} parameters, {net.dtype_name}{where}"
+    return f"{layers}, {whole(net.n_parameters)} parameters, {net.dtype_name}{where}"
 
 
 def _counted(names: list[str]) -> str:

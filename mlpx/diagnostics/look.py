@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mlpx._typing import Array
 from mlpx.activations import Activation
 from mlpx.backends import Backend
 from mlpx.backends.host import xp as hxp
+from mlpx.layers import Layer, PReLU, Skip
 from mlpx.layers.affine import Affine
-from mlpx.layers.base import at
+from mlpx.layers.base import at, joined
 from mlpx.network import Architecture
 
 __all__ = ["QUANTITIES", "SATURATED", "Look", "Seen", "functions", "largest_slope", "seen"]
@@ -26,50 +28,93 @@ _FAR, _GROWTH = 20.0, 1.01
 
 
 class Seen(NamedTuple):
-    """What a forward and a backward pass give of one layer with weights.
+    """What a forward and a backward pass give of one layer, or of a block that ends with a function.
 
     Attributes
     ----------
-    activation : Activation or None
-        f, that of the output for the last layer; None where there is no such function of the net input.
-    z, y : array of shape (..., N, M)
-        Net input and value; the net input of `mlpx.Maxout` has the shape (..., K, N, M).
+    slope : array of shape (..., N, M) or None
+        ``|f'|`` at each net input; None where there is no such function of the net input.
+    largest : float, or array of shape (..., M)
+        The largest that ``|f'|`` can be.
+    y : array of shape (..., N, M)
+        The value.
     delta : array of shape (..., N, M)
         Error term; of `mlpx.Maxout` those of the pieces, one below the other.
-    theta : array of shape (..., M_in + 1, M)
-        Derivative of the data loss by the block of weights and bias, the same way.
+    theta : array of shape (..., M_in + 1, M) or None
+        Derivative of the data loss by the block of weights and bias, the same way; of `mlpx.PReLU` by its slopes, of a
+        `mlpx.Skip` None.
     """
 
-    activation: Activation | None
-    z: Array
+    slope: Array | None
+    largest: Any
     y: Array
     delta: Array
-    theta: Array
+    theta: Array | None
 
 
 def seen(ops: Backend, net: Architecture, parameters: Array, x: Array, y: Array, weight: Array | None) -> list[Seen]:
-    """Run forward and backward, without dropout, and return what each layer with weights has to show."""
+    """Run forward and backward, without dropout, and return what each of the `functions` has to show."""
     z, saved = net.forward(ops, parameters, ops.xp.astype(x, parameters.dtype, copy=False))
     _, delta, y_hat = ops.loss_and_delta(net.output, z, y, weight)
     by_layer = net.backward(ops, parameters, saved, delta)
-    found = []
+    params, found = net.split(ops, parameters), []
     for path, f in functions(net).items():
-        own, gradients, last = at(saved, path), at(by_layer, path), path == [*net.weighted][-1]
-        delta, theta = (_below_another(net.weighted[path], array, ops) for array in (gradients.delta, gradients.theta))
-        found.append(Seen(f, own.z, y_hat if last else own.y, delta, theta))
+        own, gradients, node = at(saved, path), at(by_layer, path), net.nodes[path]
+        if isinstance(node, PReLU):
+            found.append(_seen_slopes(ops, at(params, path)["gamma"], own.x, gradients))
+            continue
+        value = y_hat if path == [*net.weighted][-1] else own.y
+        delta, theta = (_below_another(node, array, ops) for array in (gradients.delta, _theta(gradients)))
+        found.append(Seen(*_slope(ops, f, own.z, value), value, delta, theta))
     return found
 
 
 def functions(net: Architecture) -> dict[str, Activation | None]:
-    """Return the activation of each layer with weights, by path; None where it is no function of the net input."""
-    found = {path: getattr(layer, "activation", None) for path, layer in net.weighted.items()}
+    """Return the activations by path, in the order in which they act; None where one has parameters of its own.
+
+    They are those of the layers with weights, of `mlpx.PReLU`, and of `mlpx.Skip` where it is not the identity.
+    """
+    found = {path: getattr(layer, "activation", None) for path, layer in _acting(net.chain)}
     return {**found, [*found][-1]: net.output.activation}
 
 
-def _below_another(layer: Affine, array: Array, ops: Backend) -> Array:
+def _acting(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
+    """Yield the layers that have a function, each behind its parts."""
+    for name, part in layer.parts().items():
+        yield from _acting(part, joined(path, name))
+    of_a_sum = isinstance(layer, Skip) and layer.activation.name != "identity"  # type: ignore[union-attr]
+    if of_a_sum or isinstance(layer, (Affine, PReLU)):
+        yield path, layer
+
+
+def _seen_slopes(ops: Backend, gamma: Array, x: Array, gradients: Any) -> Seen:
+    """Return what `mlpx.PReLU` has to show."""
+    xp = ops.xp
+    positive, gamma = xp.astype(x > 0, x.dtype), gamma[..., None, :]
+    slope = positive + xp.abs(gamma) * (1 - positive)
+    y = xp.maximum(x, 0.0) + gamma * xp.minimum(x, 0.0)
+    largest = xp.maximum(xp.abs(gamma), 1.0)[..., 0, :]
+    return Seen(slope, largest, y, gradients.delta, gradients.gamma[..., None, :])
+
+
+def _slope(ops: Backend, f: Activation | None, z: Array, y: Array) -> tuple[Array | None, float]:
+    """Return ``|f'|`` and the largest that it can be, where there is such a function of the net input."""
+    largest = None if f is None else largest_slope(f)
+    if f is None or largest is None:
+        return None, hxp.nan
+    return ops.xp.abs(ops.evaluate(f.derivative, z if f.uses == "z" else y)), largest
+
+
+def _theta(gradients: Any) -> Array | None:
+    return getattr(gradients, "theta", None)
+
+
+def _below_another(layer: Layer, array: Array | None, ops: Backend) -> Any:
     """Return the arrays of a layer's pieces as one."""
-    pieces = len(layer.shapes()["theta"]) - 2
-    return ops.xp.reshape(array, (*array.shape[: array.ndim - 2 - pieces], -1, array.shape[-1])) if pieces else array
+    pieces = len(layer.shapes()["theta"]) - 2 if isinstance(layer, Affine) else 0
+    if array is None or not pieces:
+        return array
+    return ops.xp.reshape(array, (*array.shape[: array.ndim - 2 - pieces], -1, array.shape[-1]))
 
 
 @dataclass(frozen=True)
@@ -84,14 +129,16 @@ class Look:
     architecture: Architecture
 
     def __call__(self, parameters: Array, x: Array, y: Array, weight: Array | None) -> Array:
-        """Return the numbers that `QUANTITIES` names, of each layer with weights; `weight` has the sum 1."""
+        """Return the numbers that `QUANTITIES` names, of each of the `functions`; `weight` has the sum 1."""
         xp = self.backend.xp
         layers = seen(self.backend, self.architecture, parameters, x, y, weight)
         columns = [self._quantities(layer, weight) for layer in layers]
         return xp.stack([xp.stack(column, axis=-1) for column in columns], axis=-1)
 
     def _quantities(self, layer: Seen, weight: Array | None) -> list[Array]:
-        norms = [self._norm(array) for array in (layer.delta, layer.theta, layer.y)]
+        delta, y = self._norm(layer.delta), self._norm(layer.y)
+        theta = self.backend.xp.full_like(delta, hxp.nan) if layer.theta is None else self._norm(layer.theta)
+        norms = [delta, theta, y]
         return [*norms, *self._shares(layer, weight, norms[0])]
 
     def _norm(self, array: Array) -> Array:
@@ -102,17 +149,15 @@ class Look:
 
     def _shares(self, layer: Seen, weight: Array | None, like: Array) -> tuple[Array, Array]:
         """Return the shares of dead and of saturated units."""
-        xp, f = self.backend.xp, layer.activation
+        xp, slope = self.backend.xp, layer.slope
         unknown = xp.full_like(like, hxp.nan)
-        largest = None if f is None else largest_slope(f)
-        if f is None or largest is None:
+        if slope is None:
             return unknown, unknown
-        slope = xp.abs(self.backend.evaluate(f.derivative, layer.z if f.uses == "z" else layer.y))
         dead = self._share(xp.max(slope, axis=-2) == 0)
-        if largest == hxp.inf:
+        if isinstance(layer.largest, float) and layer.largest == hxp.inf:
             return dead, unknown
         mean = xp.mean(slope, axis=-2) if weight is None else xp.sum(slope * weight[..., None], axis=-2)
-        return dead, self._share(mean < SATURATED * largest)
+        return dead, self._share(mean < SATURATED * layer.largest)
 
     def _share(self, units: Array) -> Array:
         xp = self.backend.xp

@@ -42,7 +42,8 @@ class RangeTest:
     smoothed : array of the same shape
         Their exponential mean, in which a step has the weight 0.1 and what came before 0.9.
     suggestion : float, with a stack an array of shape (S,)
-        A tenth of the rate at which `smoothed` is lowest; NaN where it never fell below its beginning.
+        A tenth of the rate at which `smoothed` is lowest; NaN where that would be below `lowest`, or where the loss
+        still fell at `highest`: then the test has not seen the whole curve.
     diverged : bool, with a stack a boolean array of shape (S,)
         Whether the loss diverged; else `highest` was reached.
 
@@ -87,11 +88,18 @@ class RangeTest:
             return "the loss was not finite at the first step; no learning rate to suggest"
         last = self.learning_rates[there - 1]
         end = f"it diverged beyond {last:.2g}" if diverged else f"it did not diverge up to {last:.2g}"
-        if suggestion != suggestion:
-            return f"the loss never fell; {end}; no learning rate to suggest"
-        at = int(hxp.argmin(smoothed[:there]))
-        least = f"the loss is lowest, {smoothed[at]:.3g}, at a learning rate of {self.learning_rates[at]:.2g}"
-        return f"{least}; {end}; suggested: {suggestion:.2g}"
+        at = int(hxp.argmin(smoothed[:there])) if there else 0
+        if not at:
+            return f"the loss never fell; {end}; no learning rate to suggest: take a fresh network, or a lower `lowest`"
+        least = f"the loss is lowest, {smoothed[at]:.3g}, at a learning rate of {self.learning_rates[at]:.2g}; {end}"
+        if suggestion == suggestion:
+            return f"{least}; suggested: {suggestion:.2g}"
+        if at == there - 1 and not diverged:
+            return f"{least} and may fall further; no learning rate to suggest: take a higher `highest`"
+        return (
+            f"{least}; no learning rate to suggest, since a tenth of that was not tested: take a fresh network (one "
+            "that has been trained hardly gets better), or a lower `lowest`"
+        )
 
 
 def learning_rate_range_test(
@@ -115,7 +123,8 @@ def learning_rate_range_test(
     At step t of T the rate is ``lowest (highest / lowest)^((t - 1) / (T - 1))``. While it is too small the loss stays;
     then it falls; then it rises, and the test ends where the smoothed loss is above four times that of the start (the
     mean of the first tenth of the steps), or not finite. The idea is Smith's [1]_; the suggestion is on the safe side
-    of the lowest loss, since the loss goes on falling for some steps at rates that diverge in the long run.
+    of the lowest loss, since the loss goes on falling for some steps at rates that diverge in the long run. There is
+    none where the lowest loss lies at an end of the range: take a network that has not been trained, or a wider range.
 
     Parameters
     ----------
@@ -299,14 +308,20 @@ class _Curve(Callback):
         there = int(hxp.sum(hxp.any(~hxp.isnan(hxp.reshape(losses, (losses.shape[0], -1))), axis=1)))
         rates, losses, smoothed = rates[:there], losses[:there, ...], smoothed[:there, ...]
         columns = hxp.reshape(smoothed, (there, losses.shape[1] if losses.ndim == 2 else 1))
-        suggestions = hxp.asarray([_suggestion(rates, columns[:, i]) for i in range(columns.shape[1])])
+        suggestions = hxp.asarray(
+            [
+                _suggestion(rates, columns[:, i], bool(diverged))
+                for i, diverged in enumerate(hxp.reshape(hxp.asarray(self._diverged), (-1,)))
+            ]
+        )
         if losses.ndim == 2:
             return RangeTest(rates, losses, smoothed, suggestions, self._diverged)
         return RangeTest(rates, losses, smoothed, float(suggestions[0]), bool(self._diverged))
 
 
-def _suggestion(rates: Array, smoothed: Array) -> float:
-    """Return a tenth of the rate of the lowest loss; NaN where that is the first, or there is none."""
+def _suggestion(rates: Array, smoothed: Array, diverged: bool) -> float:
+    """Return a tenth of the rate of the lowest loss; NaN where that was not tested, or the loss may fall further."""
     known = hxp.where(hxp.isnan(smoothed), hxp.inf, smoothed)
     at = int(hxp.argmin(known)) if known.shape[0] else 0
-    return float(rates[at]) / 10 if at else float("nan")
+    at_an_end = at == 0 or (at == known.shape[0] - 1 and not diverged)
+    return float("nan") if at_an_end or rates[at] < 10 * rates[0] else float(rates[at]) / 10

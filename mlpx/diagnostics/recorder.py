@@ -12,7 +12,7 @@ from mlpx.backends.host import scatter
 from mlpx.backends.host import xp as hxp
 from mlpx.callbacks import Callback
 from mlpx.diagnostics.look import QUANTITIES, Look, functions
-from mlpx.layers.base import named
+from mlpx.layers.base import named, shortened
 from mlpx.network import Architecture
 from mlpx.plan import compiled
 
@@ -21,12 +21,14 @@ __all__ = ["EXPLODING", "VANISHING", "Diagnostics"]
 VANISHING, EXPLODING = 1e-4, 1e4
 """Ratios of the first error term's norm to the last's beyond which a warning is given."""
 
-_EVERY, _ROWS, _WIDEST = 1000, 128, 29
+_EVERY, _ROWS, _WIDEST = 1000, 128, 68
 _REMEDIES = {
     "vanish": 'Take an activation that does not saturate, such as "relu", with initial values that belong to it '
     '(initializer="auto"), fewer layers, or connections that skip layers.',
     "explode": 'Take smaller initial values (initializer="auto"), bound the gradient with `clip_norm`, lower the '
     "learning rate, or scale the features.",
+    "dead": "Every unit of {} is dead, and nothing flows back through it: take a lower learning rate, smaller initial "
+    'values or biases, or an activation with a slope everywhere, such as "leaky_relu" or PReLU.',
 }
 
 
@@ -50,14 +52,17 @@ class Diagnostics(Callback):
     Attributes
     ----------
     layers : list of str
-        The dense layers in words, the last with the output's activation; the columns of the arrays below.
+        The columns of the arrays below, in words and in the order in which they act: the layers with weights, the last
+        with the output's activation, also those within blocks; each `PReLU`; each `Skip` that has an activation of its
+        own, for the sum.
     epochs, steps : list of int
         When there was a look: epochs of the fit that were done, and the steps (of the member that made most). The first
         is before training, the last after the last epoch that was asked for; a fit that stops early may end without.
     delta_norms : array of shape (looks, L), with a stack (looks, S, L)
         Norms of the error terms ``delta_l = dL/dz_l``, over rows and units, L being the mean loss of the data.
     gradient_norms : array of the same shape
-        Norms of the derivatives of that loss by the weights and biases of each layer, as one block.
+        Norms of the derivatives of that loss by the weights and biases of each layer, as one block; by the slopes of
+        `PReLU`. NaN for a `Skip`, whose parameters are those of its layers.
     activation_norms : array of the same shape
         Norms of the values ``y_l = f(z_l)``, over rows and units.
     dead, saturated : array of the same shape
@@ -81,8 +86,9 @@ class Diagnostics(Callback):
     logistic, 1 for tanh and ReLU, 1.13 for gelu; for any other, yours too, the largest for net inputs from -20 to 20. A
     dead unit is saturated too. For logistic and tanh f' is never 0 but by rounding, and the saturated are those to look
     at. For ReLU, whose f' is 0 or 1, saturated units are those that are on in fewer than 5 % of the rows: dead, or
-    nearly. Leaky ReLU and the identity have neither. Where ``|f'|`` has no bound (exp) there is no share of saturated
-    units, where f has no derivative element by element (softmax) no share of either: NaN.
+    nearly. So it is with PReLU, whose f' is 1 or gamma. Leaky ReLU and the identity have neither. Where ``|f'|`` has no
+    bound (exp) there is no share of saturated units, where f has no derivative element by element (softmax) no share of
+    either: NaN.
 
     In half precision looks are computed in float32. With a stack everything is by member, NaN once one has stopped.
     A second fit starts a new table.
@@ -201,10 +207,19 @@ class Diagnostics(Callback):
         others = f" ({count} members in all)" if count > 1 else ""
         when = f"after epoch {self.epochs[-1]}" if self.epochs[-1] else "before the first epoch"
         bound = f"below {VANISHING:g}" if kind == "vanish" else f"above {EXPLODING:g}"
+        remedy = _REMEDIES[kind]
+        if kind == "vanish" and (dead := self._wholly_dead(member)):
+            remedy = _REMEDIES["dead"].format(dead)
         return (
             f"Gradients{whose}{others} {kind} {when}: the norm of the error term of {self.layers[0]} is "
-            f"{ratios[member]:.2g} times that of {self.layers[-1]}, {bound}. {_REMEDIES[kind]}"
+            f"{ratios[member]:.2g} times that of {self.layers[-1]}, {bound}. {remedy}"
         )
+
+    def _wholly_dead(self, member: int) -> str | None:
+        """Return the last layer of which every unit was dead at the last look, if there is one."""
+        dead = self.dead[-1, ...]
+        shares = (dead[member, :] if self._stack else dead).tolist()
+        return next((name for name, share in zip(self.layers[::-1], shares[::-1], strict=True) if share == 1), None)
 
     def __str__(self) -> str:
         """Return a table of the last look, one line a layer; a stack's numbers averaged over the members left."""
@@ -218,7 +233,8 @@ class Diagnostics(Callback):
             last = hxp.mean(last[left, ...], axis=0)
         cells: list[tuple[str, ...]] = [("layer", "|delta|", "|gradient|", "|y|", "dead", "saturated")]
         cells += [
-            (name[:_WIDEST], *_numbers(values)) for name, values in zip(self.layers, last.T.tolist(), strict=True)
+            (shortened(name, _WIDEST), *_numbers(values))
+            for name, values in zip(self.layers, last.T.tolist(), strict=True)
         ]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = [(first.ljust(widths[0]), *map(str.rjust, rest, widths[1:])) for first, *rest in cells]
@@ -229,10 +245,13 @@ class Diagnostics(Callback):
 
 
 def _names(net: Architecture) -> list[str]:
-    """Return the layers with weights in words."""
-    return [f"{named(path)} ({net.nodes[path].name if f is None else f.name})" for path, f in functions(net).items()]
+    """Return in words what a look tells of."""
+    return [f"{named(path)} ({net.nodes[path].name if f is None else f.label})" for path, f in functions(net).items()]
 
 
 def _numbers(values: list[float]) -> tuple[str, ...]:
     *norms, dead, saturated = values
-    return (*(f"{norm:.2e}" for norm in norms), *("—" if v != v else f"{v:.1%}" for v in (dead, saturated)))
+    return (
+        *("—" if v != v else f"{v:.2e}" for v in norms),
+        *("—" if v != v else f"{v:.1%}" for v in (dead, saturated)),
+    )

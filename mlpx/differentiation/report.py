@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlpx.layers.base import shortened
+
 __all__ = ["BlockCheck", "Entry", "GradientReport"]
+
+
+_WIDEST = 68
+"""Letters of a name, so that a line of the table fits into 120."""
 
 
 @dataclass(frozen=True)
@@ -135,13 +141,13 @@ class GradientReport:
             raise AssertionError(msg)
 
     def __str__(self) -> str:
-        width = max(len("block"), *(min(len(block.name), 28) for block in self.blocks))
+        width = max(len("block"), *(min(len(block.name), _WIDEST) for block in self.blocks))
         head = f"{'block':{width}}  {'shape':>12} {'checked':>8} {'kinks':>6} {'rel. error':>11}  verdict"
         lines = [f"Gradient check: {'passed' if self else 'FAILED'} (tolerance {self.tolerance:g})", head]
         for block in self.blocks:
             shape = "x".join(map(str, block.shape)) or "-"
             lines.append(
-                f"{block.name[:28]:{width}}  {shape:>12} {block.checked:>8} {block.kinks:>6} "
+                f"{shortened(block.name, _WIDEST):{width}}  {shape:>12} {block.checked:>8} {block.kinks:>6} "
                 f"{block.worst.error:>11.1e}  {'ok' if block.passed else 'WRONG'}"
             )
             lines.append(f"  worst {block.worst}")

@@ -11,7 +11,7 @@ from mlpx.backends import Backend
 from mlpx.backends.host import StepKeys, Stream
 from mlpx.description import Description
 
-__all__ = ["Layer", "Parameters", "at", "first_width", "joined", "named", "nested"]
+__all__ = ["Layer", "Parameters", "at", "first_width", "joined", "named", "nested", "shortened"]
 
 Parameters: TypeAlias = dict[str, Any]
 """Arrays by parameter; of layers that are made of others, such dicts by part."""
@@ -35,11 +35,6 @@ class Layer(Description, abstract=True):
     family: ClassVar[str] = "layer"
     random: bool = False
     """Whether training needs random draws."""
-
-    @property
-    def label(self) -> str:
-        """The layer in a word or two, as networks print it."""
-        return self.name
 
     @property
     def positions(self) -> int:
@@ -325,6 +320,18 @@ def named(path: str) -> str:
     'layers[1].layers[0]'
     """
     return re.sub(r"\.(\d+)", r"[\1]", f"layers.{path}")
+
+
+def shortened(text: str, width: int) -> str:
+    """Return a path with words before or behind it in at most `width` letters: the middle is left out.
+
+    Examples
+    --------
+    >>> shortened("layers[1].layers[0].layers[0] (identity)", 25)
+    'layers[1…rs[0] (identity)'
+    """
+    left = (width - 1) // 3
+    return text if len(text) <= width else f"{text[:left]}…{text[len(text) - (width - 1 - left) :]}"
 
 
 def first_width(layer: Layer) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
 from mlpx import activations
@@ -85,8 +85,19 @@ class Dense(Affine):
 
     @property
     def label(self) -> str:
-        """Units and activation."""
-        return f"{self.fan_out} {self.activation.name}"  # type: ignore[union-attr]
+        """Units and activation, and how many of the connections there are."""
+        there = "" if self.mask is None else f" ({self._share} of connections)"
+        return f"{self.fan_out} {self.activation.label}{there}"  # type: ignore[union-attr]
+
+    def __repr__(self) -> str:
+        shown = [f"{field.name}={getattr(self, field.name)!r}" for field in fields(self) if field.repr]
+        mask = [] if self.mask is None else [f"mask=<{self._share} of {self.fan_in * self.fan_out} connections>"]
+        return f"{self.name}({', '.join([*shown, *mask])})"
+
+    @property
+    def _share(self) -> str:
+        """Share of the connections that the mask leaves."""
+        return f"{100 * sum(row.count('1') for row in self.mask) / (self.fan_in * self.fan_out):.3g} %"
 
     @property
     def _before(self) -> str:

@@ -21,9 +21,10 @@ class PReLUSaved(NamedTuple):
 
 
 class PReLUGradients(NamedTuple):
-    """Derivative of the loss by the slopes."""
+    """Derivatives of the loss by the slopes, and by the input (the error term)."""
 
     gamma: Array
+    delta: Array
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,10 @@ class PReLU(Layer):
         need_dx: bool = True,
         out: dict[str, Array] | None = None,
     ) -> tuple[Array | None, PReLUGradients]:
-        """Return ``dy`` times the slope, and ``dgamma``: the sum over the rows of ``dy min(0, X)``."""
+        """Return ``delta``: ``dy`` times the slope, and ``dgamma``: the sum over the rows of ``dy min(0, X)``."""
         gamma = ops.sum_of_rows(ops.evaluate(_below_zero, dy, saved.x))[..., 0, :]
-        dx = ops.evaluate(_sloped, dy, saved.x, params["gamma"][..., None, :]) if need_dx else None
-        return dx, PReLUGradients(gamma)
+        delta = ops.evaluate(_sloped, dy, saved.x, params["gamma"][..., None, :])
+        return (delta if need_dx else None), PReLUGradients(gamma, delta)
 
 
 def _rectified(x: Array, gamma: Array, xp: Namespace) -> Array:

@@ -125,7 +125,7 @@ class Skip(Composite):
     @property
     def label(self) -> str:
         """The layers and what follows their sum."""
-        name = self.activation.name  # type: ignore[union-attr]
+        name = self.activation.label  # type: ignore[union-attr]
         layers = " - ".join(layer.label for layer in self.layers)
         return f"Skip({layers}){'' if name == 'identity' else ' ' + name}"
 
@@ -194,6 +194,9 @@ class Skip(Composite):
 
 def _check_layers(layers: tuple[Any, ...]) -> None:
     for i, layer in enumerate(layers):
+        if isinstance(layer, (list, tuple)):
+            msg = "`layers` of Skip must be given one by one: Skip(a, b) or Skip(*layers), not Skip([a, b])."
+            raise TypeError(msg)
         if not isinstance(layer, Layer):
             msg = f"`layers[{i}]` of Skip must be a layer such as Dense(64, 64), got {layer!r}."
             raise TypeError(msg)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlpx._checks import check_count
+from mlpx.model import Network
 from mlpx.plots import data, style
 
 __all__ = ["weights"]
@@ -21,22 +22,25 @@ def weights(
     image_shape: Sequence[int] | None = None,
     columns: int | None = None,
     member: int | None = None,
+    piece: int | None = None,
     ax: Any = None,
 ) -> Any:
-    """Draw the weights of a dense layer: white is 0, red positive, blue negative.
+    """Draw the weights of a layer: white is 0, red positive, blue negative.
 
     Parameters
     ----------
     net : Network, or estimator
         What has `weights` (as `mlpx.Network`) or ``coefs_`` (as scikit-learn's networks).
     layer : int
-        Which of the dense layers, from 0.
+        Which of the layers with weights, from 0.
     image_shape : (int, int), optional
         Height and width of the images that the layer sees: each unit's incoming weights are shown as such an image.
     columns : int, optional
         Images in a row; by default as many as make the picture about square.
     member : int, optional
         Which member of a stack; a stack needs it.
+    piece : int, optional
+        Which piece of a `Maxout` layer; such a layer needs it.
     ax : matplotlib Axes, optional
         Where to draw; by default a new figure.
 
@@ -48,7 +52,7 @@ def weights(
     Raises
     ------
     ValueError, IndexError
-        For a layer or a member that there is not, or an image shape whose pixels are not the layer's inputs.
+        For a layer, a member or a piece that there is not, or an image shape whose pixels are not the layer's inputs.
 
     Examples
     --------
@@ -60,7 +64,7 @@ def weights(
     >>> plots.weights(net, layer=0, image_shape=(2, 3), columns=2).get_images()[0].get_array().shape
     (5, 7)
     """
-    matrix = _matrix(net, layer, member)
+    matrix = _matrix(net, layer, member, piece)
     shape = None if image_shape is None else _image_shape(image_shape, matrix.shape[0])
     per_row = None if columns is None else check_count("columns", columns)
     style.check_axes(ax)
@@ -80,7 +84,7 @@ def weights(
     return ax
 
 
-def _matrix(net: Any, layer: Any, member: Any) -> np.ndarray[Any, Any]:
+def _matrix(net: Any, layer: Any, member: Any, piece: Any) -> np.ndarray[Any, Any]:
     blocks = getattr(net, "weights", getattr(net, "coefs_", None))
     if blocks is None:
         msg = f"`net` must have `weights` or, fitted, `coefs_`; got {type(net).__name__}."
@@ -89,14 +93,31 @@ def _matrix(net: Any, layer: Any, member: Any) -> np.ndarray[Any, Any]:
         msg = f"`layer` must be a whole number, got {layer!r}."
         raise TypeError(msg)
     if not -len(blocks) <= layer < len(blocks):
-        msg = f"`layer` must be from 0 to {len(blocks) - 1}, one of the dense layers; got {layer}."
+        msg = f"`layer` must be from 0 to {len(blocks) - 1}, one of the layers with weights; got {layer}."
         raise IndexError(msg)
-    if hasattr(net, "members") and blocks[layer].ndim > (2 if net.members is None else 3):
-        msg = f"`layer` must be a dense layer, with one matrix of weights; layer {layer} has several pieces (Maxout)."
+    matrix = data.finite("weights", data.numbers("weights", blocks[layer], 2, 3, 4))
+    stack = matrix.ndim > 2 if not isinstance(net, Network) else net.members is not None
+    chosen = data.check_member(member, matrix.shape[0] if stack else None, needed=True)
+    matrix = matrix if chosen is None else matrix[chosen]
+    return matrix[_piece(piece, matrix)] if matrix.ndim == 3 or piece is not None else matrix
+
+
+def _piece(piece: Any, matrix: np.ndarray[Any, Any]) -> int:
+    """Return the number of a piece of a `Maxout` layer."""
+    if matrix.ndim < 3:
+        msg = f"`piece` is for Maxout layers, and this is none; leave it out (got {piece!r})."
         raise ValueError(msg)
-    matrix = data.finite("weights", data.numbers("weights", blocks[layer], 2, 3))
-    chosen = data.check_member(member, matrix.shape[0] if matrix.ndim == 3 else None, needed=True)
-    return matrix if chosen is None else matrix[chosen]
+    pieces = matrix.shape[0]
+    if piece is None:
+        msg = f"`piece` must say which of the {pieces} pieces of the Maxout layer to draw, such as piece=0."
+        raise ValueError(msg)
+    if isinstance(piece, bool) or not hasattr(piece, "__index__"):
+        msg = f"`piece` must be a whole number, got {piece!r}."
+        raise TypeError(msg)
+    if not -pieces <= piece < pieces:
+        msg = f"`piece` must be from 0 to {pieces - 1}, got {piece}."
+        raise IndexError(msg)
+    return int(piece)
 
 
 def _image_shape(image_shape: Any, inputs: int) -> tuple[int, int]:
