@@ -11,7 +11,7 @@ what it finds is not written down.
 Two recipes, dropout and maxout, train as a paper and its authors' published code say; what neither says is named in
 their docstrings. Of the third the paper gives the network, the loss and the error, and how it is trained here is the
 project's own. `published` is the error in the paper, in per cent. `goal` is the error that the project wants to reach:
-the paper's own, or a little above it, since a paper reports one of several runs and one image is 0.01.
+the paper's own, or a little above it, since runs that differ in nothing but their seed do not end with the same error.
 """
 
 import argparse
