@@ -571,6 +571,12 @@ def test_a_shallow_copy_has_counters_of_its_own(backend: Backend, members) -> No
 # Messages that say what to do.
 
 
+@pytest.mark.parametrize("net", ["net", mlpx.MLP])
+def test_a_range_test_takes_a_network(net: object) -> None:
+    with pytest.raises(TypeError, match=r"`net` must be an mlpx\.Network, such as .*; got (str|the class MLP)"):
+        mlpx.learning_rate_range_test(net, X, Y)
+
+
 def test_networks_take_one_list() -> None:
     with pytest.raises(TypeError, match=r"`layers` must be one list, such as \[Dense.*got 2 arguments without a name"):
         mlpx.Network(mlpx.Dense(2, 3), mlpx.Dense(3, 1))
