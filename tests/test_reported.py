@@ -47,11 +47,16 @@ DESCRIPTIONS = [
     initializers.normal(HALF),
     initializers.constant(HALF),
     mlpx.Dropout(HALF, scale=np.float64(1.5)),
-    mlpx.Dense(TWO, TWO),
+    mlpx.AlphaDropout(HALF),
+    mlpx.Dense(TWO, TWO, max_norm=HALF),
+    mlpx.Maxout(TWO, TWO, pieces=TWO, max_norm=HALF),
+    mlpx.PReLU(TWO, gamma=HALF),
     schedules.Constant(HALF),
     schedules.Step(HALF, factor=HALF, every=TWO),
     schedules.Exponential(HALF, decay=HALF),
     schedules.InverseScaling(HALF, power=HALF),
+    schedules.InverseTime(HALF, half_life=HALF),
+    schedules.Linear(HALF, np.float64(0.9), over=TWO),
     schedules.WarmupCosine(HALF, warmup_steps=TWO, steps=np.int64(5), minimum=np.float64(0.1)),
     schedules.OneCycle(HALF, steps=np.int64(5), rise=HALF, start_divisor=TWO, end_divisor=np.float64(10)),
     schedules.OnPlateau(HALF, factor=HALF, patience=TWO, minimum=np.float64(0.1)),
@@ -573,7 +578,7 @@ def test_a_shallow_copy_has_counters_of_its_own(backend: Backend, members) -> No
 
 @pytest.mark.parametrize("net", ["net", mlpx.MLP])
 def test_a_range_test_takes_a_network(net: object) -> None:
-    with pytest.raises(TypeError, match=r"`net` must be an mlpx\.Network, such as .*; got (str|the class MLP)"):
+    with pytest.raises(TypeError, match=r"`net` must be an mlpx\.Network, got (str|the class MLP)"):
         mlpx.learning_rate_range_test(net, X, Y)
 
 
