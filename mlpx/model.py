@@ -959,10 +959,9 @@ def check_network(net: Any) -> Network:
     """Return `net`, which must be a network."""
     if isinstance(net, Network):
         return net
-    if isinstance(net, type):
-        came, remedy = f"the class {net.__name__}", " Build one of it." if issubclass(net, Network) else ""
-    else:
-        came = type(net).__name__
-        remedy = " Give its network_, which it has after fit." if hasattr(type(net), "network_") else ""
-    msg = f"`net` must be an mlpx.Network, such as MLP([64, 128, 10]); got {came}.{remedy}"
+    came = f"the class {net.__name__}" if isinstance(net, type) else type(net).__name__
+    remedy = "Build one, such as mlpx.MLP([64, 128, 10])."
+    if not isinstance(net, type) and hasattr(type(net), "network_"):
+        remedy = "Give its network_, which it has after fit."
+    msg = f"`net` must be an mlpx.Network, got {came}. {remedy}"
     raise TypeError(msg)
