@@ -45,6 +45,8 @@ def check_number(
         if isinstance(value, (str, bool)):
             raise TypeError
         number = float(value)
+    except OverflowError:
+        number = math.inf
     except (TypeError, ValueError) as error:
         msg = f"`{name}` must be a number, got {value!r}."
         raise TypeError(msg) from error

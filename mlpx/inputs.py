@@ -267,7 +267,7 @@ def targets(
         raw = raw[:, 0]  # a column of a table
     if output.task in ("classes", "binary") and _are_labels(raw, output, classes, by_member=features.ndim == 3):
         labels = to_numpy(raw)
-        _check_rows(labels.shape, features, 1, members, name)
+        _check_rows(labels.shape, features, members, name)
         if classes is None and learn:
             classes = _learn_classes(labels, output, name)
         array = ops.asarray(_encode(labels, classes, name))
@@ -275,7 +275,7 @@ def targets(
             array = _one_hot(array, output, ops, dtype)
         return Targets(_beside(array, features, labels.ndim == 2), classes)
     if _are_indices(raw, output):
-        _check_rows(tuple(raw.shape), features, 1, members, name)
+        _check_rows(tuple(raw.shape), features, members, name)
         return Targets(_beside(_indices(raw, ops, output, name), features, raw.ndim == 2), None)
     return Targets(_values(raw, ops, dtype, output, features, members, name), None)
 
@@ -400,7 +400,7 @@ def _values(
     return array
 
 
-def _check_rows(shape: tuple[int, ...], features: Array, ndim: int, members: int | None, name: str) -> None:
+def _check_rows(shape: tuple[int, ...], features: Array, members: int | None, name: str) -> None:
     n = features.shape[-2]
     by_member = features.ndim == 3 and shape == (members, n)
     if shape != (n,) and not by_member:

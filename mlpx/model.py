@@ -46,7 +46,7 @@ from mlpx.stopping import Patience, Stopping
 from mlpx.streaming import by_piece
 from mlpx.training import Run, Settings
 
-__all__ = ["Network", "check_network"]
+__all__ = ["Network", "check_network", "in_double"]
 
 
 class Network:
@@ -460,7 +460,7 @@ class Network:
         """
         ops, net = self.backend, self.architecture
         self._require_derivatives()
-        _check_trace(trace, net, ops)
+        _check_trace(trace, net, ops, self.members)
         with ops.context():
             wanted, weight = self._wanted(trace.a[0], y, sample_weight)
             loss, data_loss, delta = self._risk(trace.z[-1], wanted, weight)
@@ -872,20 +872,33 @@ class Network:
         save(self, Path(path))
 
 
-def _check_trace(trace: Any, net: Architecture, ops: Backend) -> None:
+def _check_trace(trace: Any, net: Architecture, ops: Backend, members: int | None) -> None:
     """Refuse what is no trace of such a network."""
     if not isinstance(trace, Trace):
         msg = f"`trace` must be what forward() returned, got {type(trace).__name__}."
         raise TypeError(msg)
     try:
-        widths = [at(trace.layers, path).x.shape[-1] for path in net.weighted]
+        saved = [at(trace.layers, path) for path in net.weighted]
+        widths = [own.x.shape[-1] for own in saved]
+        shapes = [tuple(own.z.shape) for own in saved]
     except (AttributeError, IndexError):  # of a network of other layers
-        widths = [x.shape[-1] for x in trace.a[:-1]]
+        widths, shapes = [x.shape[-1] for x in trace.a[:-1]], []
     wanted = [layer.fan_in for layer in net.weighted.values()]
     if widths != wanted or not type(ops).owns(trace.a[0]):
         came = f"it is of widths {widths}, not {wanted}, or of another backend"
-        msg = f"`trace` must come from this network's forward(); {came}."
-        raise ValueError(msg)
+    elif len(trace.layers) != len(net.layers) or shapes != _net_input_shapes(net, trace.a[0].shape[-2], members):
+        came = "it is of other layers, or of another number of members"
+    else:
+        return
+    msg = f"`trace` must come from this network's forward(); {came}."
+    raise ValueError(msg)
+
+
+def _net_input_shapes(net: Architecture, rows: int, members: int | None) -> list[tuple[int, ...]]:
+    """Return the shapes of the net inputs of all layers with weights."""
+    stack = () if members is None else (members,)
+    blocks = [layer.shapes()["theta"] for layer in net.weighted.values()]
+    return [(*stack, *pieces, rows, fan_out) for *pieces, _, fan_out in blocks]
 
 
 def _keys(seed: Any, members: int | None) -> list[Key]:
@@ -965,3 +978,23 @@ def check_network(net: Any) -> Network:
         remedy = "Give its network_, which it has after fit."
     msg = f"`net` must be an mlpx.Network, got {came}. {remedy}"
     raise TypeError(msg)
+
+
+def in_double(net: Network, vector: Array) -> Network:
+    """Return a copy of a network that computes in float64, with other parameters.
+
+    Parameters
+    ----------
+    net : Network
+        It stays as it is.
+    vector : array of shape (P,) or (S, P)
+        As ``net.vector``; with an axis in front the copy is a stack of S networks.
+    """
+    one = copy.copy(net)
+    one.dtype_name = "float64"
+    one.members = vector.shape[0] if vector.ndim == 2 else None
+    if one.members != net.members:  # a stack of one network at several points
+        for name in ("keys", "epochs_seen", "steps_seen"):
+            setattr(one, name, getattr(net, name)[:1] * (one.members or 1))
+    one._set_vector(vector)
+    return one

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from mlpx._typing import Array, DType
+from mlpx.activations import Activation
 from mlpx.backends import Backend, host, trees
 from mlpx.backends.host import Key, StepKeys, Stream
 from mlpx.layers import Dense, Layer
@@ -175,9 +176,9 @@ class Architecture:
     @property
     def untrainable(self) -> str | None:
         """Name of an activation whose derivative is needed but does not exist, if there is one."""
-        used = [node.activation for node in self.nodes.values() if hasattr(node, "activation")]
+        used = [getattr(node, "activation", None) for node in self.nodes.values()]
         last = [self.output.activation] if self.output.loss.output is None else []
-        names = [f.name for f in (*used, *last) if not f.differentiable]
+        names = [f.name for f in (*used, *last) if isinstance(f, Activation) and not f.differentiable]
         return names[0] if names else None
 
     def member(self, index: int) -> Architecture:

@@ -374,3 +374,9 @@ def test_a_look_is_one_pure_function(ops: Backend) -> None:
     assert tuple(found.shape) == (2, 5, 2)
     assert look == Look(ops, net.architecture)
     assert hash(look) == hash(Look(ops, net.architecture))
+
+
+def test_before_a_fit_there_is_nothing_to_see():
+    diagnostics = mlpx.Diagnostics()
+    assert diagnostics.ratios.shape == (0,)
+    assert diagnostics.to_dict()["layer"] == []

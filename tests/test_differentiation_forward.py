@@ -320,6 +320,8 @@ def test_a_network_with_a_bare_function_is_not_saved(tmp_path):
         (lambda z, xp: z if z > 0 else 0 * z, TypeError, r"`activation` .*xp.where"),
         (lambda z, xp: z.exp(), TypeError, r"`activation` .*has no 'exp'"),
         (lambda z, xp: math.sin(z), TypeError, r"`activation` .*functions of `xp`"),
+        (lambda z, xp: 3.0, ValueError, r"`activation` must depend on z"),
+        (lambda z, xp: z > 0, ValueError, r"`activation` must depend on z"),
         (lambda z, xp: "text", TypeError, r"`activation` must return an array"),
         (lambda z, xp: None, TypeError, r"`activation` must return an array"),
     ],
@@ -358,3 +360,17 @@ def test_functions_of_another_form_are_refused(function):
         function(lambda z, xp: np.sin(z))(z)
     with pytest.raises(TypeError, match=r"`function` must be a function of \(z, xp\), got 3"):
         function(3)
+
+
+def test_clip_with_one_end(ops):
+    z = ops.asarray(np.asarray([-2.0, -1.0, 0.0, 1.0, 2.0]))
+    for ends, wanted in (({"max": 1.0}, [1, 1, 1, 0, 0]), ({"min": -1.0}, [0, 0, 1, 1, 1]), ({}, [1, 1, 1, 1, 1])):
+        slope = derivative(lambda z, xp, ends=ends: xp.clip(z, **ends))(z, ops.xp)
+        assert mlpx.to_numpy(slope).tolist() == wanted
+
+
+def test_clip_by_keyword_becomes_part_of_a_cuda_kernel():
+    from mlpx.backends.cuda.listing import listing
+
+    net = mlpx.MLP([3, 6, 2], activation=lambda z, xp: xp.clip(z, max=2.0), output="linear")
+    assert "elements" in listing(net, batch_size=16)

@@ -439,3 +439,18 @@ def test_a_root_of_a_root_of_a_root_is_the_power():
     inner = (np.sqrt(x**1.5 + 1) + 1) ** 1.5
     np.testing.assert_allclose(f(x, np), x**0.125 + inner + inner**x, rtol=1e-12)
     check_derivative(f, x).assert_passed()
+
+
+def test_a_power_with_a_named_exponent_has_a_derivative_at_0():
+    x = np.asarray([-1.0, 0.0, 0.5, 2.0])
+    f = activation_from_formula("relu(x)**a", a=2.5)
+    np.testing.assert_allclose(f.derivative(x, np), 2.5 * np.maximum(x, 0) ** 1.5, rtol=1e-12)
+    np.testing.assert_allclose(activation_from_formula("relu(x)**pi").derivative(x[:2], np), 0.0)
+    np.testing.assert_allclose(
+        activation_from_formula("x**x").derivative(x[2:], np), x[2:] ** x[2:] * (1 + np.log(x[2:]))
+    )
+
+
+def test_a_parameter_that_no_float_can_hold_is_refused():
+    with pytest.raises(ValueError, match="`a` must be"):
+        activation_from_formula("a*x", a=10**400)

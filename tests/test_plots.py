@@ -1,5 +1,6 @@
 """Pictures: what the lines, images and levels of `mlpx.plots` hold."""
 
+import itertools
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -83,7 +84,9 @@ def test_what_is_no_axes_is_refused_before_a_figure_is_made(name):
         CALLS[name](3)
     with pytest.raises(ValueError, match=r"`ax` must be flat, without a projection"):
         CALLS[name](plt.figure().add_subplot(projection="3d"))
-    assert len(plt.get_fignums()) == 1
+    with pytest.raises(ValueError, match=r"`ax` must be flat, without a projection"):
+        CALLS[name](plt.figure().add_subplot(projection="polar"))
+    assert len(plt.get_fignums()) == 2
 
 
 MISSING = """
@@ -154,6 +157,9 @@ def test_unfitting_histories_are_refused():
         plots.training_curves([1.0])
     with pytest.raises(IndexError, match="`member` must be from 0 to 1, got 2"):
         plots.training_curves({"loss": [[1.0, 2.0]]}, member=2)
+    for nothing in ([], None):
+        with pytest.raises(ValueError, match="`names` must be a column of the history such as 'loss'"):
+            plots.training_curves({"loss": [1.0]}, nothing)
     assert plt.get_fignums() == []
 
 
@@ -287,6 +293,10 @@ def test_unfitting_weights_are_refused(net):
         plots.weights(net, image_shape=(2, 2))
     with pytest.raises(TypeError, match="`net` must have `weights`"):
         plots.weights(3)
+    for members in (None, 2):
+        layers = [mlpx.Maxout(2, 3, pieces=2), mlpx.Dense(3, 2, "softmax")]
+        with pytest.raises(ValueError, match=r"`layer` must be a dense layer, .* layer 0 has several pieces"):
+            plots.weights(mlpx.Network(layers, members=members), 0)
     assert plt.get_fignums() == []
 
 
@@ -543,3 +553,17 @@ def test_networks_of_other_libraries_are_drawn(backend, monkeypatch):
     assert heights[1, 1] == pytest.approx(net.evaluate(XOR, TRUTH)["loss"], rel=1e-12)
     np.testing.assert_array_equal(drawn(plots.weights(net)), mlpx.to_numpy(net.weights[0]))
     assert len(contour_points(plots.decision_boundary(net, XOR, TRUTH, points=11))) <= 1
+
+
+def test_a_function_with_a_pole_is_drawn_without_a_warning():
+    ax = plots.activation(lambda z, xp: 1 / z, limits=(-1, 1), points=21)
+    ax.figure.canvas.draw()
+    assert not np.isfinite(ax.get_lines()[0].get_ydata()).all()
+
+
+def test_names_of_many_classes_do_not_overlap():
+    for count in (3, 11, 30):
+        ax = plots.confusion_matrix(np.arange(count), np.arange(count))
+        ax.figure.canvas.draw()
+        boxes = [label.get_window_extent() for label in ax.get_xticklabels()]
+        assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(boxes))

@@ -163,3 +163,11 @@ def test_words_and_lists() -> None:
 def test_arguments_are_checked(arguments: dict[str, object], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         mlpx.learning_rate_range_test(linear(), X, T, **arguments)
+
+
+def test_a_loss_that_is_not_finite_at_the_first_step_is_said_so():
+    net = mlpx.MLP([1, 3, 1], activation="exp", output="linear", seed=0)
+    found = mlpx.learning_rate_range_test(net, [[1e4], [-1e4]], [0.0, 1.0], steps=10)
+    assert str(found) == "the loss was not finite at the first step; no learning rate to suggest"
+    assert np.isnan(found.suggestion)
+    assert found.diverged

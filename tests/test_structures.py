@@ -213,6 +213,11 @@ def test_what_stands_before_prelu_starts_as_before_relu():
     np.testing.assert_array_equal(mlpx.MLP([200, 300, 2], activation="prelu").weights[0], Network(relu).weights[0])
 
 
+def test_what_has_an_activation_of_its_own_starts_as_that_asks():
+    before = Network([Dense(200, 300, "tanh"), PReLU(300), Dense(300, 2)])
+    np.testing.assert_array_equal(before.weights[0], Network([Dense(200, 300, "tanh"), Dense(300, 2)]).weights[0])
+
+
 def test_the_names_prelu_and_maxout_in_mlp():
     net = mlpx.MLP([4, 5, 6, 7, 2], activation=["prelu", "maxout", "tanh"], dropout=0.5, input_dropout=0.1, max_norm=2)
     d = Dropout(0.5)
@@ -222,6 +227,32 @@ def test_the_names_prelu_and_maxout_in_mlp():
         Dense(7, 2, "softmax", **he),
     )  # fmt: skip
     assert net.sizes == [4, 5, 6, 7, 2]
+
+
+PLAIN = [Dense(5, 6), Dense(6, 3, "softmax")]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [Dense(5, 6), PReLU(6), Dense(6, 3, "softmax")],
+        [Maxout(5, 6), Dense(6, 3, "softmax")],
+        [Dropout(0.1), Dense(5, 6), Dense(6, 3, "softmax")],
+        [Skip(Dense(5, 6)), Dense(6, 3, "softmax")],
+    ],
+)
+def test_a_trace_of_other_layers_is_refused(other):
+    for ours, theirs in ((PLAIN, other), (other, PLAIN)):
+        with pytest.raises(ValueError, match=r"`trace` must come from this network's forward"):
+            Network(ours).backward(Network(theirs).forward(X), LABELS)
+
+
+def test_a_trace_of_other_pieces_or_members_is_refused():
+    pieces = [Network([Maxout(5, 6, pieces=k), Dense(6, 3, "softmax")]) for k in (2, 3)]
+    members = [Network(PLAIN, members=s) for s in (None, 2)]
+    for net, other in (pieces, members):
+        with pytest.raises(ValueError, match="it is of other layers, or of another number of members"):
+            net.backward(other.forward(X), LABELS)
 
 
 # Skip connections.

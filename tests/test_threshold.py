@@ -193,8 +193,8 @@ def test_gradient_descent_on_the_loss_is_the_perceptron_rule_update_for_update(r
 def test_whole_numbers_are_learned_exactly(backend):
     X, y = threshold.rows(4), (threshold.rows(4) @ [3, -2, 1, 1] >= 2).astype(int)
     net = perceptron(4, backend)
-    net.fit(X, y, epochs=60, optimizer=mlpx.SGD(1.0), **RULE)
-    w, b, mistakes = by_hand(X, y, 1, 60)
+    net.fit(X, y, epochs=15, optimizer=mlpx.SGD(1.0), **RULE)
+    w, b, mistakes = by_hand(X, y, 1, 15)
     assert mistakes[-1] == 0
     assert (mlpx.to_numpy(net.weights[0])[:, 0].tolist(), mlpx.to_numpy(net.biases[0]).tolist()) == (w.tolist(), [b])
     assert net.predict_labels(X).tolist() == y.tolist()

@@ -247,9 +247,9 @@ def _is_recorded(x: Any) -> bool:
     return isinstance(x, Recorded) or (isinstance(x, (list, tuple)) and any(isinstance(i, Recorded) for i in x))
 
 
-def _clip(recorder: Recorder, x: Recorded, low: Any = None, high: Any = None) -> Recorded:
-    x = x if low is None else recorder.ufunc(np.maximum, x, low)
-    return x if high is None else recorder.ufunc(np.minimum, x, high)
+def _clip(recorder: Recorder, x: Recorded, /, min: Any = None, max: Any = None) -> Recorded:
+    x = x if min is None else recorder.ufunc(np.maximum, x, min)
+    return x if max is None else recorder.ufunc(np.minimum, x, max)
 
 
 def _where(recorder: Recorder, condition: Any, yes: Any, no: Any) -> Recorded:

@@ -145,9 +145,10 @@ def to_sklearn(net: Network, *, loss: str | None = None, **parameters: Any) -> A
 
     Notes
     -----
-    Only predictions are carried over. Dropout, penalty, and that a bias is frozen or not there act in training alone
-    and are gone: a missing bias is zeros, and `partial_fit` changes it. The estimator does not do either what
-    `net.preprocessing` says, and knows no names of features: give it arrays, or set its `feature_names_in_`.
+    Only predictions are carried over. Dropout, penalty, `mask`, `max_norm`, and that a bias is frozen or not there act
+    in training alone and are gone: a missing bias or connection is 0, and `partial_fit` changes it. The estimator does
+    not do either what `net.preprocessing` says, and knows no names of features: give it arrays, or set its
+    `feature_names_in_`.
 
     A softmax of two units becomes what scikit-learn has for two classes, one logistic unit with the difference of
     both: ``e^b / (e^a + e^b) = 1 / (1 + e^(a - b))``.

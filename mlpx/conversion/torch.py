@@ -154,7 +154,8 @@ def to_torch(net: Network, *, logits: bool = False) -> Any:
 
     Notes
     -----
-    Loss and penalty are no part of a `Sequential`, and neither are the labels in `net.classes`.
+    Loss and penalty are no part of a `Sequential`, and neither are the labels in `net.classes`. A `mask` and a
+    `max_norm` act in training alone and are gone: what a mask has left out is 0, and further training changes it.
 
     Examples
     --------

@@ -84,7 +84,9 @@ class RangeTest:
 
     def _line(self, smoothed: Array, suggestion: float, diverged: bool) -> str:
         there = int(hxp.sum(~hxp.isnan(smoothed)))
-        last = self.learning_rates[there - 1] if there else hxp.nan
+        if not there:
+            return "the loss was not finite at the first step; no learning rate to suggest"
+        last = self.learning_rates[there - 1]
         end = f"it diverged beyond {last:.2g}" if diverged else f"it did not diverge up to {last:.2g}"
         if suggestion != suggestion:
             return f"the loss never fell; {end}; no learning rate to suggest"
@@ -169,10 +171,7 @@ def learning_rate_range_test(
     size = check_count("batch_size", batch_size)
     curve = _Curve(steps)
     with net.backend.context():
-        order = Drawn(
-            tuple(net.keys), tuple(net.epochs_seen), True, False, net.members is not None
-        )  # of no effect here
-        sample, _, one.classes = one._samples(X, y, None, sample_weight, class_weight, smoothing, subsets, order)
+        sample, _, one.classes = one._samples(X, y, None, sample_weight, class_weight, smoothing, subsets, _UNUSED)
         sample = sample._replace(rows=_with_weight(sample, net.members))
         size = min(size, int(hxp.min(sample.rows.count)))
         settings = Settings(

@@ -163,6 +163,8 @@ class Diagnostics(Callback):
     @property
     def ratios(self) -> Array:
         """Norm of the first layer's error term by that of the last, shape (looks,), with a stack (looks, S)."""
+        if not self._looks:
+            return hxp.zeros((0, 0) if self._stack else (0,))
         with hxp.errstate(all="ignore"):
             return self.delta_norms[..., 0] / self.delta_norms[..., -1]
 

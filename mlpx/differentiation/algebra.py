@@ -58,8 +58,14 @@ def _number(value: float) -> Any:
 
 
 def _power(base: Any, exponent: Any) -> Any:
-    """Return a power; SymPy asks for the signs of everything below a root, which takes long below several."""
-    if not exponent.is_Integer and sum(not root.exp.is_Integer for root in base.atoms(sympy_module().Pow)) > 2:
+    """Return a power, one of our own where SymPy's would not do.
+
+    Its derivative of ``u**a`` is ``a u**a / u``, no number at 0, unless a is a number. And it asks for the signs of
+    everything below a root, which takes long below several.
+    """
+    roots = [root for root in base.atoms(sympy_module().Pow) if not root.exp.is_Integer]
+    named = not (base.is_number or exponent.is_Number)
+    if named or (not exponent.is_Integer and len(roots) > 2):
         return function("power")(base, exponent)
     return base**exponent
 

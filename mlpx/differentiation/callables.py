@@ -8,7 +8,7 @@ from typing import Any
 from mlpx._typing import Array, Formula, Namespace
 from mlpx.backends import get_backend
 from mlpx.differentiation import calling
-from mlpx.differentiation.forward import value_and_derivative
+from mlpx.differentiation.forward import Forward, value_and_derivative
 from mlpx.differentiation.reverse import Reverse, Taped
 from mlpx.differentiation.tracing import constant
 
@@ -42,6 +42,10 @@ def _check_probe(argument: str, function: Formula, z: Array, xp: Namespace) -> N
     """Refuse a function that gives a number another value among others than alone."""
     both = value_and_derivative(function)
     y, _ = both(z, xp)
+    level = Forward(xp)
+    if not level.owns(function(level.dual(z, 1.0), level.xp)):
+        msg = f"`{argument}` must depend on z by functions that have a derivative, or nothing can be learned."
+        raise ValueError(msg)
     for i, row in enumerate(_PROBE):
         for j, number in enumerate(row):
             alone, _ = both(z[i : i + 1, j : j + 1], xp)

@@ -1,7 +1,7 @@
 """The picture of a computational graph: steps in columns by depth, arguments just before their first use.
 
 The layout is that of Sugiyama, Tagawa and Toda [1]_: a way that passes columns gets a place in each of them, the order
-within a column follows the mean place of the neighbours, and heights then draw near those of the neighbours.
+within a column follows the mean place of the neighbors, and heights then draw near those of the neighbors.
 
 References
 ----------
@@ -44,21 +44,21 @@ def layout(graph: Graph) -> dict[Place, tuple[float, float]]:
     """Return where each node lies, and where each way between nodes passes a column: column and height."""
     depth = columns(graph)
     grid: list[list[Place]] = [[] for _ in range(max(depth) + 1)]
-    neighbours: dict[Place, list[Place]] = {}
+    neighbors: dict[Place, list[Place]] = {}
     for i, x in enumerate(depth):
         grid[x].append((i,))
-        neighbours[(i,)] = []
+        neighbors[(i,)] = []
     for way in _ways(graph, depth):
         for place in way[1:-1]:
             grid[place[2]].append(place)
-            neighbours[place] = []
+            neighbors[place] = []
         for one, other in pairwise(way):
-            neighbours[one].append(other)
-            neighbours[other].append(one)
+            neighbors[one].append(other)
+            neighbors[other].append(one)
     height = {place: float(row) for column in grid for row, place in enumerate(column)}
     for sweep in range(_SWEEPS):
         for column in grid[:: 1 if sweep % 2 else -1]:
-            wanted = {place: _mean([height[other] for other in neighbours[place]], height[place]) for place in column}
+            wanted = {place: _mean([height[other] for other in neighbors[place]], height[place]) for place in column}
             column.sort(key=lambda place: (wanted[place], height[place]))
             height.update(zip(column, _apart([wanted[place] for place in column]), strict=True))
     return {place: (float(x), height[place]) for x, column in enumerate(grid) for place in column}

@@ -14,7 +14,7 @@ from mlpx.backends import to_numpy
 from mlpx.backends.host import Key, Stream, xp
 from mlpx.differentiation.differences import NEARBY, STEP, TOLERANCE, Compared, Point, compare
 from mlpx.differentiation.report import BlockCheck, Entry, GradientReport
-from mlpx.model import check_network
+from mlpx.model import check_network, in_double
 
 __all__ = ["check_derivative", "check_gradients"]
 
@@ -113,9 +113,7 @@ class _Risk:
     """The risk of a network as a function of its parameters, in float64."""
 
     def __init__(self, net: Any, X: Any, y: Any, sample_weight: Any, training: bool) -> None:
-        self.net = copy.copy(check_network(net))
-        self.net.dtype_name = "float64"
-        self.net._set_vector(to_numpy(net.vector))
+        self.net = in_double(check_network(net), to_numpy(net.vector))
         self.net._require_derivatives()
         self.training = training
         ops = self.net.backend

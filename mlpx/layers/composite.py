@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from mlpx import initializers
+from mlpx import activations, initializers
 from mlpx._typing import Array, DType, Namespace
 from mlpx.backends import Backend
 from mlpx.backends.host import StepKeys, Stream
@@ -153,6 +153,7 @@ class Chain(Composite, abstract=True):
 
 def _before(layer: Layer, following: Layer | None) -> Layer:
     """Return a linear layer whose activation is the layer that follows, with the initializer that belongs to it."""
-    if isinstance(following, PReLU) and isinstance(layer, Dense) and layer.initializer == "auto":
+    chosen = isinstance(layer, Dense) and (layer.initializer != "auto" or layer.activation != activations.identity())
+    if isinstance(following, PReLU) and isinstance(layer, Dense) and not chosen:
         return replace(layer, initializer=initializers.get("auto", following.name))
     return layer

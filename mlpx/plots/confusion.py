@@ -66,8 +66,12 @@ def confusion_matrix(
     names = [str(name) for name in classes.tolist()]
     ax.set_xticks(range(len(names)), names)
     ax.set_yticks(range(len(names)), names)
-    if max(map(len, names)) > 3:
-        ax.tick_params(axis="x", rotation=45 if len(names) * max(map(len, names)) <= 80 else 90)
+    room = 0.75 * _cell(ax, len(names))
+    if room < 10:
+        ax.tick_params(labelsize=room)
+    if max(map(len, names)) > 3 or sum(len(name) + 0.5 for name in names) > 40:
+        short = len(names) * max(map(len, names)) <= 80 and len(names) <= 20
+        ax.tick_params(axis="x", rotation=45 if short else 90)
     what = {
         None: "rows",
         "true": "share of the true class",
@@ -113,12 +117,17 @@ def _normalized(counts: np.ndarray[Any, Any], normalize: str | None) -> np.ndarr
     return np.asarray(np.divide(counts, total, out=np.zeros_like(counts), where=total > 0))
 
 
+def _cell(ax: Any, count: int) -> float:
+    """Return the size of a cell in points."""
+    box = ax.get_window_extent()
+    return float(min(box.width, box.height) / count * 72 / ax.figure.dpi)
+
+
 def _write(ax: Any, image: Any, matrix: np.ndarray[Any, Any], *, whole: bool) -> None:
     """Write the numbers into the cells, light on dark and dark on light, as small as the cells ask for."""
     texts = [[f"{value:.0f}" if whole else f"{value:.2f}" for value in row] for row in matrix]
     longest = max(len(text) for row in texts for text in row)
-    box = ax.get_window_extent()
-    cell = min(box.width, box.height) / len(matrix) * 72 / ax.figure.dpi
+    cell = _cell(ax, len(matrix))
     size = min(10.0, 0.5 * cell, 1.35 * cell / max(longest, 1))
     for row, column in np.ndindex(matrix.shape):
         red, green, blue, _ = image.cmap(image.norm(matrix[row, column]))

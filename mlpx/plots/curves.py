@@ -75,7 +75,10 @@ def training_curves(
     if not isinstance(history, Mapping):
         msg = f"`history` must be a History or columns by name, got {type(history).__name__}."
         raise TypeError(msg)
-    quantities = [names] if isinstance(names, str) else list(names)
+    quantities = [names] if isinstance(names, str) else list(names or ())
+    if not quantities:
+        msg = f"`names` must be a column of the history such as 'loss', or several, got {names!r}."
+        raise ValueError(msg)
     log, best = check_flag("log", log), check_flag("best", best)
     found = [_columns(history, name, member) for name in quantities]
     bests = _best_epochs(history, member) if best else None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mlpx.backends import to_numpy
-from mlpx.model import Network
+from mlpx.model import Network, in_double
 from mlpx.plots import data
 
 __all__ = ["Plane", "given_directions", "losses", "parameter_plane", "random_directions"]
@@ -121,19 +120,10 @@ def _axis(net: Network, kind: str, layer: int, index: tuple[int, ...]) -> _Vecto
 
 def _in_vector(net: Network, weights: Sequence[_Vector], biases: Sequence[Any] | None = None) -> _Vector:
     """Return the vector of parameters in which the dense layers have these, and all else is 0."""
-    one = _double(net)
-    one._set_vector(np.zeros(net.n_parameters))
+    one = in_double(net, np.zeros(net.n_parameters))
     zeros = [None if bias is None else np.zeros(bias.shape) for bias in net.biases]
     one.set_weights(weights, zeros if biases is None else biases)
     return np.asarray(to_numpy(one.vector), dtype=np.float64)
-
-
-def _double(net: Network, members: int | None = None) -> Network:
-    """Return a network that computes in float64, as a stack of so many."""
-    one = copy.copy(net)
-    one.dtype_name, one.members = "float64", members
-    one.keys, one.l2 = [net.keys[0]] * (members or 1), 0.0
-    return one
 
 
 def losses(net: Network, X: Any, y: Any, plane: Plane, first: _Vector, second: _Vector) -> _Vector:
@@ -145,8 +135,7 @@ def losses(net: Network, X: Any, y: Any, plane: Plane, first: _Vector, second: _
     for start in range(0, len(a), at_once):
         some = slice(start, start + at_once)
         vectors = plane.origin + a[some, None] * plane.first + b[some, None] * plane.second
-        stack = _double(net, len(vectors))
-        stack._set_vector(vectors)
+        stack = in_double(net, vectors)
         with np.errstate(over="ignore", invalid="ignore"):
             found.append(to_numpy(stack.evaluate(X, y, metrics=())["loss"]))
     return np.concatenate(found).reshape(len(second), len(first))

@@ -99,8 +99,10 @@ def _derivative(f: Activation, z: _Values) -> _Values:
 
 
 def _line(ax: Any, function: Callable[[_Values], _Values], z: _Values, **look: Any) -> None:
-    after = np.flatnonzero(_jumps(function, z)) + 1
-    ax.plot(np.insert(z, after, z[after]), np.insert(function(z), after, np.nan), linewidth=1.8, **look)
+    with np.errstate(all="ignore"):  # where it is not finite there is a gap to see
+        after = np.flatnonzero(_jumps(function, z)) + 1
+        values = function(z)
+    ax.plot(np.insert(z, after, z[after]), np.insert(values, after, np.nan), linewidth=1.8, **look)
 
 
 def _jumps(function: Callable[[_Values], _Values], z: _Values) -> _Values:

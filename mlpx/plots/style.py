@@ -30,7 +30,7 @@ def check_axes(ax: Any, *, projection: str | None = None) -> None:
     if not isinstance(ax, matplotlib("axes").Axes):
         msg = f"`ax` must be one matplotlib Axes, got {type(ax).__name__}; leave it out for a new figure."
         raise TypeError(msg)
-    if (ax.name == "3d") != (projection == "3d"):
+    if (ax.name != "3d") if projection == "3d" else ax.name in ("3d", "polar"):
         wanted = 'made with projection="3d"' if projection == "3d" else "flat, without a projection"
         msg = f"`ax` must be {wanted} for this picture, got {type(ax).__name__}."
         raise ValueError(msg)

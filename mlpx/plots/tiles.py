@@ -91,6 +91,9 @@ def _matrix(net: Any, layer: Any, member: Any) -> np.ndarray[Any, Any]:
     if not -len(blocks) <= layer < len(blocks):
         msg = f"`layer` must be from 0 to {len(blocks) - 1}, one of the dense layers; got {layer}."
         raise IndexError(msg)
+    if hasattr(net, "members") and blocks[layer].ndim > (2 if net.members is None else 3):
+        msg = f"`layer` must be a dense layer, with one matrix of weights; layer {layer} has several pieces (Maxout)."
+        raise ValueError(msg)
     matrix = data.finite("weights", data.numbers("weights", blocks[layer], 2, 3))
     chosen = data.check_member(member, matrix.shape[0] if matrix.ndim == 3 else None, needed=True)
     return matrix if chosen is None else matrix[chosen]
