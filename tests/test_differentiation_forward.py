@@ -342,11 +342,6 @@ def test_factors_that_are_comparisons_or_small_integers_count_as_numbers():
         np.testing.assert_array_equal(slope, wanted)
 
 
-def test_a_function_of_comparisons_alone_is_a_step():
-    net = mlpx.MLP([2, 3, 1], activation=lambda z, xp: z > 0, output="linear", seed=0)
-    assert set(np.unique(net.forward([[0.3, -0.2], [1.0, 2.0]]).a[1])) <= {0.0, 1.0}
-
-
 @pytest.mark.parametrize("function", [derivative, lambda f: derivative(derivative(f))], ids=["first", "second"])
 def test_functions_of_another_form_are_refused(function):
     z = np.asarray([1.0, 2.0])
