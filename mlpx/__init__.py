@@ -13,7 +13,7 @@ Examples
 array([0, 1, 1, 0])
 """
 
-from mlpx import activations, initializers, losses, metrics, optimizers, schedules, threshold
+from mlpx import activations, differentiation, initializers, losses, metrics, optimizers, plots, schedules, threshold
 from mlpx._version import __version__
 from mlpx.backends import Backend, BackendInfo, available_backends, get_backend, set_backend, to_numpy, use_backend
 from mlpx.callbacks import Callback
@@ -55,6 +55,7 @@ __all__ = [
     "__version__",
     "activations",
     "available_backends",
+    "differentiation",
     "get_backend",
     "initializers",
     "learning_rate_range_test",
@@ -62,6 +63,7 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "plots",
     "schedules",
     "set_backend",
     "threshold",

@@ -1,10 +1,13 @@
 """Checks of arguments: each raises one sentence that names the argument, the rule, what came and the remedy."""
 
 import difflib
+import functools
 import math
 import operator
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., None])
 
 
 def check_count(name: str, value: Any, *, least: int = 1) -> int:
@@ -92,3 +95,22 @@ def check_choice(name: str, value: Any, choices: Iterable[str], aliases: Mapping
 def member_of(value: float | tuple[float, ...], index: int) -> float:
     """Return the number of one member."""
     return value[index] if isinstance(value, tuple) else value
+
+
+def one_by_position(argument: str, example: str) -> Callable[[F], F]:
+    """Return a decorator of a constructor that says what to do where its one list came as several arguments."""
+
+    def decorated(constructor: F) -> F:
+        @functools.wraps(constructor)
+        def checked(self: Any, *arguments: Any, **options: Any) -> None:
+            if len(arguments) > 1:
+                msg = (
+                    f"`{argument}` must be one list, such as {example}, and all other arguments are given by name; got "
+                    f"{len(arguments)} arguments without a name."
+                )
+                raise TypeError(msg)
+            constructor(self, *arguments, **options)
+
+        return cast("F", checked)
+
+    return decorated

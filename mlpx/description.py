@@ -147,7 +147,9 @@ class Description:
         """
         name = config.get("name") if isinstance(config, Mapping) else None
         if not isinstance(name, str) or name not in cls.known:
-            msg = f"Unknown {cls.family} {name!r}."
+            msg = (
+                f"Unknown {cls.family} {name!r}. If it is a class of your own, import the module that defines it first."
+            )
             raise ValueError(msg)
         fields = {key: _from_json(value) for key, value in config.items() if key != "name"}
         try:

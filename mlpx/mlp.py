@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlpx import activations
-from mlpx._checks import check_count, check_members, check_numbers
+from mlpx._checks import check_count, check_members, check_numbers, one_by_position
 from mlpx._typing import Formula, Numbers
 from mlpx.activations import Activation
 from mlpx.backends import Backend
@@ -57,6 +57,7 @@ class MLP(Network):
     <MLP 784 - 256 relu - 128 relu - 10 softmax; loss cross_entropy; 235146 parameters float32 on numpy, cpu>
     """
 
+    @one_by_position("sizes", "[64, 128, 10]")
     def __init__(
         self,
         sizes: Sequence[int],

@@ -14,7 +14,16 @@ from typing import Any, cast
 from mlpx import callbacks as _callbacks
 from mlpx import inputs, optimizers
 from mlpx import metrics as _metrics
-from mlpx._checks import check_choice, check_count, check_flag, check_members, check_number, check_numbers, member_of
+from mlpx._checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_members,
+    check_number,
+    check_numbers,
+    member_of,
+    one_by_position,
+)
 from mlpx._typing import Array, DType, Formula, Numbers
 from mlpx.backends import Backend, get_backend, to_numpy
 from mlpx.backends.host import Key, StepKeys
@@ -37,7 +46,7 @@ from mlpx.stopping import Patience, Stopping
 from mlpx.streaming import by_piece
 from mlpx.training import Run, Settings
 
-__all__ = ["Network", "in_double"]
+__all__ = ["Network", "check_network", "in_double"]
 
 
 class Network:
@@ -94,6 +103,7 @@ class Network:
     (2, 1)
     """
 
+    @one_by_position("layers", '[Dense(64, 128, "relu"), Dense(128, 10, "softmax")]')
     def __init__(
         self,
         layers: Sequence[Layer],
@@ -959,6 +969,18 @@ def _check_weight(sample: Sample, what: str) -> None:
                 f" of member {s}." if members > 1 else "."
             )
             raise ValueError(msg)
+
+
+def check_network(net: Any) -> Network:
+    """Return `net`, which must be a network."""
+    if isinstance(net, Network):
+        return net
+    came = f"the class {net.__name__}" if isinstance(net, type) else type(net).__name__
+    remedy = "Build one, such as mlpx.MLP([64, 128, 10])."
+    if not isinstance(net, type) and hasattr(type(net), "network_"):
+        remedy = "Give its network_, which it has after fit."
+    msg = f"`net` must be an mlpx.Network, got {came}. {remedy}"
+    raise TypeError(msg)
 
 
 def in_double(net: Network, vector: Array) -> Network:

@@ -49,7 +49,8 @@ class Trace(NamedTuple):
         What each layer saved, in the order of ``net.layers``; for `Dense` the fields ``x``, ``z``, ``y``.
     a : list of array
         ``a[0]`` is the input, ``a[i + 1]`` the activation of the i-th layer with weights, ``a[-1]`` the outputs. Where
-        dropout acts these are the values before it; what went into a layer is its ``x`` in `layers`.
+        dropout, PReLU or the sum of a `Skip` comes next these are the values before it; what went into a layer is the
+        ``x`` that it saved, in `layers`, and its gradient is ``x.T @ delta``.
     z : list of array
         ``z[i]`` is the net input of the i-th layer with weights; of `Maxout` that of all pieces.
 

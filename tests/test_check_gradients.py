@@ -252,6 +252,26 @@ def test_wrong_arguments_are_refused(options, error, message):
         check_gradients(mlpx.MLP([4, 5, 3], output="linear"), X, y, **options)
 
 
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        ("net", r"`net` must be an mlpx\.Network, got str\. Build one, such as"),
+        (mlpx.MLP, "got the class MLP"),
+    ],
+)
+def test_what_is_no_network_is_refused(net, message):
+    with pytest.raises(TypeError, match=message):
+        check_gradients(net, *data())
+
+
+def test_an_estimator_is_told_to_give_its_network():
+    pytest.importorskip("sklearn")
+    from mlpx.sklearn import MLPClassifier
+
+    with pytest.raises(TypeError, match=r"got MLPClassifier\. Give its network_"):
+        check_gradients(MLPClassifier(), *data())
+
+
 def test_a_network_without_derivative_is_refused():
     X, y = data()
     with pytest.raises(ValueError, match="'step' has no derivative"):

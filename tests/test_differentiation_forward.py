@@ -342,6 +342,21 @@ def test_factors_that_are_comparisons_or_small_integers_count_as_numbers():
         np.testing.assert_array_equal(slope, wanted)
 
 
+@pytest.mark.parametrize("function", [derivative, lambda f: derivative(derivative(f))], ids=["first", "second"])
+def test_functions_of_another_form_are_refused(function):
+    z = np.asarray([1.0, 2.0])
+    with pytest.raises(
+        TypeError, match=r"`function` must be a function of \(z, xp\), xp the namespace.*got <lambda>\(z\)"
+    ):
+        function(lambda z: z)(z)
+    with pytest.raises(
+        TypeError, match=r"`function` must be .*it failed with TypeError: .*Write xp.sin\(z\) for np.sin"
+    ):
+        function(lambda z, xp: np.sin(z))(z)
+    with pytest.raises(TypeError, match=r"`function` must be a function of \(z, xp\), got 3"):
+        function(3)
+
+
 def test_clip_with_one_end(ops):
     z = ops.asarray(np.asarray([-2.0, -1.0, 0.0, 1.0, 2.0]))
     for ends, wanted in (({"max": 1.0}, [1, 1, 1, 0, 0]), ({"min": -1.0}, [0, 0, 1, 1, 1]), ({}, [1, 1, 1, 1, 1])):

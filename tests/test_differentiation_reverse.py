@@ -308,6 +308,9 @@ def test_which_arguments_are_differentiated_by(ops):
         gradient(f, wrt=3)(w, x, index)
     with pytest.raises(TypeError, match="needs arguments of floating type"):
         gradient(f, wrt=2)(w, x, index)
+    for wrt in ("w", 1.5, [0.5]):
+        with pytest.raises(TypeError, match="`wrt` must be a position of an argument, such as 0"):
+            gradient(f, wrt=wrt)
 
 
 @pytest.mark.parametrize(
@@ -322,6 +325,10 @@ def test_which_arguments_are_differentiated_by(ops):
         (lambda x, xp: float(x[0]), TypeError, "an array was to become a number"),
         (lambda x, xp: x[0] if x[0] > 0 else x[1], TypeError, "cannot decide by the values"),
         (lambda x, xp: np.sum(np.asarray(x)), TypeError, "an array was to become a number"),
+        (lambda x, xp: xp.sum(np.sin(x)), TypeError, r"`function` must be .*functions of `xp`.*Write xp.sin\(z\) for"),
+        (lambda x: x, TypeError, r"`function` must be a function of \(\*arrays, xp\), xp the namespace.*got <lambda>"),
+        (lambda x, xp: xp.linalg.det(x), TypeError, "`xp.linalg.det` has no rule"),
+        (lambda x, xp: xp.sum(xp.linalg.matmul(x, x)), TypeError, "Write it with xp.matmul;"),
     ],
 )
 def test_what_cannot_be_differentiated_is_refused(function, error, message):
@@ -470,3 +477,22 @@ def test_whole_numbers_of_a_library_are_indices():
     assert gradient(lambda x, xp: xp.sum(xp.reshape(x, -1)))(x[None]).shape == (1, 3)
     with pytest.raises(TypeError, match="indexed by whole numbers"):
         gradient(lambda x, xp: xp.sum(x[True]))(x)
+
+
+def test_extensions_serve_arrays_beside_those_that_are_differentiated():
+    a = np.asarray([[2.0, 0.0], [0.0, 3.0]])
+    slope = gradient(lambda x, xp: xp.sum(x * xp.linalg.det(a)))(np.asarray([1.0, 2.0]))
+    np.testing.assert_allclose(slope, [6.0, 6.0])
+
+
+def test_products_with_the_hessian_take_lists():
+    x = np.asarray([1.0, 2.0])
+    product = hessian_product(lambda x, xp: xp.sum(x * x))
+    with pytest.raises(TypeError, match=r"`arrays` must be a list with one array for each argument, such as \[x\]"):
+        product(x, x)
+    with pytest.raises(ValueError, match="`directions` must hold one array for each of `arrays`: 2 are not 1"):
+        product([x], [x, x])
+    with pytest.raises(TypeError, match=r"`function` must be a function of \(\*arrays, xp\), got 3"):
+        hessian_product(3)
+    with pytest.raises(TypeError, match=r"Write xp\.sin"):
+        hessian_product(lambda x, xp: xp.sum(np.sin(x)))([x], [x])

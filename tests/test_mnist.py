@@ -165,3 +165,18 @@ def test_the_committed_results_are_of_these_recipes():
     for row in rows:
         recipe = mnist.RECIPES[row["recipe"]]
         assert not row["whole"] or row["epochs"] == [recipe.epochs] or recipe is MAXOUT
+
+
+def test_a_missing_or_wrong_file_is_said(tmp_path, capsys):
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    np.savez(tmp_path / "small.npz", **{f"{a}_{part}": np.zeros((3, 5)) for a in "xy" for part in ("train", "test")})
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    (tmp_path / "text.npz").write_text("no archive", encoding="utf-8")
+    (tmp_path / "empty.npz").touch()
+    for name in ("other.npz", "small.npz", "array.npy", "text.npz", "empty.npz"):
+        with pytest.raises(SystemExit, match="2"):
+            mnist.main([str(tmp_path / name), "maxout"])
+        assert f"{name} must be an npz file with x_train, y_train, x_test and y_test" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        mnist.main([str(tmp_path / "none.npz"), "maxout"])
+    assert "none.npz. Give the path to mnist.npz" in capsys.readouterr().err

@@ -47,11 +47,16 @@ DESCRIPTIONS = [
     initializers.normal(HALF),
     initializers.constant(HALF),
     mlpx.Dropout(HALF, scale=np.float64(1.5)),
-    mlpx.Dense(TWO, TWO),
+    mlpx.AlphaDropout(HALF),
+    mlpx.Dense(TWO, TWO, max_norm=HALF),
+    mlpx.Maxout(TWO, TWO, pieces=TWO, max_norm=HALF),
+    mlpx.PReLU(TWO, gamma=HALF),
     schedules.Constant(HALF),
     schedules.Step(HALF, factor=HALF, every=TWO),
     schedules.Exponential(HALF, decay=HALF),
     schedules.InverseScaling(HALF, power=HALF),
+    schedules.InverseTime(HALF, half_life=HALF),
+    schedules.Linear(HALF, np.float64(0.9), over=TWO),
     schedules.WarmupCosine(HALF, warmup_steps=TWO, steps=np.int64(5), minimum=np.float64(0.1)),
     schedules.OneCycle(HALF, steps=np.int64(5), rise=HALF, start_divisor=TWO, end_divisor=np.float64(10)),
     schedules.OnPlateau(HALF, factor=HALF, patience=TWO, minimum=np.float64(0.1)),
@@ -566,3 +571,36 @@ def test_a_shallow_copy_has_counters_of_its_own(backend: Backend, members) -> No
     assert_array_equal(vector_of(net), before)
     net.reset()
     assert other.epochs_seen == [2] * (members or 1)
+
+
+# Messages that say what to do.
+
+
+@pytest.mark.parametrize("net", ["net", mlpx.MLP])
+def test_a_range_test_takes_a_network(net: object) -> None:
+    with pytest.raises(TypeError, match=r"`net` must be an mlpx\.Network, got (str|the class MLP)"):
+        mlpx.learning_rate_range_test(net, X, Y)
+
+
+def test_networks_take_one_list() -> None:
+    with pytest.raises(TypeError, match=r"`layers` must be one list, such as \[Dense.*got 2 arguments without a name"):
+        mlpx.Network(mlpx.Dense(2, 3), mlpx.Dense(3, 1))
+    with pytest.raises(TypeError, match=r"`sizes` must be one list, such as \[64, 128, 10\].*got 3 arguments"):
+        mlpx.MLP(2, 3, 1)
+    assert [*inspect.signature(mlpx.MLP).parameters][:2] == ["sizes", "activation"]
+
+
+def test_a_backend_is_an_object() -> None:
+    with pytest.raises(TypeError, match=r"`backend` must be a name or an object, and Own is a class; give Own\(\)"):
+        mlpx.MLP([2, 1], output="linear", backend=type("Own", (Backend,), {}))
+
+
+def test_a_file_with_an_unknown_class_says_to_import_it(tmp_path: Path) -> None:
+    path = tmp_path / "model.mlpx"
+    bent = dataclasses.make_dataclass("bent_for_a_test", [], bases=(activations.tanh,), frozen=True)
+    mlpx.MLP([2, 3, 1], activation=bent(), output="linear").save(path)
+    del activations.Activation.known["bent_for_a_test"]
+    with pytest.raises(
+        mlpx.ModelFileError, match=r"'bent_for_a_test'\. If it is a class of your own, import the module"
+    ):
+        mlpx.load(path)

@@ -51,6 +51,12 @@ for road in ("reverse", "forward", "differences"):
 # On a plot with two logarithmic axes, forward mode and differences rise by a factor of
 # ten for ten times the parameters. Reverse mode stays at a small multiple of the road by
 # hand, whatever the size: what it costs more is keeping the tape.
+#
+# Forward mode counts half the passes of differences and yet lies above them, since its
+# passes are others: on dual numbers each operation computes slopes beside the value, by
+# rules that run in Python. On arrays as small as these that bookkeeping costs many times
+# the plain evaluation, of which differences need two. But forward mode is exact to
+# rounding, while differences lose a third of the digits.
 
 parameters = [case.parameters["parameters"] for case in found]
 figure, ax = plt.subplots(figsize=(7.5, 4.8), layout="constrained")
@@ -79,6 +85,13 @@ plt.show()
 # An activation asks for the slope at each number of an array. There each value depends on
 # one number alone, so that forward mode needs one pass. That is why it serves activations
 # of your own, and reverse mode losses.
+#
+# Here the road by hand is not always the fastest. The package's swish is written so that
+# nothing overflows however large the number: its sigmoid takes two exponentials, once for
+# the value and once for the slope, four in all. Differences evaluate the plain formula
+# :math:`z / (1 + e^{-z})` three times, with three exponentials and little else. The
+# symbolic road finds the same safe sigmoid in the formula, so that it stays near the one by
+# hand, above or below it as the machine has it.
 
 case = measure(derivatives.activation_case(), seconds=2)
 print(f"swish at {case.parameters['points']} numbers: time, and multiple of that by hand")

@@ -166,8 +166,8 @@ def get_backend(name: str | Backend | None = None, device: str | None = None, pr
 
     Raises
     ------
-    ValueError
-        For an unknown name, a device that is not there, or a precision that the device does not have.
+    ValueError, TypeError
+        For an unknown name, a device that is not there, or a precision that the device does not have; for a class.
     BackendUnavailableError
         For a library that is not installed, finds no device, or lacks libraries of CUDA.
 
@@ -181,6 +181,9 @@ def get_backend(name: str | Backend | None = None, device: str | None = None, pr
         if device in (None, name.device_name) and precision in (None, name.precision):
             return name
         return make_backend(name.name, device or name.device_name, precision or name.precision)
+    if isinstance(name, type) and issubclass(name, Backend):
+        msg = f"`backend` must be a name or an object, and {name.__name__} is a class; give {name.__name__}()."
+        raise TypeError(msg)
     if name is not None:
         return make_backend(name, device, precision)
     choice = _context_choice.get() or _process_choice

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
 def check_plots(folder: str | None) -> None:
     """Refuse at the beginning what would fail at the end."""
     if folder is not None and util.find_spec("matplotlib") is None:
-        msg = '`--plots` needs the library matplotlib, which is not installed: pip install "mlpx[plot]"'
+        msg = '`--plots` needs matplotlib, which is not installed; install it with: pip install "mlpx[plot]"'
         raise ImportError(msg)
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from mlpx.model import Network
+from mlpx.model import Network, check_network
 
 
 def check_single(net: Any, kind: str) -> Network:
     """Return `net`, which must be one network; a stack is none."""
-    if not isinstance(net, Network):
-        remedy = " Give its network_." if hasattr(net, "network_") else ""
-        msg = f"`net` must be an mlpx.Network, got {type(net).__name__}.{remedy}"
-        raise TypeError(msg)
-    if net.members is not None:
-        msg = f"`net` is a stack of {net.members} networks, but {kind} is one network; give net.member(0), or another."
+    found = check_network(net)
+    if found.members is not None:
+        msg = (
+            f"`net` is a stack of {found.members} networks, but {kind} is one network; give net.member(0), or another."
+        )
         raise ValueError(msg)
-    return net
+    return found
 
 
 def refuse_layer(position: int, what: object, rule: str) -> NoReturn:

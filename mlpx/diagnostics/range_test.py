@@ -15,6 +15,7 @@ from mlpx.batches import Drawn
 from mlpx.callbacks import Callback
 from mlpx.data import Rows, ordered, padded
 from mlpx.evaluation import Sample
+from mlpx.model import check_network
 from mlpx.optimizers import Optimizer
 from mlpx.schedules import Point, Schedule
 from mlpx.training import Run, Settings
@@ -170,7 +171,7 @@ def learning_rate_range_test(
     lowest = check_number("lowest", lowest, above=0)
     highest = check_number("highest", highest, above=lowest)
     steps = check_count("steps", steps, least=10)
-    one = copy.copy(net)
+    one = copy.copy(check_network(net))
     one._require_derivatives()
     clip = None if clip_norm is None else check_numbers("clip_norm", clip_norm, above=0)
     if clip is not None:

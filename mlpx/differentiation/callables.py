@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 from mlpx._typing import Array, Formula, Namespace
 from mlpx.backends import get_backend
+from mlpx.differentiation import calling
 from mlpx.differentiation.forward import Forward, value_and_derivative
 from mlpx.differentiation.reverse import Reverse, Taped
 from mlpx.differentiation.tracing import constant
@@ -134,16 +134,7 @@ def _check_signature(argument: str, function: Formula, form: str, count: int) ->
     if not callable(function):
         msg = f"`{argument}` must be a function of {form}, got {function!r}."
         raise TypeError(msg)
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return  # it tells nothing of its arguments
-    try:
-        signature.bind(*range(count))
-    except TypeError:
-        name = getattr(function, "__name__", repr(function))
-        msg = f"`{argument}` must be a function of {form}, xp the namespace to compute with; got {name}{signature}."
-        raise TypeError(msg) from None
+    calling.check_signature(argument, function, form, count)
 
 
 def _checked(argument: str, form: str, run: Callable[[], Any]) -> None:
@@ -151,11 +142,13 @@ def _checked(argument: str, form: str, run: Callable[[], Any]) -> None:
     try:
         run()
     except Exception as error:
+        first = error.__cause__ if str(error).startswith("`function` must be a function of") else None
+        error = first if isinstance(first, Exception) else error
         text = str(error).replace("`function`", f"`{argument}`")
         if not text.startswith(f"`{argument}`"):
             text = (
                 f"`{argument}` must be a function of {form} written in functions of `xp`, the Array API standard's, so "
-                f"that it can be differentiated; it failed with {type(error).__name__}: {text.rstrip('.')}. Write "
-                f"xp.sin(z) for np.sin(z) and xp.where for a decision by values, {_REMEDIES[argument]}."
+                f"that it can be differentiated; it failed with {type(error).__name__}: {text.rstrip('.')}. "
+                f"{calling.ADVICE}, {_REMEDIES[argument]}."
             )
         raise (ValueError if isinstance(error, ValueError) else TypeError)(text) from error

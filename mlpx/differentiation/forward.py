@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mlpx._typing import Array, Formula, Namespace
+from mlpx.differentiation.calling import called, check_function
 from mlpx.differentiation.edge import arrays_of, context_of
 from mlpx.differentiation.operations import filled
 from mlpx.differentiation.tracing import Level, Operation, Tracer
@@ -98,12 +99,13 @@ def value_and_derivative(function: Formula) -> Callable[..., tuple[Array, Array]
     >>> slope.round(4)
     array([1.    , 5.4366])
     """
+    check_function(function, "(z, xp)")
 
     def both(z: Array, xp: Namespace | None = None) -> tuple[Array, Array]:
         [z], xp = arrays_of([z], xp)
         with context_of([z]):
             level = Forward(xp)
-            y = function(level.dual(z, 1.0), level.xp)
+            y = called(function, "(z, xp)", [level.dual(z, 1.0)], level.xp)
             value = level.below(y)
             _check_shape(value, z)
             value = filled(value, z, level.xp)
@@ -164,8 +166,9 @@ def directional_derivative(function: Formula) -> Callable[..., tuple[Any, Any]]:
 
     Raises
     ------
-    ValueError
-        Where a direction has another shape than its array; raised by ``along``.
+    TypeError, ValueError
+        By ``along``: where `function` leaves the functions that have a rule, or a direction has another shape than its
+        array.
 
     Examples
     --------
@@ -175,8 +178,10 @@ def directional_derivative(function: Formula) -> Callable[..., tuple[Any, Any]]:
     >>> float(value), round(float(slope), 12)
     (5.0, 0.6)
     """
+    check_function(function, "(*arrays, xp)")
 
     def along(arrays: Sequence[Array], directions: Sequence[Array], xp: Namespace | None = None) -> tuple[Any, Any]:
+        _check_lists(arrays, directions)
         found, xp = arrays_of([*arrays, *directions], xp)
         values, changes = found[: len(arrays)], found[len(arrays) :]
         for value, change in zip(values, changes, strict=True):
@@ -187,7 +192,7 @@ def directional_derivative(function: Formula) -> Callable[..., tuple[Any, Any]]:
                 raise ValueError(msg)
         with context_of(found):
             level = Forward(xp)
-            y = function(*map(level.dual, values, changes), level.xp)
+            y = called(function, "(*arrays, xp)", [*map(level.dual, values, changes)], level.xp)
             if not isinstance(y, (tuple, list)):
                 value = level.below(y)
                 return value, level.change(y, value)
@@ -195,6 +200,16 @@ def directional_derivative(function: Formula) -> Callable[..., tuple[Any, Any]]:
             return tuple(v for v, _ in pairs), tuple(c for _, c in pairs)
 
     return along
+
+
+def _check_lists(arrays: Any, directions: Any) -> None:
+    for name, given in (("arrays", arrays), ("directions", directions)):
+        if not isinstance(given, (list, tuple)):
+            msg = f"`{name}` must be a list with one array for each argument, such as [x]; got {type(given).__name__}."
+            raise TypeError(msg)
+    if len(arrays) != len(directions):
+        msg = f"`directions` must hold one array for each of `arrays`: {len(directions)} are not {len(arrays)}."
+        raise ValueError(msg)
 
 
 def _check_shape(value: Any, z: Array) -> None:

@@ -14,7 +14,7 @@ from mlpx.backends import to_numpy
 from mlpx.backends.host import Key, Stream, xp
 from mlpx.differentiation.differences import NEARBY, STEP, TOLERANCE, Compared, Point, compare
 from mlpx.differentiation.report import BlockCheck, Entry, GradientReport
-from mlpx.model import in_double
+from mlpx.model import check_network, in_double
 
 __all__ = ["check_derivative", "check_gradients"]
 
@@ -63,8 +63,8 @@ def check_gradients(
 
     Raises
     ------
-    ValueError
-        For a network with an activation without a derivative, and as `mlpx.Network.backward`.
+    ValueError, TypeError
+        For what is no network, for one with an activation without a derivative, and as `mlpx.Network.backward`.
 
     Notes
     -----
@@ -113,7 +113,7 @@ class _Risk:
     """The risk of a network as a function of its parameters, in float64."""
 
     def __init__(self, net: Any, X: Any, y: Any, sample_weight: Any, training: bool) -> None:
-        self.net = in_double(net, to_numpy(net.vector))
+        self.net = in_double(check_network(net), to_numpy(net.vector))
         self.net._require_derivatives()
         self.training = training
         ops = self.net.backend

@@ -8,10 +8,12 @@ ways adds up: back-propagation, for any function.
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mlpx._typing import Array, Formula, Namespace
+from mlpx.differentiation.calling import called, check_function
 from mlpx.differentiation.edge import arrays_of, context_of, split
 from mlpx.differentiation.forward import directional_derivative
 from mlpx.differentiation.tracing import Level, Operation, Tracer, constant
@@ -117,22 +119,21 @@ def value_and_gradient(function: Formula, wrt: int | Sequence[int] | None = None
     >>> float(value), slope
     (10.0, array([2., 6.]))
     """
-    if not callable(function):
-        msg = f"`function` must be a function of (*arrays, xp), got {function!r}."
-        raise TypeError(msg)
+    check_function(function, "(*arrays, xp)")
+    positions = _positions(wrt)
 
     def both(*arguments: Any, xp: Namespace | None = None) -> tuple[Array, Any]:
         arrays, xp = arrays_of(*split(arguments, xp))
         with context_of(arrays):
             level = Reverse(xp)
-            chosen = _chosen(arrays, wrt, level.xp)
+            chosen = _chosen(arrays, positions, level.xp)
             inputs = [Taped(x, level) if i in chosen else constant(x, level.xp) for i, x in enumerate(arrays)]
-            result = function(*inputs, level.xp)
+            result = called(function, "(*arrays, xp)", inputs, level.xp)
             value = level.below(result)
             check_scalar(value)
             found = level.derivatives(result, level.xp.ones_like(value)) if level.owns(result) else {}
             slopes = tuple(_slope(found, inputs[i], level) for i in chosen)
-        single = isinstance(wrt, int) or (wrt is None and len(arrays) == 1)
+        single = len(arrays) == 1 if wrt is None else hasattr(wrt, "__index__")
         return value, slopes[0] if single else slopes
 
     return both
@@ -205,13 +206,23 @@ def hessian_product(function: Formula) -> Callable[..., Any]:
     return product
 
 
-def _chosen(arrays: Sequence[Array], wrt: int | Sequence[int] | None, xp: Namespace) -> tuple[int, ...]:
+def _positions(wrt: Any) -> tuple[int, ...] | None:
+    """Return the positions that `wrt` names; None for all."""
+    if wrt is None:
+        return None
+    try:
+        if isinstance(wrt, (str, bytes)):
+            raise TypeError
+        return tuple(operator.index(i) for i in ([wrt] if hasattr(wrt, "__index__") else wrt))
+    except TypeError as error:
+        msg = f"`wrt` must be a position of an argument, such as 0, or a list such as [0, 1]; got {wrt!r}."
+        raise TypeError(msg) from error
+
+
+def _chosen(arrays: Sequence[Array], wrt: tuple[int, ...] | None, xp: Namespace) -> tuple[int, ...]:
     """Return the positions of the arguments to differentiate by."""
     floating = [xp.isdtype(x.dtype, "real floating") for x in arrays]
-    if wrt is None:
-        chosen = tuple(i for i, is_floating in enumerate(floating) if is_floating)
-    else:
-        chosen = (wrt,) if isinstance(wrt, int) else tuple(wrt)
+    chosen = tuple(i for i, is_floating in enumerate(floating) if is_floating) if wrt is None else wrt
     for i in chosen:
         if not 0 <= i < len(arrays):
             msg = f"`wrt` must name positions of the {len(arrays)} arguments, counted from 0; got {i}."

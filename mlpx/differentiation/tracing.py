@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from types import ModuleType
 from typing import Any, Protocol
 
 from array_api_compat import device
@@ -233,6 +234,8 @@ class TracingNamespace:
         if plain is None and (traced is None or name in RULES):
             msg = f"The namespace has no {name!r}."
             raise AttributeError(msg)
+        if isinstance(plain, ModuleType):
+            return Extension(plain, name)
         if plain is not None and (isinstance(plain, type) or not callable(plain)):
             return plain
 
@@ -249,10 +252,37 @@ class TracingNamespace:
         return call
 
 
+class Extension:
+    """An extension of the standard, such as ``xp.linalg``: on arrays that are differentiated it has no rules.
+
+    Parameters
+    ----------
+    base : module
+        Its functions.
+    name : str
+        Its name in the namespace.
+    """
+
+    def __init__(self, base: ModuleType, name: str) -> None:
+        self.base = base
+        self.name = name
+
+    def __getattr__(self, name: str) -> Any:
+        plain = getattr(self.base, name)
+
+        def call(*inputs: Any, **options: Any) -> Any:
+            if _tracers([*inputs, *options.values()]):
+                raise TypeError(_no_rule(f"{self.name}.{name}"))
+            return plain(*inputs, **options)
+
+        return call if callable(plain) else plain
+
+
 _OTHER_NAMES = {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan",
     "arctan2": "atan2", "arctanh": "atanh", "concatenate": "concat", "cumsum": "cumulative_sum", "dot": "matmul",
     "power": "pow", "sigmoid": "exp", "transpose": "permute_dims", "true_divide": "divide",
+    "linalg.matmul": "matmul", "linalg.matrix_transpose": "matrix_transpose", "linalg.vecdot": "vecdot",
 }  # fmt: skip
 """Functions beside the standard, and what is written in their place."""
 

@@ -3,7 +3,7 @@
 try:
     import sklearn as _sklearn  # noqa: F401
 except ModuleNotFoundError as error:
-    msg = "mlpx.sklearn needs scikit-learn, which is not installed; install it with: pip install 'mlpx[sklearn]'"
+    msg = 'mlpx.sklearn needs scikit-learn, which is not installed; install it with: pip install "mlpx[sklearn]"'
     raise ModuleNotFoundError(msg, name=error.name) from error
 
 from mlpx.conversion import from_sklearn, to_sklearn
