@@ -173,7 +173,7 @@ def test_info_of_a_file_needs_no_backend_but_numpy(tmp_path, monkeypatch, capsys
     mlpx.MLP([2, 3, 4]).save(tmp_path / "net.mlpx")
     monkeypatch.setenv("MLPX_BACKEND", "cuda")
     assert main(["info", str(tmp_path / "net.mlpx")]) == 0
-    assert "2-3-4, relu, softmax, 25 parameters, float32" in " ".join(capsys.readouterr().out.split())
+    assert "2 - 3 relu - 4 softmax, 25 parameters, float32" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_reason_without_a_command_stands_alone(monkeypatch, capsys):
