@@ -167,8 +167,7 @@ def load(
     13
     """
     if dtype is not None:
-        dtype = check_dtype(dtype)
-        check_precision(precision, dtype)
+        check_precision(precision, check_dtype(dtype))
     net = read(path, get_backend(backend, device, precision), dtype)
     net.backend.dtype(net.dtype_name)  # refuses one that is not there
     check_precision(net.backend.precision, net.dtype_name)
