@@ -44,7 +44,8 @@ def _number(column: NumberColumn) -> str:
     scaled = f"(value - {column.center:.6g}) / {column.scale:.6g}"
     clipped = "" if column.clip is None else f", clipped smoothly at {column.clip:g}"
     missing = f"; {column.fill:.6g} where missing, and an input that says so" if column.missing else ""
-    return scaled + clipped + missing
+    pieces = f"; and how far it is along each of {plural(len(column.knots) - 1, 'piece')}" if column.knots else ""
+    return scaled + clipped + pieces + missing
 
 
 def _embedded(column: EmbeddedColumn, number: str) -> str:

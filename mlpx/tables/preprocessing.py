@@ -77,6 +77,7 @@ class Preprocessing:
         split: str | None = None,
         scaling: Scaling = "robust",
         most_one_hot: int = MOST_ONE_HOT,
+        bins: int = 0,
         one_scale: bool = False,
         source: Source | None = None,
     ) -> Preprocessing:
@@ -99,6 +100,8 @@ class Preprocessing:
             the divisor n), without.
         most_one_hot : int
             A column of more categories is embedded.
+        bins : int
+            Number of pieces along each column of numbers that get inputs of their own, see `NumberColumn`; 0 for none.
         one_scale : bool
             Standardise all numbers by one mean and one scale, as for pixels, whatever `scaling` says. Columns of one
             value are then kept.
@@ -117,7 +120,7 @@ class Preprocessing:
         """
         frame = as_frame(table)
         _check_arguments(frame, target, drop, split, scaling)
-        rules = Rules("standard" if one_scale else scaling, most_one_hot, keep_constant=one_scale)
+        rules = Rules("standard" if one_scale else scaling, most_one_hot, keep_constant=one_scale, bins=0 if one_scale else bins)
         fitted = [
             LeftOut(name, "as asked") if name in drop else fit_column(frame[name], rules)
             for name in frame.columns
