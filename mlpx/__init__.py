@@ -26,6 +26,7 @@ from mlpx.model import Network
 from mlpx.network import Gradients, Trace
 from mlpx.optimizers import SGD, Adam, AdamW, RMSProp
 from mlpx.persistence import load
+from mlpx.tables.model import TabularModel
 
 __all__ = [
     "MLP",
@@ -52,6 +53,7 @@ __all__ = [
     "PReLU",
     "RMSProp",
     "Skip",
+    "TabularModel",
     "Trace",
     "__version__",
     "activations",

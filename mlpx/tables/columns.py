@@ -35,9 +35,9 @@ UNITS = 8
 class NumberColumn:
     """A column of numbers: ``u = (value - center) / scale``, then the smooth clipping ``u / sqrt(1 + (u / clip)**2)``.
 
-    With knots ``k[0] < ... < k[m]`` there are m further inputs, ``min(max((value - k[i]) / (k[i+1] - k[i]), 0), 1)``: how
-    far the value has come from one knot to the next. A weight for each piece lets the first layer bend along the column
-    [1]_.
+    With knots ``k[0] < ... < k[m]`` there are m further inputs, ``min(max((value - k[i]) / (k[i+1] - k[i]), 0), 1)``:
+    how far the value has come from one knot to the next. A weight for each piece lets the first layer bend along the
+    column [1]_.
 
     Attributes
     ----------

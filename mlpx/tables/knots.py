@@ -17,8 +17,8 @@ MOST_OF_STEP = 0.25
 def choose_knots(values: NDArray[np.float64], bins: int) -> tuple[float, ...]:
     """Give ascending numbers from the least to the greatest value, with about equally many rows between them.
 
-    They are the quantiles at equal steps, where a value that comes often counts as a quarter of a step at most. A column
-    of one or two different values has none: a line already tells them apart.
+    They are the quantiles at equal steps, where a value that comes often counts as a quarter of a step at most. A
+    column of one or two different values has none: a line already tells them apart.
 
     Parameters
     ----------

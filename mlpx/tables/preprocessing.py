@@ -120,7 +120,9 @@ class Preprocessing:
         """
         frame = as_frame(table)
         _check_arguments(frame, target, drop, split, scaling)
-        rules = Rules("standard" if one_scale else scaling, most_one_hot, keep_constant=one_scale, bins=0 if one_scale else bins)
+        rules = Rules(
+            "standard" if one_scale else scaling, most_one_hot, keep_constant=one_scale, bins=0 if one_scale else bins
+        )
         fitted = [
             LeftOut(name, "as asked") if name in drop else fit_column(frame[name], rules)
             for name in frame.columns
