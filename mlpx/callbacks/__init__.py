@@ -6,5 +6,6 @@ beside all else: `Callback.state` gives it, `Callback.restore` takes it back.
 """
 
 from mlpx.callbacks.base import Callback, FunctionCallback, get
+from mlpx.callbacks.checkpoint import Checkpoint
 
-__all__ = ["Callback", "FunctionCallback", "get"]
+__all__ = ["Callback", "Checkpoint", "FunctionCallback", "get"]
