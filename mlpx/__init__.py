@@ -15,8 +15,9 @@ array([0, 1, 1, 0])
 
 from mlpx import activations, differentiation, initializers, losses, metrics, optimizers, plots, schedules, threshold
 from mlpx._version import __version__
+from mlpx.autopsy import replay
 from mlpx.backends import Backend, BackendInfo, available_backends, get_backend, set_backend, to_numpy, use_backend
-from mlpx.callbacks import Callback
+from mlpx.callbacks import Callback, Checkpoint
 from mlpx.diagnostics import Diagnostics, learning_rate_range_test
 from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError
 from mlpx.history import History
@@ -38,6 +39,7 @@ __all__ = [
     "BackendInfo",
     "BackendUnavailableError",
     "Callback",
+    "Checkpoint",
     "Dense",
     "Diagnostics",
     "DivergenceError",
@@ -67,6 +69,7 @@ __all__ = [
     "metrics",
     "optimizers",
     "plots",
+    "replay",
     "schedules",
     "set_backend",
     "threshold",

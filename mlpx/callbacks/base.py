@@ -1,4 +1,4 @@
-"""Callbacks: what is called while training goes on."""
+"""The protocol of callbacks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,18 @@ class Callback:
     """The protocol: override what you need.
 
     `run` has the fields ``net`` (with the present weights at the end of each epoch), ``epoch`` (from 1), ``epochs``,
-    ``history`` and ``row``: the numbers of the epoch that just ended, by name, with a stack as lists with one number a
-    member. ``run.stop()`` ends training after the epoch.
+    ``step`` (steps made), ``parameters`` (the present ones, as a vector of the backend), ``history`` and ``row``: the
+    numbers of the epoch that just ended, by name, with a stack as lists with one number a member. ``run.stop()`` ends
+    training after the epoch, or at once where `batch` asks for it. An exception ends training with the weights that
+    it has reached in the network, and is raised again when every callback has had its `end`.
+
+    Attributes
+    ----------
+    every : int or None
+        How many steps lie between two calls of `batch`: 1 for each of them; None for whenever the device has been
+        handed a run of steps, which costs nothing. A class that does not override `batch` is not called.
+    last : bool
+        Whether it is called after those that are not: it sees what they have settled.
 
     Examples
     --------
@@ -23,6 +33,9 @@ class Callback:
     ...         if run.row["loss"] < 0.1:
     ...             run.stop()
     """
+
+    every: int | None = 1
+    last = False
 
     def start(self, run: Any) -> None:
         """Before the first epoch.
@@ -42,6 +55,16 @@ class Callback:
             The training, with the fields above.
         """
 
+    def batch(self, run: Any) -> None:
+        """After a batch: each one, or as `every` says.
+
+        Parameters
+        ----------
+        run : mlpx.training.Run
+            The training, with the fields above. ``run.parameters`` may be written over by the next step: copy what
+            shall stay.
+        """
+
     def epoch(self, run: Any) -> None:
         """After each epoch.
 
@@ -58,6 +81,25 @@ class Callback:
         ----------
         run : mlpx.training.Run
             The training, with the fields above.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """Return what a later run needs to go on as this one would have, by name; kept in checkpoints.
+
+        Returns
+        -------
+        dict
+            NumPy arrays, and what JSON can hold.
+        """
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave; called after `start`, where a run is resumed.
+
+        Parameters
+        ----------
+        state : dict
+            As `state` gave it, with lists in place of tuples.
         """
 
 
