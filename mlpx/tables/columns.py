@@ -61,7 +61,7 @@ class NumberColumn:
         return 1 + self.missing
 
     def encode(self, series: pd.Series, out: NDArray[Any], unknown: Counter[str]) -> None:
-        """Write the scaled values into `out` of shape (n, width).
+        """Write the scaled values into `out` of shape (n, width); missing ones without an input of theirs are counted.
 
         Raises
         ------
@@ -71,6 +71,8 @@ class NumberColumn:
         values = to_numbers(series)
         missing = np.isnan(values)
         values[missing] = self.fill
+        if missing.any() and not self.missing:
+            unknown["a missing value"] += int(missing.sum())
         with np.errstate(over="ignore"):
             values = (values - self.center) / self.scale
         if self.clip is not None:
