@@ -147,8 +147,9 @@ def test_dates_become_trend_and_phases() -> None:
     t = times.astype("datetime64[s]").astype("int64").to_numpy()
     np.testing.assert_allclose(X[:, 0], (t - column.center) / column.scale, rtol=1e-12)
     for i, period in enumerate(column.phases):
-        np.testing.assert_allclose(X[:, 1 + 2 * i : 3 + 2 * i].T, [f(2 * np.pi * t / period) for f in (np.sin, np.cos)],
-                                   atol=1e-9)
+        np.testing.assert_allclose(
+            X[:, 1 + 2 * i : 3 + 2 * i].T, [f(2 * np.pi * t / period) for f in (np.sin, np.cos)], atol=1e-9
+        )
     assert not inputs(fitted, [None, pd.NaT]).any()
 
 
@@ -178,7 +179,9 @@ def test_texts_of_iso_dates_are_moments_of_utc(text: str) -> None:
     np.testing.assert_array_equal(to_seconds(series), [1709209800, np.nan, 1709164800])
 
 
-@pytest.mark.parametrize("text", ["2024-02-30", "29.02.2024", "2024-2-9", "2024-02", "20240229", "2024-02-29 late", "24"])
+@pytest.mark.parametrize(
+    "text", ["2024-02-30", "29.02.2024", "2024-2-9", "2024-02", "20240229", "2024-02-29 late", "24"]
+)
 def test_other_texts_are_no_dates(text: str) -> None:
     assert kind_of(pd.Series(["2024-02-28", text])) == "category"
     assert kind_of(pd.Series([text, "2024-02-28"])) == "category"

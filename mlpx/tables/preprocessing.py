@@ -90,7 +90,7 @@ class Preprocessing:
             The column to predict; no row of it may be missing (see `labelled_rows`).
         task : {"auto", "classification", "regression"}
             ``"auto"`` follows the target, see `infer_task`.
-        drop : collection of str
+        drop : str or collection of str
             Columns to leave out.
         split : str, optional
             The column that tells training rows from test rows; left out as well.
@@ -116,6 +116,7 @@ class Preprocessing:
             cannot be used as it stands.
         """
         frame = as_frame(table)
+        target, drop = str(target), [str(name) for name in ([drop] if isinstance(drop, str) else drop)]
         _check_arguments(frame, target, drop, split, scaling)
         rules = Rules("standard" if one_scale else scaling, most_one_hot, keep_constant=one_scale)
         fitted = [
