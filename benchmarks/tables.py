@@ -77,7 +77,8 @@ def read(folder, task):
     """Return the table without what is left out."""
     path = next((p for ending in (".csv.gz", ".csv") if (p := Path(folder) / (task.file + ending)).is_file()), None)
     if path is None:
-        raise SystemExit(f"there is no {task.file}.csv or {task.file}.csv.gz in {folder}")
+        msg = f"there is no {task.file}.csv or {task.file}.csv.gz in {folder}"
+        raise SystemExit(msg)
     return pd.read_csv(path).drop(columns=list(task.drop))
 
 

@@ -84,12 +84,9 @@ class NumberColumn:
         values = to_numbers(series)
         missing = np.isnan(values)
         values[missing] = self.fill
-<<<<<<< HEAD
         encode_pieces(values, self.knots, out[:, 1 + self.missing :])
-=======
         if missing.any() and not self.missing:
             unknown["a missing value"] += int(missing.sum())
->>>>>>> i7-prep
         with np.errstate(over="ignore"):
             values = (values - self.center) / self.scale
         if self.clip is not None:
