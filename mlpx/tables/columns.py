@@ -74,7 +74,7 @@ class NumberColumn:
         return 1 + self.missing + max(len(self.knots) - 1, 0)
 
     def encode(self, series: pd.Series, out: NDArray[Any], unknown: Counter[str]) -> None:
-        """Write the scaled values into `out` of shape (n, width).
+        """Write the scaled values into `out` of shape (n, width); missing ones without an input of theirs are counted.
 
         Raises
         ------
@@ -85,6 +85,8 @@ class NumberColumn:
         missing = np.isnan(values)
         values[missing] = self.fill
         encode_pieces(values, self.knots, out[:, 1 + self.missing :])
+        if missing.any() and not self.missing:
+            unknown["a missing value"] += int(missing.sum())
         with np.errstate(over="ignore"):
             values = (values - self.center) / self.scale
         if self.clip is not None:

@@ -10,13 +10,12 @@ from mlpx.tables.preprocessing import Note, Preprocessing, warn
 from mlpx.tables.targets import ClassTarget
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
     import mlpx
 
 
-def predict_table(net: mlpx.Network, frame: pd.DataFrame, *, note: Note = warn) -> NDArray[Any]:
+def predict_table(net: mlpx.Network, table: Any, *, note: Note = warn) -> NDArray[Any]:
     """Predict the target of every row of a table, as ``mlpx predict`` does.
 
     Parameters
@@ -24,8 +23,8 @@ def predict_table(net: mlpx.Network, frame: pd.DataFrame, *, note: Note = warn) 
     net : Network
         A network with a description of columns in ``net.preprocessing``, such as `mlpx.load` gives of a file that
         ``mlpx train`` wrote; of a stack the members' outputs are averaged.
-    frame : pandas.DataFrame
-        A table with the columns of the training table, in any order; the target may be absent.
+    table : table
+        With the columns of the training table, in any order; the target may be absent. See `as_frame`.
     note : callable
         Takes a sentence for everything that was passed over; see `Preprocessing.transform`.
 
@@ -44,7 +43,7 @@ def predict_table(net: mlpx.Network, frame: pd.DataFrame, *, note: Note = warn) 
         raise ValueError(msg)
     preprocessing = Preprocessing.from_dict(net.preprocessing)
     target = preprocessing.target
-    outputs = predict_outputs(net, preprocessing, frame, note=note)
+    outputs = predict_outputs(net, preprocessing, table, note=note)
     if isinstance(target, ClassTarget):
         return decide(outputs, target)
     return target.decode(outputs).astype(net.master_dtype_name)

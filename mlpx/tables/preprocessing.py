@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -91,7 +91,7 @@ class Preprocessing:
             The column to predict; no row of it may be missing (see `labelled_rows`).
         task : {"auto", "classification", "regression"}
             ``"auto"`` follows the target, see `infer_task`.
-        drop : collection of str
+        drop : str or collection of str
             Columns to leave out.
         split : str, optional
             The column that tells training rows from test rows; left out as well.
@@ -119,6 +119,7 @@ class Preprocessing:
             cannot be used as it stands.
         """
         frame = as_frame(table)
+        target, drop = str(target), [str(name) for name in ([drop] if isinstance(drop, str) else drop)]
         _check_arguments(frame, target, drop, split, scaling)
         rules = Rules(
             "standard" if one_scale else scaling, most_one_hot, keep_constant=one_scale, bins=0 if one_scale else bins
@@ -176,7 +177,8 @@ class Preprocessing:
             Type of the result.
         note : callable
             Takes a sentence for everything that was passed over: columns that are not used, categories that the
-            training rows did not have (all their inputs are 0). A warning by default.
+            training rows did not have (all their inputs are 0), missing numbers where they had none (taken as the
+            median). A warning by default.
 
         Returns
         -------
@@ -197,6 +199,7 @@ class Preprocessing:
             stop = start + column.width
             column.encode(frame[column.name], out[:, start:stop], unknown.setdefault(column.name, Counter()))
             start = stop
+        _note_missing(self.columns, unknown, note)
         _note_unknown(unknown, note)
         return out
 
@@ -285,6 +288,14 @@ def _share_scale(columns: tuple[Column, ...]) -> tuple[Column, ...]:
         msg = f"all numbers of the table are {mean:g}; there is nothing to learn from"
         raise ValueError(msg)
     return tuple(replace(c, center=mean, scale=scale) if isinstance(c, NumberColumn) else c for c in columns)
+
+
+def _note_missing(columns: Iterable[Column], unknown: dict[str, Counter[str]], note: Note) -> None:
+    """Tell in one line of missing numbers in columns where the training rows had none."""
+    gaps = {c.name: unknown.pop(c.name).total() for c in columns if isinstance(c, NumberColumn)}
+    parts = [f"`{name}` {count}" for name, count in gaps.items() if count]
+    if parts:
+        note(f"{plural(sum(gaps.values()), 'missing value')} of numbers, taken as the median: {', '.join(parts)}")
 
 
 def _note_unknown(unknown: dict[str, Counter[str]], note: Note) -> None:

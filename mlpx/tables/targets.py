@@ -91,8 +91,18 @@ def infer_task(series: pd.Series) -> Task:
 
     Texts, truth values and whole numbers with few different values ask for classification, all other numbers for
     regression.
+
+    Raises
+    ------
+    ValueError
+        If it holds dates, which are neither classes nor numbers.
     """
-    if kind_of(series) != "number":
+    kind = kind_of(series)
+    if kind == "date":
+        remedy = "turn them into a number such as days, or name the task classification"
+        msg = f"the target `{series.name}` must hold classes or numbers; it holds dates; {remedy}"
+        raise ValueError(msg)
+    if kind != "number":
         return "classification"
     values = to_numbers(series)
     values = values[~np.isnan(values)]

@@ -98,10 +98,21 @@ def to_numbers(series: pd.Series) -> NDArray[np.float64]:
         msg = f"column `{series.name}` must hold numbers; it holds dates ({series.dtype})"
         raise ValueError(msg)
     else:
-        values = pandas.to_numeric(series.astype(object), errors="coerce").to_numpy(dtype=np.float64, copy=True)
+        values = _parsed_numbers(series)
         refuse(series, np.isnan(values) & ~series.isna().to_numpy(dtype=bool), "must hold numbers")
     refuse(series, np.isinf(values), "must hold finite numbers")
     return values
+
+
+def _parsed_numbers(series: pd.Series) -> NDArray[np.float64]:
+    """Give the numbers among objects, NaN for all others, in a new array."""
+    pandas = require("pandas", "reading a table")
+    try:
+        parsed = pandas.to_numeric(series.astype(object), errors="coerce")
+        return np.array(parsed, dtype=np.float64)
+    except OverflowError as error:
+        msg = f"column `{series.name}` must hold numbers that float64 can hold; one is larger"
+        raise ValueError(msg) from error
 
 
 def to_texts(series: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
