@@ -144,7 +144,7 @@ class Batches:
             self.order(rows, alive, epoch)
 
     def __call__(
-        self, train: Sample, alive: Array, epoch: int, steps: Array, schedule: Any, staged: Any
+        self, train: Sample, alive: Array, epoch: int, steps: Array, schedule: Any, most: Any, done: int = 0
     ) -> Iterator[Run]:
         """Yield the runs of an epoch.
 
@@ -157,17 +157,22 @@ class Batches:
         epoch : int
             The epoch, from 0.
         steps : integer array of shape (A,) or (1,)
-            How many steps each of them has made before.
+            How many steps each of them had made before the epoch.
         schedule : Any
             What the learning-rate schedule remembers.
-        staged : callable
-            ``staged(index)``: the most steps whose rows are brought to the device at once, or None.
+        most : callable
+            ``most(index, position)``: the most batches of a run that begins there in the epoch, or None.
+        done : int
+            How many batches of the epoch are left out, since they have been made.
         """
+        position = 0
         for pieces, active in self._pieces(self.order(train.rows, alive, epoch), train.weight, alive):
             after = self._counters(steps, active, pieces.total.shape[0])
-            n, size = pieces.total.shape[0], self._run_length(pieces.index, alive, staged(pieces.index))
-            for start in range(0, n, size):
+            n, start = pieces.total.shape[0], max(0, done - position)
+            while start < n:
+                size = self._run_length(pieces.index, alive, most(pieces.index, position + start))
                 part = slice(start, min(start + size, n))
+                start = part.stop
                 own = None if active is None else active[part]
                 before = after[part] - (1 if own is None else own)
                 some = pieces.select(part)
@@ -182,7 +187,7 @@ class Batches:
                 if self._by_row:
                     batch = batch._replace(total=some.count)
                 yield batch, hxp.sum(batch.total, axis=0), after[part][-1, :]
-            steps = after[-1, :]
+            steps, position = after[-1, :], position + n
 
     def _pieces(self, order: Rows, weight: Array | None, alive: Array) -> Iterator[tuple[Slices, Array | None]]:
         """Yield the batches of an epoch by size, without those that nobody has, and who has weight in which.
@@ -209,14 +214,14 @@ class Batches:
             steps = steps[:1]
         return steps + hxp.arange(1, n + 1)[:, None]
 
-    def _run_length(self, index: Array, alive: Array, staged: int | None) -> int:
+    def _run_length(self, index: Array, alive: Array, allowed: int | None) -> int:
         """Return how many steps are handed to the device at once: work of some tenths of a second on two cores."""
         net, members, batch_size = self._net, alive.shape[0], index.shape[-1]
         on_host = net.architecture.random and not net.backend.draws_in_step
         drawn = sum(net.architecture.widths) * batch_size * members if on_host else 0
         work = 6 * net.architecture.size * batch_size * members
         most = _MOST_DRAWN // drawn if drawn else _MOST_STEPS
-        return max(1, min(_MOST_STEPS, int(net.backend.flops // work), most, staged or _MOST_STEPS))
+        return max(1, min(_MOST_STEPS, int(net.backend.flops // work), most, allowed or _MOST_STEPS))
 
     def _draws(self, before: Array, alive: Array, batch_size: int) -> tuple[Array | None, ...]:
         """Return the random arrays of each layer for the steps of a run."""

@@ -27,7 +27,8 @@ LIBRARIES = NAMES | {"jaxlib", "cupyx"}
 # Edges that may import an array library, each with its reason.
 EDGES = {
     "mlpx.inputs": {"numpy"},  # takes in lists, tables and labels, which are host data
-    "mlpx.persistence": {"numpy"},  # safetensors reads and writes NumPy arrays
+    "mlpx.files": {"numpy"},  # safetensors reads and writes NumPy arrays
+    "mlpx.persistence": {"numpy"},  # what such files hold
     "mlpx.tables": {"numpy"},  # tables are host data before there is a network
     "mlpx.sklearn": {"numpy"},  # scikit-learn's attributes and tables are NumPy's
     "mlpx.bench": {"numpy"},  # draws its data on the host, and times NumPy's own products
