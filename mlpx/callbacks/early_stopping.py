@@ -131,12 +131,13 @@ class EarlyStopping(Callback):
     def state(self) -> dict[str, Any]:
         """Return how the members stand, and the best weights."""
         weights = {} if self._weights is None else {"weights": self._ops.to_numpy(self._weights)}
-        return {**self._standing._asdict(), **weights}
+        return {**self._standing._asdict(), **weights, "stopped_epoch": self.stopped_epoch}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self._standing = Standing(*(hxp.asarray(state[name]) for name in Standing._fields))
         self._weights = self._ops.asarray(state["weights"]) if "weights" in state else None
+        self.stopped_epoch = state["stopped_epoch"]
 
     def _direction(self, settings: Any) -> float:
         """Return the factor that makes less better."""

@@ -66,8 +66,8 @@ class RowLogger(Callback):
         self._file = None
 
     def state(self) -> dict[str, Any]:
-        """Return where in the file this run's rows begin."""
-        return {"from": self._from}
+        """Return where in the file this run's rows begin, where that is not its start."""
+        return {"from": self._from} if self._from else {}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Begin there again."""

@@ -66,12 +66,16 @@ class TensorBoard(Callback):
         _library()
         self._files: dict[Path, _EventFile] = {}
         self._resumed: int | None = None
-        self._epochs = 0
 
     def start(self, run: Any) -> None:
         """Make the folder."""
-        self._files, self._resumed, self._epochs = {}, None, 0
+        self._files, self._resumed = {}, None
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def begin(self, run: Any) -> None:
+        """Note after how many epochs the files begin."""
+        if self._resumed is None:
+            self._resumed = run.epoch
 
     def epoch(self, run: Any) -> None:
         """Write the numbers of an epoch."""
@@ -82,7 +86,6 @@ class TensorBoard(Callback):
                 self._file(place / kind).write(run.epoch, tag, simple_value=number)
             if self.histograms is not None and run.epoch % self.histograms == 0:
                 self._write_histograms(run, member, self._file(place / "train"))
-        self._epochs = run.epoch
         for file in self._files.values():
             file.flush()
 
@@ -91,14 +94,6 @@ class TensorBoard(Callback):
         for file in self._files.values():
             file.close()
         self._files = {}
-
-    def state(self) -> dict[str, Any]:
-        """Return how many epochs were written."""
-        return {"epochs": self._epochs}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on behind these."""
-        self._epochs = self._resumed = state["epochs"]
 
     def _places(self, run: Any) -> Iterator[tuple[int | None, Path]]:
         """Yield the members that are left and their folders; of a network that is no stack, its own."""
@@ -125,7 +120,7 @@ class _EventFile:
     ----------
     folder : Path
         Where it lies.
-    resumed : int, optional
+    resumed : int or None
         After how many epochs it goes on; what other files of the folder tell of later ones is void.
     """
 
@@ -138,7 +133,7 @@ class _EventFile:
             self._file = self._path.open("xb")
         self._records = self._library.RecordWriter(self._file)
         self._write(file_version="brain.Event:2")
-        if resumed is not None:
+        if resumed:
             started = self._library.SessionLog(status=self._library.SessionLog.START)
             self._write(step=resumed + 1, session_log=started)
 

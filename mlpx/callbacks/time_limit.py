@@ -38,8 +38,9 @@ class TimeLimit(Callback):
     Notes
     -----
     The time is that of this process: a run that is resumed from a checkpoint has the whole of it again, as each job of
-    a queue has. Such a run goes on where the limit ended it. Validation and the weights that stay are as at any other
-    end of training; the epoch under way has no row in the history.
+    a queue has; it goes on where the limit ended it. The epoch under way when time was over has no row in the history,
+    and no validation: the weights that stay are those of the best epoch, where ``fit`` keeps the best, else the present
+    ones.
 
     Examples
     --------

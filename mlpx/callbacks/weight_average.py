@@ -28,6 +28,11 @@ class WeightAverage(Callback):
         Whether the weights of the first steps are taken as the beginning of a mean, instead of as the mean of all that
         came before them.
 
+    Attributes
+    ----------
+    steps : int
+        How many steps are in the average.
+
     Raises
     ------
     ValueError, TypeError
@@ -71,11 +76,10 @@ class WeightAverage(Callback):
         self.every = check_count("every", every)
         self.debias = check_flag("debias", debias)
         self.steps = 0
-        self._run: Any = None
 
     def start(self, run: Any) -> None:
         """Begin anew."""
-        self._run, self.steps = run, 0
+        self.steps = 0
 
     def batch(self, run: Any) -> None:
         """Take in the weights of a step."""
@@ -85,20 +89,13 @@ class WeightAverage(Callback):
         now, average = run.parameters, run.averaged
         run.averaged = run.net.backend.copy(now) if average is None else average + self._share() * (now - average)
 
-    def end(self, run: Any) -> None:
-        """Let the run go."""
-        self._run = None
-
     def state(self) -> dict[str, Any]:
-        """Return the average, and of how many steps it is."""
-        average = None if self._run is None else self._run.averaged
-        return {"steps": self.steps} | ({} if average is None else {"average": self._run.net.backend.to_numpy(average)})
+        """Return of how many steps the average is; the average itself is the run's."""
+        return {"steps": self.steps}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.steps = state["steps"]
-        if "average" in state:
-            self._run.averaged = self._run.net.backend.asarray(state["average"])
 
     def _share(self) -> float:
         """Return the share of the present weights in the average."""
