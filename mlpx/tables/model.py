@@ -450,11 +450,30 @@ class TabularModel:
         if network.preprocessing is None:
             msg = f"{os.fspath(path)!r} holds a network without a table's columns; read it by `mlpx.load`"
             raise ValueError(msg)
-        return cls._of(network, Preprocessing.from_dict(network.preprocessing))
+        return cls.from_network(network)
 
     @classmethod
-    def _of(cls, network: Network, preprocessing: Preprocessing) -> TabularModel:
-        """Give the model of a network that has learnt."""
+    def from_network(cls, network: Network) -> TabularModel:
+        """Give the model of a network that was trained on a table.
+
+        Parameters
+        ----------
+        network : Network
+            With the description of the columns in ``network.preprocessing``, such as `mlpx.load` gives.
+
+        Returns
+        -------
+        TabularModel
+
+        Raises
+        ------
+        ValueError
+            If it holds no description of columns.
+        """
+        if network.preprocessing is None:
+            msg = "`network` must hold a description of columns in `network.preprocessing`; this one holds none"
+            raise ValueError(msg)
+        preprocessing = Preprocessing.from_dict(network.preprocessing)
         model = cls(preprocessing.task, members=network.members or 1, backend=network.backend)
         model.network, model.preprocessing = network, preprocessing
         model.inferred = _sentences(preprocessing)

@@ -140,7 +140,7 @@ def _importance(
     """Give the columns in their order, and a sentence on how that was found, or why it was not."""
     columns = len(model.preprocessing.columns)
     if wanted is False:
-        return (), "no column was shuffled, as asked"
+        return (), ""
     if wanted is None and columns > MOST_COLUMNS:
         return (), f"no column was shuffled: there are {columns}, and it takes {repeats} predictions for each"
     count = shuffled_rows(len(frame), columns, repeats)

@@ -84,7 +84,7 @@ def _section(title: str, *parts: str) -> Markup:
 
 
 def _top(report: Report) -> Markup:
-    said = f"{report.task}, measured on {plural(report.rows, 'row')} that training did not have"
+    said = f"{report.task}, measured on {plural(report.rows, 'row')}"
     parts = [tag("h1", "Model of ", tag("code", short(report.target))), tag("p", said)]
     if util.find_spec("matplotlib") is None:
         parts.append(tag("p", "This page has no pictures: matplotlib draws them. ", tag("code", INSTALL)))
@@ -92,15 +92,16 @@ def _top(report: Report) -> Markup:
 
 
 def _scores(report: Report) -> Markup:
-    names = list(report.scores)
+    first, *others = report.scores.values()
     rows = []
-    for measure, value in report.scores["model"].items():
+    for measure, value in first.items():
         label, more = MEASURES[measure]
-        others = [measured(measure, report.scores[name][measure]) for name in names[1:]]
-        best = tag("td", measured(measure, value), class_="model")
-        rows.append((label, best, *others, "more is better" if more else "less is better"))
-    notes = [f"Baseline: {report.baseline}.", *(f"{note}." for note in report.notes)]
-    return _section("Scores", table(["", *names, ""], rows), *(tag("p", prose(note), class_="quiet") for note in notes))
+        own = tag("td", measured(measure, value), class_="model")
+        rows.append((f"{label} {'↑' if more else '↓'}", own, *(measured(measure, of[measure]) for of in others)))
+    notes = ["↑ more is better, ↓ less is better.", f"Baseline: {report.baseline}.", *(f"{n}." for n in report.notes)]
+    return _section(
+        "Scores", table(["", *report.scores], rows), *(tag("p", prose(note), class_="quiet") for note in notes)
+    )
 
 
 def _errors(report: Report, drawn: dict[str, Markup]) -> Markup:
@@ -176,6 +177,8 @@ def _numbers(findings: Numbers, drawn: dict[str, Markup]) -> Markup:
 
 
 def _importance(report: Report, drawn: dict[str, Markup]) -> Markup:
+    if not report.importance_note:
+        return Markup()
     note = tag("p", f"{report.importance_note[:1].upper()}{report.importance_note[1:]}.", class_="quiet")
     if not report.importance:
         return _section("Columns that the model needs", note)

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 #: Colors that stand for those of the page: its ink, and two that are told apart on light and dark ground.
 INK, FIRST, SECOND = "#010203", "#010204", "#010205"
 SHADES = {INK: "currentColor", FIRST: "var(--first)", SECOND: "var(--second)"}
+LABELS = {
+    "training": "Loss by epoch",
+    "predicted": "Predicted against true",
+    "residuals": "Histogram of the residuals",
+    "calibration": "Share of rows against probability",
+    "importance": "Importance of the columns",
+}
 #: Points and bars that are drawn at most.
 MOST_POINTS, MOST_BARS = 1000, 20
 SETTINGS = {
@@ -85,7 +92,7 @@ def _svg(name: str, draw: Callable[[Any], None], height: float) -> Markup:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' id="(?!p[0-9a-f]{10}|m[0-9a-f]{10})[^"]*"', "", text)  # the pictures of a page share these
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
-    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r'\1 role="img"', text, count=1)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', rf'\1 role="img" aria-label="{LABELS[name]}"', text, count=1)
     for color, shade in SHADES.items():
         text = text.replace(color, shade)
     return Markup(text)

@@ -22,22 +22,28 @@ MOST_COLUMNS, MOST_EPOCHS = 30, 6
 
 def write(report: Report, width: int) -> str:
     """Write the whole report."""
-    title = f"`{short(report.target)}` on {plural(report.rows, 'row')} that training did not have"
-    parts = [[title, "=" * len(title)], *sections(report, width), inferred(report, width)]
+    title = wrap(f"`{short(report.target)}` on {plural(report.rows, 'row')}", width)
+    parts = [[*title, "=" * max(map(len, title))], *sections(report, width), inferred(report, width)]
     if report.history is not None and report.history.epochs:
         parts.insert(-1, training(report.history, width))
     return "\n\n".join("\n".join(part) for part in parts)
 
 
-def sections(report: Report, width: int) -> list[list[str]]:
+def sections(report: Report, width: int, title: str = "") -> list[list[str]]:
     """Give what was measured: scores, errors and columns, each as lines."""
-    errors = classes if isinstance(report.findings, Classes) else numbers
-    return [scores(report, width), errors(report.findings, width), importance(report, width)]  # type: ignore[arg-type]
+    parts = [scores(report, width, title), errors(report, width), importance(report, width)]
+    return [part for part in parts if part]
 
 
-def scores(report: Report, width: int) -> list[str]:
+def errors(report: Report, width: int) -> list[str]:
+    """Write where the model errs."""
+    findings = report.findings
+    return classes(findings, width) if isinstance(findings, Classes) else numbers(findings, width)
+
+
+def scores(report: Report, width: int, title: str = "") -> list[str]:
     """Write the measures of the model beside those of simpler ones."""
-    head = ("", *report.scores)
+    head = (title, *report.scores)
     rows = [
         (MEASURES[name][0], *(measured(name, of[name]) for of in report.scores.values()))
         for name in report.scores["model"]
