@@ -24,6 +24,8 @@ def write(report: Report, width: int) -> str:
     """Write the whole report."""
     title = wrap(f"`{short(report.target)}` on {plural(report.rows, 'row')}", width)
     parts = [[*title, "=" * max(map(len, title))], *sections(report, width), inferred(report, width)]
+    if report.notes:
+        parts.insert(2, [line for note in report.notes for line in wrap(note, width)])
     if report.history is not None and report.history.epochs:
         parts.insert(-1, training(report.history, width))
     return "\n\n".join("\n".join(part) for part in parts)
@@ -48,8 +50,7 @@ def scores(report: Report, width: int, title: str = "") -> list[str]:
         (MEASURES[name][0], *(measured(name, of[name]) for of in report.scores.values()))
         for name in report.scores["model"]
     ]
-    notes = [f"baseline: {report.baseline}", *report.notes]
-    return [*table([head, *rows], width), *(line for note in notes for line in wrap(note, width))]
+    return [*table([head, *rows], width), *wrap(f"baseline: {report.baseline}", width)]
 
 
 def classes(findings: Classes, width: int) -> list[str]:
