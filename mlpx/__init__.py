@@ -13,11 +13,32 @@ Examples
 array([0, 1, 1, 0])
 """
 
-from mlpx import activations, differentiation, initializers, losses, metrics, optimizers, plots, schedules, threshold
+from mlpx import (
+    activations,
+    callbacks,
+    differentiation,
+    initializers,
+    losses,
+    metrics,
+    optimizers,
+    plots,
+    schedules,
+    threshold,
+)
 from mlpx._version import __version__
 from mlpx.autopsy import replay
 from mlpx.backends import Backend, BackendInfo, available_backends, get_backend, set_backend, to_numpy, use_backend
-from mlpx.callbacks import Callback, Checkpoint
+from mlpx.callbacks import (
+    Callback,
+    Checkpoint,
+    CSVLogger,
+    EarlyStopping,
+    JSONLogger,
+    Progress,
+    TensorBoard,
+    TimeLimit,
+    WeightAverage,
+)
 from mlpx.diagnostics import Diagnostics, learning_rate_range_test
 from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError
 from mlpx.history import History
@@ -37,26 +58,34 @@ __all__ = [
     "Backend",
     "BackendInfo",
     "BackendUnavailableError",
+    "CSVLogger",
     "Callback",
     "Checkpoint",
     "Dense",
     "Diagnostics",
     "DivergenceError",
     "Dropout",
+    "EarlyStopping",
     "Gradients",
     "History",
+    "JSONLogger",
     "Layer",
     "Maxout",
     "MlpxError",
     "ModelFileError",
     "Network",
     "PReLU",
+    "Progress",
     "RMSProp",
     "Skip",
+    "TensorBoard",
+    "TimeLimit",
     "Trace",
+    "WeightAverage",
     "__version__",
     "activations",
     "available_backends",
+    "callbacks",
     "differentiation",
     "get_backend",
     "initializers",

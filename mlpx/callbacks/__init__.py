@@ -7,5 +7,24 @@ beside all else: `Callback.state` gives it, `Callback.restore` takes it back.
 
 from mlpx.callbacks.base import Callback, FunctionCallback, get
 from mlpx.callbacks.checkpoint import Checkpoint
+from mlpx.callbacks.csv_logger import CSVLogger
+from mlpx.callbacks.early_stopping import EarlyStopping
+from mlpx.callbacks.json_logger import JSONLogger
+from mlpx.callbacks.progress import Progress
+from mlpx.callbacks.tensorboard import TensorBoard
+from mlpx.callbacks.time_limit import TimeLimit
+from mlpx.callbacks.weight_average import WeightAverage
 
-__all__ = ["Callback", "Checkpoint", "FunctionCallback", "get"]
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "FunctionCallback",
+    "JSONLogger",
+    "Progress",
+    "TensorBoard",
+    "TimeLimit",
+    "WeightAverage",
+    "get",
+]
