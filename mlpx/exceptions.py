@@ -38,7 +38,7 @@ class DivergenceError(MlpxError, ArithmeticError):
     epoch, step : int
         Where it happened, counted from 1; `step` counts the batches of that epoch.
     layer : str
-        The layer, by its position in ``net.layers`` (from 0) and its kind, such as ``"layer 1 (Dense)"``; or
+        The layer, by its position in ``net.layers`` (from 0) and its kind, such as ``"layers[1] (Dense)"``; or
         ``"the output"``.
     quantity : str
         What was not finite: net input, activation, loss, error term, gradient, parameter or moment of the optimizer.

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlpx import divergence, snapshots
+from mlpx._checks import check_count, check_flag
 from mlpx._typing import Array
 from mlpx.autopsy import Autopsy
 from mlpx.backends import trees
@@ -533,7 +534,7 @@ class Run:
         Snapshot or None
             The state between two steps; to be asked for in a callback that comes `last`.
         """
-        if self.settings.finite and not (self._watching and self._look() and self._watching):
+        if not self._is_sound():
             return None
         history, standing = self.history, self._standing
         callbacks, arrays = snapshots.callback_states(self.callbacks)
@@ -564,6 +565,12 @@ class Run:
         }
         return Snapshot(facts, tensors)
 
+    def _is_sound(self) -> bool:
+        """Say whether the numbers of all members that are left are finite."""
+        if not self.settings.finite or self._alive.shape[0] == 0:
+            return True
+        return self._watching and self._look() and self._watching
+
     def resume(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot of a run like this one; to be asked for in `Callback.start`.
 
@@ -590,6 +597,9 @@ class Run:
         More epochs may be asked for where the learning rate does not depend on their number.
         """
         net, settings = self.net, self.settings
+        if not settings.order.ahead:
+            msg = "Checkpoints are for Network.fit: they do not hold the random stream of a scikit-learn estimator."
+            raise ValueError(msg)
         x, y, weight = self.fetch(self.first_rows(256))
         return snapshots.plain(  # type: ignore[no-any-return]
             {
@@ -638,12 +648,15 @@ class Run:
             self._finished = {
                 int(member): ops.asarray(tensors[f"finished.{i}"]) for i, member in enumerate(facts["finished"])
             }
-            self.epoch, self._done, self._made_before = facts["epoch"], facts["done"], facts["made_before"]
-            self._diverged, self._stop_asked = facts["diverged"], facts["stopped"]
-            self.net.epochs_seen = list(facts["epochs_seen"])
+            counted = (check_count(name, facts[name], least=0) for name in ("epoch", "done", "made_before", "diverged"))
+            self.epoch, self._done, self._made_before, self._diverged = counted
+            self._stop_asked = check_flag("stopped", facts["stopped"])
+            self.net.epochs_seen = [check_count("epochs_seen", value, least=0) for value in facts["epochs_seen"]]
             self._restore_history(facts, tensors)
             snapshots.restore_callbacks(self.callbacks, facts["callbacks"], tensors)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except ModelFileError:
+            raise
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
             msg = f"The checkpoint to go on from is no whole one ({type(error).__name__}: {error})."
             raise ModelFileError(msg) from error
 
