@@ -148,8 +148,7 @@ def test_training_agrees_with_numpy(members, backend):
     np.testing.assert_allclose(vector(ours), vector(theirs), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("x", [X, STACKED], ids=["shared rows", "rows of each"])
-@pytest.mark.parametrize("shared_order", [False, True])
+@pytest.mark.parametrize(("x", "shared_order"), [(X, False), (X, True), (STACKED, False)])
 def test_a_stack_is_its_members(x, shared_order, backend):
     fit = {"shared_order": True, "shuffle": False} if shared_order else {}
     stack = fitted(x, members=3, seed=[4, 5, 6], backend=backend, fit=fit)
@@ -280,8 +279,8 @@ def test_diagnostics_show_the_layers_with_weights():
     assert np.all(np.isfinite(diagnostics.gradient_norms))
 
 
-def test_divergence_is_told_of_the_layer_behind(backend):
-    net = network(backend=backend)
+def test_divergence_is_told_of_the_layer_behind():
+    net = network()
     with pytest.raises(mlpx.DivergenceError, match=r"epoch 1, step \d+: the .* is not finite"):
         net.fit(X, LABELS, batch_size=8, optimizer=mlpx.SGD(1e200), progress=False)
 
