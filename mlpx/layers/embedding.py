@@ -119,10 +119,11 @@ class Embedding(Layer):
         """Refuse a type that does not hold all codes exactly."""
         for i, (_, categories, _) in enumerate(self.tables):
             if categories > EXACT[dtype]:
+                wider = "float64" if dtype == "float32" else "float32"
                 msg = (
                     f"`tables[{i}]` of Embedding must have at most {EXACT[dtype]} categories where `dtype` is "
                     f"{dtype!r}, which holds no larger whole numbers exactly, got {categories}; take "
-                    f'dtype="float32" or put rare categories together.'
+                    f'dtype="{wider}" or put rare categories together.'
                 )
                 raise ValueError(msg)
 
