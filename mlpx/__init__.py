@@ -42,7 +42,7 @@ from mlpx.callbacks import (
 from mlpx.diagnostics import Diagnostics, learning_rate_range_test
 from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError
 from mlpx.history import History
-from mlpx.layers import AlphaDropout, Dense, Dropout, Layer, Maxout, PReLU, Skip
+from mlpx.layers import AlphaDropout, Dense, Dropout, Embedding, Layer, Maxout, PReLU, Skip
 from mlpx.mlp import MLP
 from mlpx.model import Network
 from mlpx.network import Gradients, Trace
@@ -66,6 +66,7 @@ __all__ = [
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "Gradients",
     "History",
     "JSONLogger",
