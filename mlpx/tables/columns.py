@@ -66,7 +66,7 @@ class NumberColumn:
         Raises
         ------
         ValueError
-            If a value is no finite number, or one that is not clipped is too large for the type of `out`.
+            If a value is no finite number, or an input is too large for the type of `out`.
         """
         values = to_numbers(series)
         missing = np.isnan(values)
@@ -75,11 +75,10 @@ class NumberColumn:
             unknown["a missing value"] += int(missing.sum())
         with np.errstate(over="ignore"):
             values = (values - self.center) / self.scale
-        if self.clip is not None:
-            values = np.clip(values, -HUGE, HUGE)
-            values /= np.hypot(1, values / self.clip)  # the square of a large number would overflow
-        elif out.dtype.kind == "f":
-            refuse(series, np.abs(values) > np.finfo(out.dtype).max, f"must hold numbers that {out.dtype} can hold")
+            if self.clip is not None:
+                values = np.clip(values, -HUGE, HUGE)
+                values /= np.hypot(1, values / self.clip)  # the square of a large number would overflow
+        refuse(series, np.abs(values) > np.finfo(out.dtype).max, f"must hold numbers that {out.dtype} can hold")
         out[:, 0] = values
         if self.missing:
             out[:, 1] = missing
