@@ -239,6 +239,19 @@ def test_every_kind_survives_json(every_kind: Preprocessing) -> None:
     assert Preprocessing.from_dict(stored) == every_kind
 
 
+def test_no_rows_become_no_inputs(every_kind: Preprocessing) -> None:
+    frame = pd.DataFrame({column.name: [] for column in every_kind.columns})
+    for empty in (frame, frame.astype(object), frame.astype("datetime64[ns]")):
+        assert every_kind.transform(empty, note=pytest.fail).shape == (0, 2 + 3 + 1 + 5)
+
+
+@pytest.mark.parametrize("dtype", [float, object, "Float64", "datetime64[ns]", "str", "category"])
+def test_columns_without_any_value_are_missing_whatever_their_type(every_kind: Preprocessing, dtype: Any) -> None:
+    frame = pd.DataFrame({column.name: [None, None] for column in every_kind.columns}, dtype=dtype)
+    X = every_kind.transform(frame, note=str)
+    np.testing.assert_array_equal(X, [[0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]] * 2)
+
+
 DAMAGES: list[tuple[int, str, Any]] = [
     (2, "categories", []),
     (2, "categories", ["a", "a"]),

@@ -70,15 +70,17 @@ class NumberColumn:
         """
         values = to_numbers(series)
         missing = np.isnan(values)
-        values[missing] = self.fill
-        if missing.any() and not self.missing:
-            unknown["a missing value"] += int(missing.sum())
+        if missing.any():
+            values[missing] = self.fill
+            if not self.missing:
+                unknown["a missing value"] += int(missing.sum())
         with np.errstate(over="ignore"):
-            values = (values - self.center) / self.scale
+            values -= self.center
+            values /= self.scale
             if self.clip is not None:
                 values = np.clip(values, -HUGE, HUGE)
                 values /= np.hypot(1, values / self.clip)  # the square of a large number would overflow
-        refuse(series, np.abs(values) > np.finfo(out.dtype).max, f"must hold numbers that {out.dtype} can hold")
+        _refuse_overflow(series, values, out.dtype)
         out[:, 0] = values
         if self.missing:
             out[:, 1] = missing
@@ -214,6 +216,13 @@ class Source:
 
 
 Column = NumberColumn | CategoryColumn | EmbeddedColumn | DateColumn
+
+
+def _refuse_overflow(series: pd.Series, values: NDArray[np.float64], dtype: np.dtype[Any]) -> None:
+    """Refuse inputs that would become infinite."""
+    most = float(np.finfo(dtype).max)
+    if len(values) and max(values.max(), -values.min()) > most:
+        refuse(series, np.abs(values) > most, f"must hold numbers that {dtype} can hold")
 
 
 def _places(texts: Sequence[str], categories: Sequence[str]) -> list[int]:
