@@ -118,8 +118,8 @@ def fit_target(series: pd.Series, task: Task) -> Target:
     Raises
     ------
     ValueError
-        If it is missing in a row, if there is only one class or value, if nearly every row is a class of its own, or if a text stands among the
-        numbers of a regression.
+        If it is missing in a row, if there is only one class or value, if nearly every row is a class of its own, or if
+        a text stands among the numbers of a regression.
     """
     _refuse_missing(series)
     return _fit_classes(series) if task == "classification" else _fit_numbers(series)
