@@ -10,13 +10,12 @@ from mlpx.tables.preprocessing import Note, Preprocessing, warn
 from mlpx.tables.targets import ClassTarget
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
     import mlpx
 
 
-def predict_table(net: mlpx.Network, frame: pd.DataFrame, *, note: Note = warn) -> NDArray[Any]:
+def predict_table(net: mlpx.Network, table: Any, *, note: Note = warn) -> NDArray[Any]:
     """Predict the target of every row of a table, as ``mlpx predict`` does.
 
     Parameters
@@ -24,8 +23,8 @@ def predict_table(net: mlpx.Network, frame: pd.DataFrame, *, note: Note = warn) 
     net : Network
         One network with a description of columns in ``net.preprocessing``, such as `mlpx.load` gives of a file that
         ``mlpx train`` wrote.
-    frame : pandas.DataFrame
-        A table with the columns of the training table, in any order; the target may be absent.
+    table : table
+        With the columns of the training table, in any order; the target may be absent. See `as_frame`.
     note : callable
         Takes a sentence for everything that was passed over; see `Preprocessing.transform`.
 
@@ -43,7 +42,7 @@ def predict_table(net: mlpx.Network, frame: pd.DataFrame, *, note: Note = warn) 
         msg = "`net` must hold a description of columns in `net.preprocessing`; this one holds none"
         raise ValueError(msg)
     preprocessing = Preprocessing.from_dict(net.preprocessing)
-    inputs = preprocessing.transform(frame, dtype=net.master_dtype_name, note=note)
+    inputs = preprocessing.transform(table, dtype=net.master_dtype_name, note=note)
     if isinstance(preprocessing.target, ClassTarget):
         return np.asarray(net.predict_labels(inputs))
     return preprocessing.target.decode(net.predict(inputs)).astype(net.master_dtype_name)
