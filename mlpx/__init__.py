@@ -13,7 +13,18 @@ Examples
 array([0, 1, 1, 0])
 """
 
-from mlpx import activations, differentiation, initializers, losses, metrics, optimizers, plots, schedules, threshold
+from mlpx import (
+    activations,
+    differentiation,
+    initializers,
+    losses,
+    metrics,
+    optimizers,
+    plots,
+    schedules,
+    sources,
+    threshold,
+)
 from mlpx._version import __version__
 from mlpx.backends import Backend, BackendInfo, available_backends, get_backend, set_backend, to_numpy, use_backend
 from mlpx.callbacks import Callback
@@ -66,6 +77,7 @@ __all__ = [
     "plots",
     "schedules",
     "set_backend",
+    "sources",
     "threshold",
     "to_numpy",
     "use_backend",

@@ -122,7 +122,7 @@ class Batches:
         by_row: bool = False,
     ) -> None:
         self._net, self._optimizer, self._batch_size = net, optimizer, batch_size
-        self._order, self._ordered = order, (-1, hxp.zeros(0), Rows(rows, rows))
+        self._order, self._ordered = order, (-1, hxp.zeros(0), Rows(rows, rows), Rows(rows, rows))
         self._l2, self._l2_by_batch, self._by_row = hxp.asarray(net.l2, dtype=hxp.float64), l2_by_batch, by_row
         self._clip = hxp.asarray(0.0) if clip is None else clip
         self._stack, self._members = net.members is not None, net.members or 1
@@ -132,10 +132,10 @@ class Batches:
 
     def order(self, rows: Rows, alive: Array, epoch: int) -> Rows:
         """Return the rows in the order of an epoch; what was drawn ahead is not drawn again."""
-        drawn, whose, ordered = self._ordered
-        if drawn != epoch or whose is not alive:
+        drawn, whose, of, ordered = self._ordered
+        if drawn != epoch or whose is not alive or of is not rows:
             ordered = self._order(rows, alive, epoch)
-            self._ordered = epoch, alive, ordered
+            self._ordered = epoch, alive, rows, ordered
         return ordered
 
     def draw_ahead(self, rows: Rows, alive: Array, epoch: int) -> None:

@@ -21,7 +21,6 @@ from mlpx.backends import trees
 from mlpx.backends.host import scatter
 from mlpx.backends.host import xp as hxp
 from mlpx.batches import Batches, Order
-from mlpx.batches import Run as Steps
 from mlpx.callbacks import Callback
 from mlpx.data import Rows, Slices, slices
 from mlpx.evaluation import Sample, score, summarize
@@ -29,7 +28,7 @@ from mlpx.exceptions import DivergenceError
 from mlpx.history import History
 from mlpx.metrics import Metric
 from mlpx.optimizers import Optimizer
-from mlpx.plan import Finite, State, TrainingStep, compiled
+from mlpx.plan import Batch, Data, Finite, State, TrainingStep, compiled
 from mlpx.precision import LEAST_SCALE, Scaling
 from mlpx.progress import Progress
 from mlpx.stopping import Standing, Stopping
@@ -246,7 +245,7 @@ class Run:
     def __call__(self) -> History:
         """Train, and return what happened."""
         started = time.perf_counter()
-        bar = Progress(self.settings.progress, self.epochs, int(hxp.max(self._train.rows.count)))
+        bar = Progress(self.settings.progress, self.epochs, self._train.samples)
         first = self._steps
         try:
             for callback in self.settings.callbacks:
@@ -317,7 +316,7 @@ class Run:
             self._state = self._state._replace(terms=terms)
         weight: Any = 0.0
         members = alive.shape[0] if self._stack else None
-        for data, batches, total, steps in self._feed(self._train.data, self._runs(self._steps)):
+        for data, batches, total, steps in self._runs(self._steps):
             if data is not self._fixed[0]:
                 self._fixed = data, self._masks
             self._state = self._fold(self._fixed, self._state, batches, members)
@@ -329,12 +328,16 @@ class Run:
         sums = hxp.reshape(ops.to_numpy(self._state.terms), (alive.shape[0], -1))
         return sums / hxp.reshape(weight, (-1, 1))
 
-    def _runs(self, steps: Array) -> Iterator[Steps]:
-        """Yield the runs of the epoch under way, after so many steps of all members."""
-        staged = partial(self._feed.most_steps, self._train.data)
+    def _runs(self, steps: Array) -> Iterator[tuple[Data, Batch, Array, Array]]:
+        """Yield the runs of the epoch under way with their data, after so many steps of all members."""
         if steps.shape[0] == self._members:
             steps = hxp.take(steps, self._alive)
-        return self._batches(self._train, self._alive, self.epoch, steps, self._schedule_state, staged)
+        for sample in self._train.windows(self.epoch):
+            staged = partial(self._feed.most_steps, sample.data)
+            runs = self._batches(sample, self._alive, self.epoch, steps, self._schedule_state, staged)
+            for data, batches, total, after in self._feed(sample.data, runs):
+                yield data, batches, total, after
+                steps = after
 
     def _counted(self, steps: Array) -> Array:
         """Return the step counters of all members from those of the members that are left."""
@@ -492,10 +495,7 @@ class Run:
         if hxp.all(finite):
             return means
         position = int(hxp.nonzero(~finite)[0][0])
-        runs = (
-            (data, trees.mapped(self.net.backend.asarray, run))
-            for data, run, *_ in self._feed(self._train.data, self._runs(steps_before))
-        )
+        runs = ((data, trees.mapped(self.net.backend.asarray, run)) for data, run, *_ in self._runs(steps_before))
         batches = ((data, trees.entry(run, i)) for data, run in runs for i in range(trees.length(run)))
         where = divergence.find(self._step, self._masks, before, batches, position if self._stack else None)
         member, count = int(self._alive[position]), int(hxp.sum(~finite))

@@ -27,6 +27,7 @@ LIBRARIES = NAMES | {"jaxlib", "cupyx"}
 # Edges that may import an array library, each with its reason.
 EDGES = {
     "mlpx.inputs": {"numpy"},  # takes in lists, tables and labels, which are host data
+    "mlpx.sources": {"numpy"},  # Arrow's columns become NumPy arrays
     "mlpx.persistence": {"numpy"},  # safetensors reads and writes NumPy arrays
     "mlpx.tables": {"numpy"},  # tables are host data before there is a network
     "mlpx.sklearn": {"numpy"},  # scikit-learn's attributes and tables are NumPy's
