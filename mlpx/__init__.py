@@ -29,7 +29,7 @@ from mlpx._version import __version__
 from mlpx.backends import Backend, BackendInfo, available_backends, get_backend, set_backend, to_numpy, use_backend
 from mlpx.callbacks import Callback
 from mlpx.diagnostics import Diagnostics, learning_rate_range_test
-from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError
+from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError, SourceError
 from mlpx.history import History
 from mlpx.layers import AlphaDropout, Dense, Dropout, Layer, Maxout, PReLU, Skip
 from mlpx.mlp import MLP
@@ -62,6 +62,7 @@ __all__ = [
     "PReLU",
     "RMSProp",
     "Skip",
+    "SourceError",
     "Trace",
     "__version__",
     "activations",

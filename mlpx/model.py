@@ -715,7 +715,7 @@ class Network:
         smoothing: float,
         subsets: Sequence[Any] | None,
         order: Drawn,
-        metrics: Sequence[Metric],
+        metrics: Sequence[Metric] = (),
     ) -> tuple[Sample, Sample | None, tuple[Any, ...] | None]:
         """Check and take in the data: training sample, validation sample, labels."""
         ops, output = self.backend, self.architecture.output
@@ -757,7 +757,8 @@ class Network:
     def _sample(self, data: Any, classes: tuple[Any, ...] | None) -> Sample:
         """Check and take in ``(X, y)`` or ``(X, y, sample_weight)``."""
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-            msg = f"`validation` must be a fraction, (X, y), (X, y, sample_weight) or a source, got {type(data).__name__}."
+            rule = "a fraction, (X, y), (X, y, sample_weight) or a source"
+            msg = f"`validation` must be {rule}, got {type(data).__name__}."
             raise TypeError(msg)
         x = self._features(data[0], "validation[0]", may_stay=True, beside=data[1])
         ops, output = self.backend, self.architecture.output

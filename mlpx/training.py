@@ -24,7 +24,7 @@ from mlpx.batches import Batches, Order
 from mlpx.callbacks import Callback
 from mlpx.data import Rows, Slices, slices
 from mlpx.evaluation import Sample, score, summarize
-from mlpx.exceptions import DivergenceError
+from mlpx.exceptions import DivergenceError, SourceError
 from mlpx.history import History
 from mlpx.metrics import Metric
 from mlpx.optimizers import Optimizer
@@ -255,6 +255,8 @@ class Run:
             self.history.stopped = "interrupted"
         except BaseException as error:
             self.history.stopped = "divergence" if isinstance(error, DivergenceError) else "error"
+            if isinstance(error, SourceError):
+                error.history = self.history
             raise
         finally:
             bar.close()

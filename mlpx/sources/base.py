@@ -39,6 +39,23 @@ class Piece(NamedTuple):
     weight: Any
     name: str
 
+    def part(self, rows: slice, name: str | None = None) -> Piece:
+        """Return some of the rows.
+
+        Parameters
+        ----------
+        rows : slice
+            Which.
+        name : str, optional
+            What errors call them; by default as before.
+
+        Returns
+        -------
+        Piece
+        """
+        X, y, weight = (None if array is None else array[rows] for array in self[:3])
+        return Piece(X, y, weight, self.name if name is None else name)
+
 
 class Block(NamedTuple):
     """Consecutive rows that are read in one go: what is drawn when a source is shuffled.

@@ -33,7 +33,7 @@ class Taken(NamedTuple):
 
     def part(self, rows: slice) -> Taken:
         """Return some of the rows."""
-        return Taken(*(None if array is None else array[rows, ...] for array in self))  # type: ignore[arg-type]
+        return Taken(*(None if array is None else array[rows, ...] for array in self))
 
 
 class Intake:
@@ -74,7 +74,8 @@ class Intake:
             with self._ops.context():
                 return self._taken(piece)
         except (ValueError, TypeError) as error:
-            raise type(error)(f"In {piece.name} of `{self._name}`: {error}") from error
+            msg = f"In {piece.name} of `{self._name}`: {error}"
+            raise (TypeError if isinstance(error, TypeError) else ValueError)(msg) from error
 
     def _taken(self, piece: Piece) -> Taken:
         x = inputs.features(piece.X, self._ops, self._dtype, self._width, None, "X")

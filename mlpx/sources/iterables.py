@@ -147,7 +147,8 @@ def _piece(item: Any, number: int) -> Piece:
     if len(item) > 3:
         msg = f"Each piece must be (X, y) or (X, y, weight); {name} has {len(item)} parts."
         raise ValueError(msg)
-    return Piece(*item, *[None] * (3 - len(item)), name)
+    X, y, weight = (*item, None, None)[:3]
+    return Piece(X, y, weight, name)
 
 
 def _parts(piece: Piece, size: int) -> Iterator[Piece]:
@@ -159,5 +160,4 @@ def _parts(piece: Piece, size: int) -> Iterator[Piece]:
         yield piece
         return
     for start in range(0, n, size):
-        parts = [None if array is None else array[start : start + size] for array in piece[:3]]
-        yield Piece(*parts, f"{piece.name} from its row {start}")
+        yield piece.part(slice(start, start + size), f"{piece.name} from its row {start}")

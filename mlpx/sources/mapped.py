@@ -85,8 +85,7 @@ class Mapped(Source):
         end = block.place + (block.rows or 0)
         for start in range(block.place, end, size):
             stop = min(start + size, end)
-            parts = [None if array is None else array[start:stop] for array in (self.X, self.y, self.weight)]
-            yield Piece(*parts, f"rows {start} to {stop - 1}")
+            yield Piece(self.X, self.y, self.weight, f"rows {start} to {stop - 1}").part(slice(start, stop))
 
 
 def _check_array(name: str, array: Any, rows: int | None) -> None:

@@ -105,8 +105,8 @@ class Parquet(Source):
         """Read the columns that a preprocessing uses."""
         if not hasattr(preprocessing, "transform_target") or columns is not None:
             msg = (
-                "`preprocessing` must be an mlpx.tables.Preprocessing, which names its columns itself, so that `columns` "
-                f"is None; got {type(preprocessing).__name__} and columns={columns!r}."
+                "`preprocessing` must be an mlpx.tables.Preprocessing, which names its columns itself, so that "
+                f"`columns` is None; got {type(preprocessing).__name__} and columns={columns!r}."
             )
             raise TypeError(msg)
         own = preprocessing.target.name

@@ -11,17 +11,17 @@ from mlpx import inputs
 from mlpx._typing import Array
 from mlpx.backends import Backend
 from mlpx.backends.gathering import HostRows
-from mlpx.backends.host import Key
 from mlpx.backends.host import xp as hxp
 from mlpx.data import Rows
 from mlpx.evaluation import Sample
+from mlpx.exceptions import SourceError
 from mlpx.metrics import Metric
 from mlpx.optimizers import Optimizer
 from mlpx.plan import Data
 from mlpx.schedules import Point
 from mlpx.sources.base import Source
 from mlpx.sources.intake import Intake, Taken
-from mlpx.sources.windows import Shuffle, Windows
+from mlpx.sources.windows import Shuffle, Window, Windows
 
 __all__ = ["UNKNOWN", "AsRead", "HeldOut", "Stream", "check_arguments", "check_metrics",
            "check_schedules", "outputs"]  # fmt: skip
@@ -88,13 +88,12 @@ class Stream:
         truth = None
         if self._smoothing:
             y, truth = inputs.smooth(y, self._smoothing, self._ops, self._dtype, self._output)
-        sample = Sample.of(self._ops, x, y, Rows(order, hxp.asarray(order.shape[0])), rows.weight, truth)
-        return sample
+        return Sample.of(self._ops, x, y, Rows(order, hxp.asarray(order.shape[0])), rows.weight, truth)
 
     def windows(self, epoch: int) -> Iterator[Sample]:
         """Yield the windows of an epoch as samples in their order; each is valid until the next is asked for."""
         weight = 0.0
-        for window in self._windows(epoch):
+        for window in _told(self._windows(epoch), epoch):
             sample = self._sample(window.rows, window.order)
             weight += 1.0 if sample.weight is None else float(hxp.sum(sample.weight))
             yield sample._replace(data=sample.data._replace(origin=self._origin))
@@ -107,7 +106,7 @@ class Stream:
     @cached_property
     def _head(self) -> Sample:
         """The first rows of the first epoch, in its order, for callbacks that look at some."""
-        window = self._windows.peek()
+        window = next(_told(map(Windows.peek, [self._windows]), 0))
         order = window.order[: max(1024, self._batch_size)]
         rows = Taken(*(None if a is None else hxp.take(a, order, axis=0) for a in window.rows))
         return self._sample(rows, hxp.arange(order.shape[0]))
@@ -130,6 +129,19 @@ class Stream:
     def select(self, ops: Backend, members: Array) -> Stream:
         """Return the part of some members: all share the rows."""
         return self
+
+
+def _told(windows: Iterator[Window], epoch: int) -> Iterator[Window]:
+    """Yield windows; whatever goes wrong where they are read is told as one kind of error."""
+    while True:
+        try:
+            window = next(windows, None)
+        except Exception as error:
+            msg = f"The source could not be read on in epoch {epoch + 1}. {error}"
+            raise SourceError(msg) from error
+        if window is None:
+            return
+        yield window
 
 
 class HeldOut:
@@ -195,7 +207,7 @@ class _Endless(Point):
     """A point of a fit whose number of steps is not known."""
 
     @property
-    def steps(self) -> Array:  # type: ignore[override]
+    def steps(self) -> Array:
         """Say that nobody knows."""
         msg = (
             "The schedule needs the number of steps of the fit, so the source must say how many rows it has: give it "

@@ -29,7 +29,7 @@ _PARTS = 64
 """How many blocks a window is made of, about."""
 
 _PLACE, _WEIGHT = 32, 32
-"""Bytes that the place of a row in the order needs, and its weight beside itself, while a window is cut into batches."""
+"""Bytes of a row's place in the order, and of its weight beside itself, while a window is cut into batches."""
 
 
 class Window(NamedTuple):
@@ -134,7 +134,8 @@ class Windows:
                 f"give at least {2 * row * size}, or lower `batch_size`."
             )
             raise ValueError(msg)
-        return max(size, half // row // self._batch_size * self._batch_size)
+        most: int = half // row // self._batch_size * self._batch_size
+        return max(size, most)
 
     def __call__(self, epoch: int, number: int = 0) -> Iterator[Window]:
         """Yield the windows of an epoch, from one of them on; each is valid until the next is asked for."""
@@ -238,7 +239,7 @@ class Windows:
         half = self._halves[place]
         if half is None:
             n = self.size if self._source.rows is None else min(self.size, self._source.rows)
-            half = Taken(*(None if a is None else hxp.empty((n, *a.shape[1:]), dtype=a.dtype) for a in self._first))  # type: ignore[arg-type]
+            half = Taken(*(None if a is None else hxp.empty((n, *a.shape[1:]), dtype=a.dtype) for a in self._first))
             self._halves[place] = half
         return half
 
