@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,20 @@ __all__ = ["Parquet"]
 
 _INSTALL = 'pip install "mlpx[cli]"'
 _READ_AHEAD = 2**16
-"""Bytes that are read of a column at once."""
+"""Bytes that are read at once of each column of a file elsewhere."""
+
+
+class _Part(NamedTuple):
+    """A file, or a row group of it."""
+
+    fragment: Any
+    group: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        path = os.path.basename(getattr(self.fragment, "path", None) or "a table")
+        return path if self.group is None else f"{path}, row group {self.group}"
 
 
 class Parquet(Source):
@@ -122,10 +135,12 @@ class Parquet(Source):
     def _parts(self) -> tuple[Block, ...]:
         """What can be read on its own: row groups, or files without them."""
         found = []
-        schema = self._dataset.schema
         for fragment in self._dataset.get_fragments():
-            groups = fragment.split_by_row_group(schema=schema) if hasattr(fragment, "row_groups") else [fragment]
-            found += [Block(_rows_of(group), group) for group in groups]
+            groups = getattr(fragment, "row_groups", None)
+            if groups is None:
+                found.append(Block(fragment.count_rows(), _Part(fragment)))
+            else:
+                found += [Block(group.num_rows, _Part(fragment, group.id)) for group in groups]
         return tuple(block for block in found if block.rows)
 
     def blocks(self, size: int) -> Sequence[Block]:
@@ -162,25 +177,31 @@ class Parquet(Source):
         names = [*self.columns, *(name for name in (*self.target, self.weight) if name and name not in self.columns)]
         start = 0
         for batch in self._batches(block.place, names, size):
-            name = f"{_name_of(block.place)}, rows {start} to {start + batch.num_rows - 1}"
+            name = f"{block.place.name}, rows {start} to {start + batch.num_rows - 1}"
             start += batch.num_rows
             yield self._piece(batch, name)
 
-    def _batches(self, fragment: Any, names: Sequence[str], size: int) -> Iterator[Any]:
-        """Yield the rows of a fragment as Arrow's record batches."""
-        dataset = require("pyarrow.dataset", "reading Parquet", _INSTALL)
-        options = {}
-        if hasattr(fragment, "row_groups"):
-            options["fragment_scan_options"] = dataset.ParquetFragmentScanOptions(
-                use_buffered_stream=True, buffer_size=_READ_AHEAD, pre_buffer=False
-            )
-        scanned = fragment.to_batches(
-            schema=self._dataset.schema, columns=list(names), batch_size=size, batch_readahead=1, fragment_readahead=1,
-            use_threads=False, **options,
-        )  # fmt: skip
-        for batch in scanned:
-            for begin in range(0, batch.num_rows, size):
-                yield batch.slice(begin, size)
+    def _batches(self, part: _Part, names: Sequence[str], size: int) -> Iterator[Any]:
+        """Yield the rows of a part as Arrow's record batches."""
+        if part.group is None or not set(names) <= set(part.fragment.physical_schema.names):
+            schema = self._dataset.schema
+            # of a partition some columns are known from the file's place alone
+            some = part.fragment if part.group is None else part.fragment.subset(row_group_ids=[part.group])
+            ahead = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
+            for batch in some.to_batches(schema=schema, columns=list(names), batch_size=size, **ahead):
+                yield from (batch.slice(start, size) for start in range(0, batch.num_rows, size))
+            return
+        with self._file(part.fragment) as file:
+            # whole row groups may be large, so they are unpacked page by page
+            yield from file.iter_batches(size, row_groups=[part.group], columns=list(names), use_threads=False)
+
+    def _file(self, fragment: Any) -> Any:
+        """Return a Parquet file, opened."""
+        arrow = require("pyarrow", "reading Parquet", _INSTALL)
+        parquet = require("pyarrow.parquet", "reading Parquet", _INSTALL)
+        local = fragment.filesystem.type_name == "local"
+        opened = arrow.memory_map(fragment.path) if local else fragment.open()
+        return parquet.ParquetFile(opened, metadata=fragment.metadata, buffer_size=0 if local else _READ_AHEAD)
 
     def _piece(self, batch: Any, name: str) -> Piece:
         """Return a record batch as a piece."""
@@ -271,18 +292,6 @@ def _opened(data: Any) -> Any:
     except OSError as error:
         error.add_note(f"`data` is {os.fspath(data)!r}: it must be a Parquet file, or a folder of them.")
         raise
-
-
-def _rows_of(fragment: Any) -> int:
-    groups = getattr(fragment, "row_groups", None)
-    return sum(group.num_rows for group in groups) if groups else fragment.count_rows()
-
-
-def _name_of(fragment: Any) -> str:
-    """Return the file and the row group."""
-    path = os.path.basename(getattr(fragment, "path", "") or "a table")
-    groups = getattr(fragment, "row_groups", None)
-    return path + (f", row group {groups[0].id}" if groups else "")
 
 
 def _matrix(batch: Any, names: Sequence[str], where: str) -> Array:

@@ -28,6 +28,9 @@ __all__ = ["Shuffle", "Window", "Windows"]
 _PARTS = 64
 """How many blocks a window is made of, about."""
 
+_PIECES, _MOST_BYTES = 16, 2**23
+"""In how many pieces a window is read at least, and how large they are at most."""
+
 _PLACE, _WEIGHT = 32, 32
 """Bytes of a row's place in the order, and of its weight beside itself, while a window is cut into batches."""
 
@@ -119,12 +122,14 @@ class Windows:
         self._next = (-1, -1)
         self._closed = False
 
+    @property
+    def _row_bytes(self) -> int:
+        arrays = [array for array in self._first if array is not None]
+        return sum(array.dtype.itemsize * math.prod(array.shape[1:]) for array in arrays)
+
     def _window_size(self) -> int:
         """Return how many rows a window has: a whole number of batches."""
-        row = _PLACE + sum(
-            array.dtype.itemsize * math.prod(array.shape[1:]) for array in self._first if array is not None
-        )
-        row += _WEIGHT if self._first.weight is not None else 0
+        row = self._row_bytes + _PLACE + (_WEIGHT if self._first.weight is not None else 0)
         half, size = self._source.buffer // 2, self._batch_size
         if self._source.rows is not None:
             size = min(size, self._source.rows)
@@ -217,9 +222,10 @@ class Windows:
 
     def _pieces(self, epoch: int) -> Iterator[Taken]:
         """Yield the pieces of an epoch, taken in."""
-        size = max(1, self.size // _PARTS)
-        for block in self._shuffle.blocks(list(self._source.blocks(size)), epoch, self.size):
-            for piece in self._source.read(block, size):
+        blocks = self._source.blocks(max(1, self.size // _PARTS))
+        most = max(1, min(self.size // _PIECES, _MOST_BYTES // self._row_bytes))
+        for block in self._shuffle.blocks(list(blocks), epoch, self.size):
+            for piece in self._source.read(block, most):
                 yield self._intake(piece)
 
     def _check_most(self, epoch: int, count: int) -> None:
