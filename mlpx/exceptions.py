@@ -5,7 +5,8 @@
     MlpxError
     ├── BackendUnavailableError   (also an ImportError)
     ├── DivergenceError           (also an ArithmeticError)
-    └── ModelFileError            (also a ValueError)
+    ├── ModelFileError            (also a ValueError)
+    └── SourceError               (also a ValueError)
 
 Everything else that a wrong argument raises is a plain `ValueError` or `TypeError` that names the argument.
 """
@@ -106,3 +107,28 @@ class ModelFileError(MlpxError, ValueError):
     ...     print("no model")
     no model
     """
+
+
+class SourceError(MlpxError, ValueError):
+    """A source gave rows that cannot be trained on, or none, after training had begun.
+
+    The network keeps what it has learned: the best weights where `mlpx.Network.fit` keeps these, else the last.
+
+    Attributes
+    ----------
+    history : mlpx.History
+        The epochs that were completed.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> pieces = ((x, x) for x in ([[0.0]], [[1.0]]))  # which can be gone through once
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> try:
+    ...     net.fit(mlpx.sources.Batches(pieces), epochs=3)
+    ... except mlpx.SourceError as error:
+    ...     print(len(error.history["loss"]))
+    1
+    """
+
+    history: Any = None

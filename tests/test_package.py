@@ -28,7 +28,10 @@ LIBRARIES = NAMES | {"jaxlib", "cupyx"}
 EDGES = {
     "mlpx.inputs": {"numpy"},  # takes in lists, tables and labels, which are host data
     "mlpx.files": {"numpy"},  # safetensors reads and writes NumPy arrays
+    "mlpx.snapshots": {"numpy"},  # what goes into such files
+    "mlpx.autopsy": {"numpy"},  # and this
     "mlpx.persistence": {"numpy"},  # what such files hold
+    "mlpx.sources": {"numpy"},  # Arrow's columns become NumPy arrays
     "mlpx.tables": {"numpy"},  # tables are host data before there is a network
     "mlpx.sklearn": {"numpy"},  # scikit-learn's attributes and tables are NumPy's
     "mlpx.bench": {"numpy"},  # draws its data on the host, and times NumPy's own products
