@@ -19,6 +19,7 @@ from mlpx._checks import (
     check_count,
     check_flag,
     check_members,
+    check_memory,
     check_number,
     check_numbers,
     member_of,
@@ -137,8 +138,10 @@ class Network:
         self.dtype_name = check_dtype(dtype)
         for layer in self.architecture.layers:
             layer.check_dtype(self.dtype_name)
+        check_memory("layers", self.architecture.size, self.members)
         self.keys = _keys(seed, self.members)
-        check_precision(precision or getattr(backend, "precision", None), self.dtype_name)
+        asked = getattr(backend, "precision", None) if precision is None else precision
+        check_precision(asked, self.dtype_name)
         self.backend = get_backend(backend, device, precision)
         self.backend.dtype(self.dtype_name)  # refuses one that is not there
         self.preprocessing: dict[str, Any] | None = None
