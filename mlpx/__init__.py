@@ -26,9 +26,11 @@ from mlpx import (
     threshold,
 )
 from mlpx._version import __version__
+from mlpx.autopsy import replay
 from mlpx.backends import Backend, BackendInfo, available_backends, get_backend, set_backend, to_numpy, use_backend
 from mlpx.callbacks import (
     Callback,
+    Checkpoint,
     CSVLogger,
     EarlyStopping,
     JSONLogger,
@@ -58,6 +60,7 @@ __all__ = [
     "BackendUnavailableError",
     "CSVLogger",
     "Callback",
+    "Checkpoint",
     "Dense",
     "Diagnostics",
     "DivergenceError",
@@ -92,6 +95,7 @@ __all__ = [
     "metrics",
     "optimizers",
     "plots",
+    "replay",
     "schedules",
     "set_backend",
     "threshold",

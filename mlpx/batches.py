@@ -24,7 +24,7 @@ _MOST_AHEAD = 2**14
 """For how many steps, of all members, the numbers of an optimizer without a schedule are made at once."""
 
 Run = tuple[Batch, Array, Array]
-"""The batches of a run, their weight in the means of the epoch, and the step counters of the members after them, of
+"""The batches of a run, their weights in the means of the epoch, and the step counters of the members after them, of
 shape (A,), or (1,) where they are alike."""
 
 
@@ -186,7 +186,7 @@ class Batches:
                 )
                 if self._by_row:
                     batch = batch._replace(total=some.count)
-                yield batch, hxp.sum(batch.total, axis=0), after[part][-1, :]
+                yield batch, batch.total, after[part][-1, :]
             steps, position = after[-1, :], position + n
 
     def _pieces(self, order: Rows, weight: Array | None, alive: Array) -> Iterator[tuple[Slices, Array | None]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from mlpx import autopsy
 from mlpx._typing import Array
 from mlpx.backends import to_numpy
 from mlpx.backends.host import xp as hxp
@@ -14,7 +13,7 @@ from mlpx.layers.base import at, named
 from mlpx.plan import Batch, Data, State, TrainingStep, rows
 from mlpx.precision import LEAST_SCALE
 
-__all__ = ["Found", "Place", "error", "find", "inspect"]
+__all__ = ["Found", "Place", "error", "find", "inspect", "name_of"]
 
 _SHOWN = 8
 
@@ -129,7 +128,7 @@ def _within(
     for path in net.weighted:
         for quantity, value in (("net input", at(saved, path).z), ("activation", at(saved, path).y)):
             if not look.finite(value):
-                return Place(_name(step, path), quantity, look.rows(value))
+                return Place(name_of(step, path), quantity, look.rows(value))
     loss, y_hat, _, by_layer = step.gradient(x, y, masks[0], state, batch)
     for quantity, value in (("activation", y_hat), ("loss", loss)):
         if not look.finite(value):
@@ -139,7 +138,7 @@ def _within(
         for quantity, value in (("error term", own.delta), ("gradient", own.theta)):
             if not look.finite(value):
                 by_row = value if quantity == "error term" else None
-                return Place(_name(step, path), quantity, look.rows(by_row), bool(state.scaling))
+                return Place(name_of(step, path), quantity, look.rows(by_row), bool(state.scaling))
     return None
 
 
@@ -149,9 +148,9 @@ def _after(step: TrainingStep, new: State, batch: Batch, member: int | None) -> 
     for segment in step.architecture.segments:
         part = slice(segment.start, segment.stop)
         if not look.finite(new.parameters[..., part]):
-            return Place(_name(step, segment.layer), "parameter", look.rows(None))
+            return Place(name_of(step, segment.layer), "parameter", look.rows(None))
         if not all(look.finite(moment[..., part]) for moment in new.moments):
-            return Place(_name(step, segment.layer), "moment", look.rows(None))
+            return Place(name_of(step, segment.layer), "moment", look.rows(None))
     return None
 
 
@@ -184,7 +183,7 @@ def _must_fit(step: TrainingStep, new: State, member: int | None) -> bool:
     return bool(scale[0 if member is None else member, ...].min() < LEAST_SCALE)
 
 
-def _name(step: TrainingStep, path: str) -> str:
+def name_of(step: TrainingStep, path: str) -> str:
     """Return the layer at a path in words, such as ``layers[1].layers[0] (Dense)``."""
     return f"{named(path)} ({step.architecture.nodes[path].name})"
 
@@ -195,12 +194,13 @@ def error(
     net: Any,
     epoch: int,
     step: int,
-    rows: Array,
+    rows: list[int],
     mark: int,
     best: bool,
     member: int | None,
     count: int,
     history: Any,
+    path: Any = None,
 ) -> DivergenceError:
     """Return what happened, and what to do, as an error that can be raised.
 
@@ -212,7 +212,7 @@ def error(
         The network.
     epoch, step : int
         The epoch, and the step within it, from 1.
-    rows : integer array
+    rows : list of int
         Rows of the training data in which the quantity was not finite.
     mark : int
         Steps of the epoch that had been made when the state was last kept.
@@ -224,6 +224,8 @@ def error(
         How many members diverged.
     history : History
         The epochs that were completed.
+    path : Path, optional
+        Where the step can be made again from.
     """
     place, whose = found.place, "" if member is None else f" of member {member}"
     others = f" ({count} members in all)" if count > 1 else ""
@@ -231,29 +233,28 @@ def error(
     kept = "The weights of the best epoch are kept." if best else f"The weights from before {since} are kept."
     scaled = " in float16, even with the least loss scale" if place.scaled else ""
     remedy = ', or take dtype="bfloat16"' if net.dtype_name == "float16" else ""
+    again = f" `mlpx replay {path}` makes that step again." if path else ""
     message = (
         f"Training{whose}{others} diverged in epoch {epoch}, step {step}: the {place.quantity} of {place.layer} "
-        f"is not finite{scaled} ({_rows(rows, found)}). Lower the learning rate, bound the gradient with `clip_norm`, "
-        f"or scale the features{remedy}. {kept}"
+        f"is not finite{scaled}, {_rows(rows, found)}. Lower the learning rate, bound the gradient with `clip_norm`, "
+        f"or scale the features{remedy}. {kept}{again}"
     )
-    file = autopsy.Autopsy.of(found, net, epoch=epoch, step=step, rows=rows, member=member)
     return DivergenceError(
         message,
         epoch=epoch,
         step=step,
         layer=place.layer,
         quantity=place.quantity,
-        rows=rows.tolist(),
+        rows=rows,
         history=history,
-        autopsy=file,
+        path=None if path is None else str(path),
     )
 
 
-def _rows(rows: Array, found: Found) -> str:
+def _rows(rows: list[int], found: Found) -> str:
     """Return which rows it was in, in words."""
-    size, count = found.batch.index.shape[-1], rows.shape[0]
-    if count == size:
-        return f"a batch of {size} rows, the first of them row {int(rows[0])}"
-    more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
-    shown = ", ".join(map(str, rows[:_SHOWN].tolist()))
-    return f"row{'s' if count > 1 else ''} {shown}{more}"
+    size, more = found.batch.index.shape[-1], len(rows) - _SHOWN
+    if len(rows) == size > 1:
+        return f"in a batch of {size} rows, the first of them row {rows[0]}"
+    shown = ", ".join(map(str, rows[:_SHOWN])) + (f" and {more} more" if more > 0 else "")
+    return f"in row{'s' if len(rows) > 1 else ''} {shown}"

@@ -25,7 +25,7 @@ from mlpx.losses import Loss
 from mlpx.network import Architecture
 from mlpx.precision import MASTER, check_dtype, check_precision
 
-__all__ = ["FORMAT_VERSION", "MODEL", "load", "read", "save"]
+__all__ = ["FORMAT_VERSION", "MODEL", "build", "describe", "load", "read", "save"]
 
 FORMAT_VERSION = 1
 MODEL = Format("mlpx", FORMAT_VERSION, "mlpx model", key="model")
@@ -34,7 +34,7 @@ MODEL = Format("mlpx", FORMAT_VERSION, "mlpx model", key="model")
 def save(net: Any, path: Path) -> None:
     """Write a network to a file; an existing file is replaced only when the new one is complete."""
     as_json("preprocessing", {"preprocessing": net.preprocessing})
-    MODEL.write(path, _describe(net), {_tensor_name(s): _tensor(net, s) for s in net.architecture.segments})
+    MODEL.write(path, describe(net), {_tensor_name(s): _tensor(net, s) for s in net.architecture.segments})
 
 
 def _tensor_name(segment: Any) -> str:
@@ -47,7 +47,8 @@ def _tensor(net: Any, segment: Any) -> Array:
     return np.ascontiguousarray(block.reshape(*vector.shape[:-1], *segment.shape))
 
 
-def _describe(net: Any) -> dict[str, Any]:
+def describe(net: Any) -> dict[str, Any]:
+    """Return all of a network but its parameters, as JSON can hold it."""
     from mlpx.mlp import MLP
 
     layers = (*net.architecture.nodes.values(), net.layers[-1])
@@ -142,7 +143,7 @@ def load(
 def read(path: str | os.PathLike[str], backend: Backend, dtype: str | None = None) -> Any:
     """Return a network as its file describes it, which may be of a type in which this backend cannot compute."""
     with MODEL.open(path) as contents:
-        net = _build(contents.description, backend)
+        net = build(contents.description, backend)
         vector = _vector(contents, net)
     if dtype is not None:
         net.dtype_name = dtype
@@ -150,7 +151,7 @@ def read(path: str | os.PathLike[str], backend: Backend, dtype: str | None = Non
     return net
 
 
-def _build(model: dict[str, Any], backend: Backend) -> Any:
+def build(model: dict[str, Any], backend: Backend) -> Any:
     """Return a network without parameters."""
     try:
         layers = [Layer.from_config(config) for config in model["layers"]]

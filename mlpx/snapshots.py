@@ -12,7 +12,7 @@ import numpy as np
 
 from mlpx._typing import Array
 from mlpx.backends import to_numpy, trees
-from mlpx.callbacks import Callback
+from mlpx.callbacks.base import Callback
 from mlpx.exceptions import ModelFileError
 
 __all__ = ["Snapshot", "callback_states", "checksum", "differences", "packed", "plain", "restore_callbacks", "unpacked"]
@@ -45,7 +45,7 @@ def unpacked(name: str, like: Any, tensors: Mapping[str, Array], *, axes: int = 
         found, wanted = tensors.get(f"{name}.{i}"), to_numpy(leaf)
         if found is None or found.dtype != wanted.dtype or found.shape[axes:] != wanted.shape[axes:]:
             came = "nothing" if found is None else f"{found.dtype}{list(found.shape)}"
-            msg = f"it has {came} as {name}.{i}, where this run has {wanted.dtype}{list(wanted.shape)}."
+            msg = f"The checkpoint to go on from has {came} as {name}.{i}, where this run has {wanted.dtype}{list(wanted.shape)}."
             raise ModelFileError(msg)
         leaves.append(found)
     return trees.rebuilt(like, iter(leaves))
@@ -112,7 +112,7 @@ def restore_callbacks(callbacks: Iterable[Callback], stored: Any, tensors: Mappi
             callback.restore({**{key: _numbers(value) for key, value in entry["state"].items()}, **arrays})
     if left:
         missing = ", ".join(entry["class"] for _, entry in left)
-        msg = f"it holds what {missing} needs to go on, and there is no such callback; give it as before."
+        msg = f"The checkpoint holds what {missing} needs to go on, and there is no such callback; give it as before."
         raise ModelFileError(msg)
 
 

@@ -12,10 +12,12 @@ import time
 import warnings
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlpx import divergence, snapshots
 from mlpx._typing import Array
+from mlpx.autopsy import Autopsy
 from mlpx.backends import trees
 from mlpx.backends.host import scatter
 from mlpx.backends.host import xp as hxp
@@ -24,7 +26,7 @@ from mlpx.batches import Run as Steps
 from mlpx.callbacks import Callback
 from mlpx.data import Rows, Slices, slices
 from mlpx.evaluation import Sample, score, summarize
-from mlpx.exceptions import DivergenceError
+from mlpx.exceptions import DivergenceError, ModelFileError
 from mlpx.history import History
 from mlpx.plan import Finite, State, TrainingStep, compiled
 from mlpx.precision import LEAST_SCALE, Scaling
@@ -300,12 +302,12 @@ class Run:
             self._set_mark()
         members = alive.shape[0] if self._stack else None
         whole = True
-        for data, batches, total, steps in self._feed(self._train.data, self._runs(self._done)):
+        for data, batches, totals, steps in self._feed(self._train.data, self._runs(self._done)):
             if data is not self._fixed[0]:
                 self._fixed = data, self._masks
             self._state = self._fold(self._fixed, self._state, batches, members)
             self._steps = self._counted(steps)
-            self._weight = self._weight + total
+            self._weight = _added(self._weight, totals)
             self._done += batches.index.shape[0]
             bar.advance(batches.index.shape[0] * batches.index.shape[-1])
             whole = self._goes_through()
@@ -354,12 +356,13 @@ class Run:
         places = [None] * len(new) if old is None else trees.leaves(old)
         self._mark, self._watching = _Mark(trees.rebuilt(self._state, map(copy, new, places)), self._done), True
 
-    def _runs(self, done: int) -> Iterator[Steps]:
-        """Yield the runs of the epoch under way, without so many of its batches."""
+    def _runs(self, done: int, most: int | None = None) -> Iterator[Steps]:
+        """Yield the runs of the epoch under way, without so many of its batches; each of at most so many, if given."""
         steps = self._epoch_steps
         if steps.shape[0] == self._members:
             steps = hxp.take(steps, self._alive)
-        return self._batches(self._train, self._alive, self.epoch, steps, self._schedule_state, self._most, done)
+        allowed = self._most if most is None else lambda *_: most
+        return self._batches(self._train, self._alive, self.epoch, steps, self._schedule_state, allowed, done)
 
     def _most(self, index: Array, position: int) -> int | None:
         """Return how many batches may be handed over at once from a position in the epoch on."""
@@ -576,7 +579,7 @@ class Run:
         """
         found = snapshots.differences(self.asked, snapshot.facts.get("asked"))
         if found:
-            msg = f"it is of another run: {'; '.join(found)}. Ask for the same, or give another folder."
+            msg = f"it is of a run that was asked for something else: {'; '.join(found)}. Ask for the same again."
             raise ModelFileError(msg)
         self._resumed = snapshot
 
@@ -606,7 +609,7 @@ class Run:
                 "shared_order": getattr(settings.order, "shared", None),
                 "monitor": settings.monitor,
                 "metrics": [metric.name for metric in settings.metrics],
-                "stopping": repr(settings.stopping),
+                "patience": getattr(settings.stopping, "epochs", None),
                 "keep_best": settings.keep_best,
                 "rows": self._train.rows.count.tolist(),
                 "validation rows": None if self._validation is None else self._validation.rows.count.tolist(),
@@ -641,7 +644,7 @@ class Run:
             self._restore_history(facts, tensors)
             snapshots.restore_callbacks(self.callbacks, facts["callbacks"], tensors)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
-            msg = f"something is missing in it or is of the wrong kind ({type(error).__name__}: {error})."
+            msg = f"The checkpoint to go on from is no whole one ({type(error).__name__}: {error})."
             raise ModelFileError(msg) from error
 
     def _restore_history(self, facts: dict[str, Any], tensors: dict[str, Array]) -> None:
@@ -682,17 +685,36 @@ class Run:
         batches = ((data, trees.entry(run, i)) for data, run in runs for i in range(trees.length(run)))
         found = divergence.find(self._step, self._masks, mark.state, batches, position if self._stack else None)
         step = mark.done + found.step
-        index = next(self._runs(step - 1))[0].index[0, ...]
-        rows = (index[position, :] if index.ndim == 2 else index)[found.rows]
+        (batch, _, after) = next(self._runs(step - 1, most=1))
+        index = batch.index[0, ...]
+        where = {
+            "epoch": self.epoch + 1,
+            "step": step,
+            "rows": (index[position, :] if index.ndim == 2 else index)[found.place.rows].tolist(),
+            "member": member if self._stack else None,
+        }
+        last = self._diverged + count == self._members
+        before = self.net.steps_seen[member] + int(after[position if after.shape[0] > 1 else 0]) - 1
         return divergence.error(
             found,
-            epoch=self.epoch + 1,
-            step=step,
-            rows=rows,
+            **where,
             mark=mark.done,
             best=self.settings.keep_best and bool(self._standing.epoch[member] > 0),
-            member=member if self._stack else None,
             count=count,
             net=self.net,
             history=self.history,
+            path=self._kept_step(found, before, where) if last else None,
         )
+
+    def _kept_step(self, found: divergence.Found, steps: int, where: dict[str, Any]) -> Path | None:
+        """Write the file from which a step can be made again; None where that is not possible."""
+        try:
+            return Autopsy.of(found, self.net, steps=steps, where=where).keep()
+        except ValueError:  # functions of the user's own
+            return None
+
+
+def _added(weight: Any, totals: Array) -> Array:
+    """Return a sum to which numbers are added one after the other, so that it does not depend on how they are cut."""
+    first = hxp.broadcast_to(hxp.asarray(weight, dtype=totals.dtype), totals.shape[1:])
+    return hxp.cumulative_sum(hxp.concat([first[None, ...], totals]), axis=0)[-1, ...]

@@ -6,6 +6,7 @@ beside all else: `Callback.state` gives it, `Callback.restore` takes it back.
 """
 
 from mlpx.callbacks.base import Callback, FunctionCallback, get
+from mlpx.callbacks.checkpoint import Checkpoint
 from mlpx.callbacks.csv_logger import CSVLogger
 from mlpx.callbacks.early_stopping import EarlyStopping
 from mlpx.callbacks.json_logger import JSONLogger
@@ -17,6 +18,7 @@ from mlpx.callbacks.weight_average import WeightAverage
 __all__ = [
     "CSVLogger",
     "Callback",
+    "Checkpoint",
     "EarlyStopping",
     "FunctionCallback",
     "JSONLogger",
