@@ -49,6 +49,7 @@ from mlpx.model import Network
 from mlpx.network import Gradients, Trace
 from mlpx.optimizers import SGD, Adam, AdamW, RMSProp
 from mlpx.persistence import load
+from mlpx.tables.model import TabularModel
 
 __all__ = [
     "MLP",
@@ -81,6 +82,7 @@ __all__ = [
     "RMSProp",
     "Skip",
     "SourceError",
+    "TabularModel",
     "TensorBoard",
     "TimeLimit",
     "Trace",

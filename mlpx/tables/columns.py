@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpx.tables.knots import encode_pieces
 from mlpx.tables.values import refuse, to_numbers, to_seconds, to_texts
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ UNITS = 8
 class NumberColumn:
     """A column of numbers: ``u = (value - center) / scale``, then the smooth clipping ``u / sqrt(1 + (u / clip)**2)``.
 
+    With knots ``k[0] < ... < k[m]`` there are m further inputs, ``min(max((value - k[i]) / (k[i+1] - k[i]), 0), 1)``:
+    how far the value has come from one knot to the next. A weight for each piece lets the first layer bend along the
+    column [1]_.
+
     Attributes
     ----------
     name : str
@@ -46,6 +51,13 @@ class NumberColumn:
         No input is further from 0 than this; None leaves ``u`` as it is.
     missing : bool
         Whether a second input says 1 where the value was missing.
+    knots : tuple of float
+        Ascending, or none; see `mlpx.tables.knots`.
+
+    References
+    ----------
+    .. [1] Y. Gorishniy, I. Rubachev and A. Babenko, "On embeddings for numerical features in tabular deep learning",
+       NeurIPS 2022, arXiv:2203.05556: the piecewise linear encoding.
     """
 
     name: str
@@ -54,11 +66,12 @@ class NumberColumn:
     scale: float
     clip: float | None
     missing: bool
+    knots: tuple[float, ...] = ()
 
     @property
     def width(self) -> int:
         """Number of inputs that the column becomes."""
-        return 1 + self.missing
+        return 1 + self.missing + max(len(self.knots) - 1, 0)
 
     def encode(self, series: pd.Series, out: NDArray[Any], unknown: Counter[str]) -> None:
         """Write the scaled values into `out` of shape (n, width); missing ones without an input of theirs are counted.
@@ -74,6 +87,7 @@ class NumberColumn:
             values[missing] = self.fill
             if not self.missing:
                 unknown["a missing value"] += int(missing.sum())
+        encode_pieces(values, self.knots, out[:, 1 + self.missing :])
         with np.errstate(over="ignore"):
             values -= self.center
             values /= self.scale

@@ -44,7 +44,8 @@ def _number(column: NumberColumn) -> str:
     scaled = _scaled(column.center, column.scale)
     clipped = "" if column.clip is None else f", clipped smoothly at {column.clip:g}"
     missing = f"; {column.fill:.6g} where missing, and an input that says so" if column.missing else ""
-    return scaled + clipped + missing
+    pieces = f"; and how far it is along each of {plural(len(column.knots) - 1, 'piece')}" if column.knots else ""
+    return scaled + clipped + pieces + missing
 
 
 def _scaled(center: float, scale: float) -> str:

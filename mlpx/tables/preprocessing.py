@@ -90,6 +90,7 @@ class Preprocessing:
         split: str | None = None,
         scaling: Scaling = "robust",
         most_one_hot: int = MOST_ONE_HOT,
+        bins: int = 0,
         one_scale: bool = False,
         source: Source | None = None,
     ) -> Preprocessing:
@@ -112,6 +113,8 @@ class Preprocessing:
             the divisor n), without.
         most_one_hot : int
             A column of more categories is embedded.
+        bins : int
+            Number of pieces along each column of numbers that get inputs of their own, see `NumberColumn`; 0 for none.
         one_scale : bool
             Standardise all numbers by one mean and one scale, as for pixels, whatever `scaling` says. Columns of one
             value are then kept.
@@ -131,7 +134,9 @@ class Preprocessing:
         frame = as_frame(table)
         target, drop = str(target), [str(name) for name in ([drop] if isinstance(drop, str) else drop)]
         _check_arguments(frame, target, drop, split, scaling)
-        rules = Rules("standard" if one_scale else scaling, most_one_hot, keep_constant=one_scale)
+        rules = Rules(
+            "standard" if one_scale else scaling, most_one_hot, keep_constant=one_scale, bins=0 if one_scale else bins
+        )
         fitted = [
             LeftOut(name, "as asked") if name in drop else fit_column(frame[name], rules)
             for name in frame.columns

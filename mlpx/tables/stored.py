@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlpx.tables.columns import CategoryColumn, Column, DateColumn, EmbeddedColumn, LeftOut, NumberColumn, Source
@@ -95,7 +96,17 @@ def _number_column(entry: dict[str, Any], where: str) -> NumberColumn:
     clip = None if entry.get("clip") is None else _positive(entry, "clip", where)
     fill, center = _number(entry, "fill", where), _number(entry, "center", where)
     scale, missing = _positive(entry, "scale", where), _truth(entry, "missing", where)
-    return NumberColumn(_text(entry, "name", where), fill, center, scale, clip, missing)
+    return NumberColumn(_text(entry, "name", where), fill, center, scale, clip, missing, _knots(entry, where))
+
+
+def _knots(entry: dict[str, Any], where: str) -> tuple[float, ...]:
+    """Give ascending knots; files from before there were any have none."""
+    knots = _list(entry, "knots", where) if "knots" in entry else []
+    real = all(isinstance(k, (int, float)) and not isinstance(k, bool) and _finite(k) for k in knots)
+    values = tuple(float(k) for k in knots) if real else ()
+    if not real or len(values) == 1 or any(high <= low for low, high in pairwise(values)):
+        _refuse(where, "knots", "finite numbers that ascend, two or more, or none", knots)
+    return values
 
 
 def _category_column(entry: dict[str, Any], where: str) -> CategoryColumn:
