@@ -20,7 +20,7 @@ from mlpx.callbacks import Callback
 from mlpx.diagnostics import Diagnostics, learning_rate_range_test
 from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError
 from mlpx.history import History
-from mlpx.layers import AlphaDropout, Dense, Dropout, Layer, Maxout, PReLU, Skip
+from mlpx.layers import AlphaDropout, Dense, Dropout, Embedding, Layer, Maxout, PReLU, Skip
 from mlpx.mlp import MLP
 from mlpx.model import Network
 from mlpx.network import Gradients, Trace
@@ -41,6 +41,7 @@ __all__ = [
     "Diagnostics",
     "DivergenceError",
     "Dropout",
+    "Embedding",
     "Gradients",
     "History",
     "Layer",

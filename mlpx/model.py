@@ -124,6 +124,8 @@ class Network:
         for layer in self.architecture.layers:
             layer.check_stack(self.members)
         self.dtype_name = check_dtype(dtype)
+        for layer in self.architecture.layers:
+            layer.check_dtype(self.dtype_name)
         self.keys = _keys(seed, self.members)
         check_precision(precision or getattr(backend, "precision", None), self.dtype_name)
         self.backend = get_backend(backend, device, precision)

@@ -189,6 +189,8 @@ def read(path: str | os.PathLike[str], backend: Backend, dtype: str | None = Non
         msg = f"{path} is no readable mlpx model: {error}"
         raise ModelFileError(msg) from error.__cause__
     if dtype is not None:
+        for layer in net.architecture.layers:
+            layer.check_dtype(dtype)
         net.dtype_name = dtype
     net._set_vector(vector)
     return net
@@ -288,6 +290,8 @@ def _bare_network(model: dict[str, Any], architecture: Architecture, backend: Ba
     for layer in architecture.layers:
         layer.check_stack(net.members)
     net.dtype_name = check_choice("dtype", model["dtype"], MASTER)
+    for layer in architecture.layers:
+        layer.check_dtype(net.dtype_name)
     count = net.members or 1
     net.keys = [Key(*(check_count("keys", part, least=0) for part in key)) for key in model["keys"]]
     net.epochs_seen = [check_count("epochs_seen", value, least=0) for value in model["epochs_seen"]]
