@@ -46,4 +46,6 @@ def predict_table(net: mlpx.Network, frame: pd.DataFrame, *, note: Note = warn) 
     inputs = preprocessing.transform(frame, dtype=net.master_dtype_name, note=note)
     if isinstance(preprocessing.target, ClassTarget):
         return np.asarray(net.predict_labels(inputs))
-    return preprocessing.target.decode(net.predict(inputs)).astype(net.master_dtype_name)
+    values = preprocessing.target.decode(net.predict(inputs))
+    with np.errstate(over="ignore"):  # what the type does not hold is infinite
+        return values.astype(net.master_dtype_name)
