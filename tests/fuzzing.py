@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 import resource
 import signal
 import time
@@ -12,20 +13,36 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-SECONDS, A_MEGABYTE = 2.0, 0.3
-"""The longest that a case may compute, and what it may add for each megabyte of its file."""
 MOST_SECONDS = 30.0
 """What breaks a case off that hangs, by the clock."""
-CONSTANT, TIMES = 8 * 2**20, 30
-"""The memory that a case may take, beside that of its file: bytes, and times the file's size."""
 ROOM = 2**30
 """Address space beyond that of the start: more is refused by the system."""
 
 Rng = np.random.Generator
+
+
+class Bounds(NamedTuple):
+    """What a case may take: a constant, and a part that grows with its file.
+
+    Attributes
+    ----------
+    seconds, seconds_a_megabyte : float
+        Of computing.
+    memory, times_the_file : int
+        Bytes.
+    """
+
+    seconds: float = 2.0
+    seconds_a_megabyte: float = 0.3
+    memory: int = 8 * 2**20
+    times_the_file: int = 30
+
+
+BOUNDS = Bounds()
 
 
 class Fault(AssertionError):  # noqa: N818
@@ -54,7 +71,7 @@ def watched() -> Iterator[None]:
         signal.signal(signal.SIGALRM, kept)
 
 
-def run_case(check: Callable[[Path], str], path: Path, *, measured: bool = False) -> str:
+def run_case(check: Callable[[Path], str], path: Path, bounds: Bounds, *, measured: bool = False) -> str:
     """Return what became of one file; a `Fault` tells of whatever the rule forbids."""
     signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
     if measured:
@@ -72,10 +89,10 @@ def run_case(check: Callable[[Path], str], path: Path, *, measured: bool = False
         tracemalloc.stop()
         signal.setitimer(signal.ITIMER_REAL, 0)
     seconds, size = time.process_time() - started, path.stat().st_size
-    if seconds > (SECONDS + A_MEGABYTE * size / 1e6) * (5 if measured else 1):
+    if seconds > (bounds.seconds + bounds.seconds_a_megabyte * size / 1e6) * (5 if measured else 1):
         msg = f"took {seconds:.1f} s"
         raise Fault(msg)
-    if peak > CONSTANT + TIMES * size:
+    if peak > bounds.memory + bounds.times_the_file * size:
         msg = f"took {peak / 2**20:.1f} MiB of memory for a file of {size} bytes"
         raise Fault(msg)
     return outcome
@@ -88,6 +105,7 @@ def run(
     seed: int,
     *,
     name: str = "case",
+    bounds: Bounds = BOUNDS,
     keep: Path | None = None,
     tell: Callable[[str], Any] = lambda _: None,
 ) -> tuple[Counter[str], list[str]]:
@@ -102,7 +120,7 @@ def run(
             path = Path(folder) / name
             path.write_bytes(make(np.random.default_rng([seed, i])))
             try:
-                outcomes[run_case(check, path, measured=i % 20 == 0)] += 1
+                outcomes[run_case(check, path, bounds, measured=i % 20 == 0)] += 1
             except Fault as fault:
                 outcomes["FAULT"] += 1
                 faults.append(f"case {i}: {fault}")
@@ -115,7 +133,9 @@ def run(
     return outcomes, faults
 
 
-def main(make: Callable[[Rng], bytes], check: Callable[[Path], str], description: str, name: str) -> int:
+def main(
+    make: Callable[[Rng], bytes], check: Callable[[Path], str], description: str, name: str, bounds: Bounds = BOUNDS
+) -> int:
     """Run the command line of a fuzzer; 1 where there were faults."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--cases", type=int, default=1000, help="how many")
@@ -125,8 +145,7 @@ def main(make: Callable[[Rng], bytes], check: Callable[[Path], str], description
     options = parser.parse_args()
     started = time.perf_counter()
     cases = range(options.start, options.start + options.cases)
-    outcomes, faults = run(
-        make, check, cases, options.seed, name=name, keep=options.keep, tell=lambda text: print(text, flush=True)
-    )
+    tell = functools.partial(print, flush=True)
+    outcomes, faults = run(make, check, cases, options.seed, name=name, bounds=bounds, keep=options.keep, tell=tell)
     print(f"{options.cases} cases, {len(faults)} faults, {time.perf_counter() - started:.0f} s: {dict(outcomes)}")
     return 1 if faults else 0
