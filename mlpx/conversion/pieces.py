@@ -24,7 +24,9 @@ ABOUT = json.loads(str(P.pop("description")))
 '''
 
 HEAD = (
-    '''"""A multi-layer perceptron in NumPy alone, written by mlpx <VERSION>: <LAYERS>.
+    '''"""A multi-layer perceptron in NumPy alone, written by mlpx <VERSION>.
+
+Layers: <LAYERS>.
 
 In Python: `from <NAME> import predict` and `predict(X)`, with one row a sample. On the command line:
 `python <NAME>.py data.csv > predictions.csv`, where the columns of the file are those of X.
@@ -35,7 +37,9 @@ The parameters are in <NAME>.npz, beside this file.
 )
 
 HEAD_OF_COLUMNS = (
-    '''"""Predict <TARGET> from a table, in NumPy alone. Written by mlpx <VERSION>: <LAYERS>.
+    '''"""Predict <TARGET> from a table, in NumPy alone; written by mlpx <VERSION>.
+
+Layers: <LAYERS>.
 
 In Python: `from <NAME> import predict` and `predict({<COLUMN>: [...], ...})`, with a list for each column.
 On the command line: `python <NAME>.py data.csv > predictions.csv`.
@@ -46,11 +50,9 @@ The parameters and the description of the columns are in <NAME>.npz, beside this
 )
 
 ERF = '''
-# erf(x) = 1 - exp(-x^2) P(x)/Q(x) for 0 <= x <= 6.5, odd, and 1 beyond
-ERF_P, ERF_Q = (
-    <P>
-    <Q>
-)
+# erf(x) = 1 - exp(-x^2) P(x)/Q(x) for 0 <= x <= 6.5, and 1 beyond; it is odd
+<P>
+<Q>
 
 
 def erf(x):
@@ -91,11 +93,11 @@ def predict(X):
     """Return the label of each row."""
 '''
 
-NAMED = '\n    return np.array(ABOUT["classes"])[decided]'
+NAMED = 'np.array(ABOUT["classes"])[decided]'
 PREDICT_LABELS = {
-    "classes": _OUTPUTS + "    decided = np.argmax(predict_proba(X), axis=-1)<NAMED>",
-    "binary": _OUTPUTS + "    decided = (predict_proba(X)[..., 0] > 0.5).astype(int)<NAMED>",
-    "labels": _OUTPUTS + "    decided = (predict_proba(X) > 0.5).astype(int)<NAMED>",
+    "classes": _OUTPUTS + "    decided = np.argmax(predict_proba(X), axis=-1)\n    return <NAMED>",
+    "binary": _OUTPUTS + "    decided = (predict_proba(X)[..., 0] > 0.5).astype(int)\n    return <NAMED>",
+    "labels": _OUTPUTS + "    decided = (predict_proba(X) > 0.5).astype(int)\n    return <NAMED>",
 }
 
 MAIN = '''

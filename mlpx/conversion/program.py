@@ -66,14 +66,14 @@ class Program:
         made = ["\n".join(lines) for _, lines in self.functions.values()]
         if not any("erf(" in text for text in made):
             return made
-        p, q = (_tuple(name, numbers) for name, numbers in (("P", special._ERF_P), ("Q", special._ERF_Q)))
-        return [pieces.ERF.replace("    <P>", p).replace("    <Q>", q), *made]
+        p, q = (_tuple(name, numbers) for name, numbers in (("ERF_P", special._ERF_P), ("ERF_Q", special._ERF_Q)))
+        return [pieces.ERF.replace("<P>", p).replace("<Q>", q), *made]
 
     def _plain(self) -> list[str]:
         """Return what predicts from an array."""
         output = self.net.architecture.output
         predict = pieces.PREDICT_LABELS[output.task] if output.task in pieces.PREDICT_LABELS else pieces.PREDICT
-        labels = "" if self.net.classes is None else pieces.NAMED
+        labels = "decided" if self.net.classes is None else pieces.NAMED
         return [predict.replace("<NAMED>", labels), pieces.MAIN]
 
     def _table(self, columns: list[dict[str, Any]]) -> list[str]:
@@ -103,7 +103,8 @@ class Program:
         elif type(layer) is Dense:
             self._line(self._activated(layer.activation, self._affine("x", layer, path)))
         elif type(layer) is Maxout:
-            self._line(f"np.max({self._affine('np.expand_dims(x, -3)', layer, path)}, axis=-3)")
+            self._line(self._affine("np.expand_dims(x, -3)", layer, path))
+            self._line("np.max(x, axis=-3)")
         elif type(layer) is PReLU:
             self._line(f"np.maximum(x, 0) + {self._row(path, 'gamma')} * np.minimum(x, 0)")
         elif layer.name == "Embedding":
@@ -153,8 +154,11 @@ class Program:
 
 
 def _comment(activation: Activation) -> str:
-    """Return what an activation is, in a few words."""
-    return activation.label if hasattr(activation, "function") else repr(activation)
+    """Return what an activation is, in a few words: its formula, which its class begins with, or its name."""
+    if isinstance(activation, activations.formula):
+        return f"f(z) = {activation.text}"
+    first = (type(activation).__doc__ or "").partition("\n")[0].partition(";")[0]
+    return first.replace("``", "").rstrip(".") if first.startswith("``f(z)") else activation.label
 
 
 def _one_line(text: str) -> str:

@@ -52,6 +52,7 @@ class Traced:
     """
 
     __slots__ = ("dtype", "operands", "operation", "options", "shape")
+    __hash__ = object.__hash__  # which a class with == must say
     __array_ufunc__ = None  # NumPy's arrays leave operators between the two to this class
 
     def __init__(
@@ -147,7 +148,10 @@ for _name, _method in (
 ):  # fmt: skip
     setattr(Traced, f"__{_method}__", _operator(_name))
     setattr(Traced, f"__r{_method}__", _operator(_name, swapped=True))
-for _name, _method in (("greater", "gt"), ("greater_equal", "ge"), ("less", "lt"), ("less_equal", "le")):
+for _name, _method in (
+    ("greater", "gt"), ("greater_equal", "ge"), ("less", "lt"), ("less_equal", "le"), ("equal", "eq"),
+    ("not_equal", "ne"),
+):  # fmt: skip
     setattr(Traced, f"__{_method}__", _operator(_name))
 
 
