@@ -104,7 +104,7 @@ def test_train_tells_what_it_inferred_and_learns(flowers: Path, capsys: pytest.C
         "weight, part (as asked)",
         "species: classification, 3 classes: aster (30%), lily (",
         "48 for testing (20% drawn from each class)",
-        "5 - 32 relu - 3 softmax, 291 parameters",
+        "6 - 32 relu - 3 softmax, 323 parameters",
         "flowers.mlpx",
     ]:
         assert words in " ".join(out.split())
@@ -113,7 +113,7 @@ def test_train_tells_what_it_inferred_and_learns(flowers: Path, capsys: pytest.C
     assert max(map(len, out.splitlines())) <= 80
     net = mlpx.load("flowers.mlpx")
     assert list(net.classes) == ["aster", "lily", "rose"]
-    assert Preprocessing.from_dict(net.preprocessing).width == 5
+    assert Preprocessing.from_dict(net.preprocessing).width == 6
 
 
 def test_regression_is_reported_in_the_unit_of_the_target(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -420,7 +420,7 @@ def test_info_tells_what_is_in_a_model(model: Path, capsys: pytest.CaptureFixtur
     run("info", str(model))
     out = capsys.readouterr().out
     for words in [
-        "5 - 16 relu - 3 softmax, 147 parameters, float32",
+        "6 - 16 relu - 3 softmax, 163 parameters, float32",
         "aster, lily, rose",
         "species: classification",
         "2: height, petals",
@@ -521,7 +521,7 @@ def test_a_model_whose_columns_do_not_fit_its_network_is_refused(
     model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     net = mlpx.load(model)
-    for damage, words in [({"version": 99}, "version 1; got 99"), ({"left_out": 3}, "must be a list; got 3")]:
+    for damage, words in [({"version": 99}, "version 2 or lower; got 99"), ({"left_out": 3}, "must be a list; got 3")]:
         net.preprocessing = mlpx.load(model).preprocessing | damage
         net.save("damaged.mlpx")
         assert words in mistake(capsys, "info", "damaged.mlpx")

@@ -20,9 +20,9 @@ from mlpx.cli.data import (
     split_by_fraction,
 )
 from mlpx.tables import ClassTarget, Preprocessing, Table, infer_task
-from mlpx.tables.columns import kind_of
 from mlpx.tables.preprocessing import check_columns
 from mlpx.tables.requirements import plural
+from mlpx.tables.values import kind_of
 
 if TYPE_CHECKING:
     import argparse
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 TEST_FRACTION = 0.2
 VALIDATION = 0.1
+#: Its networks have no embedding: a column of so many categories still becomes an input each.
+MOST_ONE_HOT = 200
 
 
 def run(options: argparse.Namespace) -> None:
@@ -93,7 +95,14 @@ def fit_preprocessing(options: argparse.Namespace, table: Table, rows: Rows, tar
     """Learn the columns from the training rows, and see that the test rows can be read by them."""
     drop = dropped_columns(options.drop, table)
     preprocessing = Preprocessing.fit(
-        rows.train, target, task=task, drop=drop, split=options.split, one_scale=table.one_scale, source=table.source
+        rows.train,
+        target,
+        task=task,
+        drop=drop,
+        split=options.split,
+        most_one_hot=MOST_ONE_HOT,
+        one_scale=table.one_scale,
+        source=table.source,
     )
     if options.class_weight and not isinstance(preprocessing.target, ClassTarget):
         msg = f"`--class-weight` is for classification; predicting `{target}` is a regression"

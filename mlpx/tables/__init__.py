@@ -11,7 +11,8 @@ table with the same columns into the network's inputs, and is a plain dictionary
 pandas is imported when a table is first read or fitted, not before.
 """
 
-from mlpx.tables.columns import CategoryColumn, LeftOut, NumberColumn, Source
+from mlpx.tables.columns import CategoryColumn, DateColumn, EmbeddedColumn, LeftOut, NumberColumn, Source
+from mlpx.tables.frames import as_frame
 from mlpx.tables.predicting import predict_table
 from mlpx.tables.preprocessing import Preprocessing
 from mlpx.tables.reading import Table, read_table
@@ -20,12 +21,15 @@ from mlpx.tables.targets import ClassTarget, NumberTarget, infer_task
 __all__ = [
     "CategoryColumn",
     "ClassTarget",
+    "DateColumn",
+    "EmbeddedColumn",
     "LeftOut",
     "NumberColumn",
     "NumberTarget",
     "Preprocessing",
     "Source",
     "Table",
+    "as_frame",
     "infer_task",
     "predict_table",
     "read_table",

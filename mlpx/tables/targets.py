@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mlpx.tables.columns import kind_of, to_numbers, to_texts
 from mlpx.tables.requirements import named, plural
+from mlpx.tables.values import kind_of, to_numbers, to_texts
 
 if TYPE_CHECKING:
     import pandas as pd
