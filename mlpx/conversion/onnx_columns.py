@@ -73,8 +73,7 @@ def _date(graph: Graph, entry: dict[str, Any]) -> list[Any]:
     missing = _XP.isnan(x)
     parts = [_scaled(_XP.where(missing, entry["center"], x), entry)]
     for period in entry["phases"]:
-        turns = x / period
-        angle = 2 * math.pi * (turns - _XP.floor(turns))
+        angle = 2 * math.pi * ((x - period * _XP.floor(x / period)) / period)
         parts += [_XP.where(missing, 0.0, wave(angle)) for wave in (_XP.sin, _XP.cos)]
     return parts
 

@@ -99,7 +99,7 @@ class Graph:
         key = (array.dtype.str, array.shape, array.tobytes()) if array.size < 1000 else id(value)
         if key not in self._known:
             self._known[key] = name = self._name(array)
-            self.constants.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+            self.constants.append(self.onnx.numpy_helper.from_array(np.asarray(array, order="C"), name))
         return self._known[key]
 
     def _name(self, array: Array) -> str:

@@ -10,7 +10,7 @@ TAKEN = {
     "main", "network", "np", "number", "predict", "prepare", "read", "scaled", "seconds", "sys", "text", "x", "z",
 }  # fmt: skip
 
-_LOAD = '''
+_LOAD = """
 import csv
 import json
 import sys
@@ -21,10 +21,9 @@ import numpy as np
 
 P = dict(np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False))
 ABOUT = json.loads(str(P.pop("description")))
-'''
+"""
 
-HEAD = (
-    '''"""A multi-layer perceptron in NumPy alone, written by mlpx <VERSION>.
+HEAD = '''"""A multi-layer perceptron in NumPy alone, written by mlpx <VERSION>.
 
 Layers: <LAYERS>.
 
@@ -32,9 +31,7 @@ In Python: `from <NAME> import predict` and `predict(X)`, with one row a sample.
 `python <NAME>.py data.csv > predictions.csv`, where the columns of the file are those of X.
 The parameters are in <NAME>.npz, beside this file.
 """
-'''
-    + _LOAD.replace("from datetime import datetime, timezone\n", "")
-)
+''' + _LOAD.replace("from datetime import datetime, timezone\n", "")
 
 HEAD_OF_COLUMNS = (
     '''"""Predict <TARGET> from a table, in NumPy alone; written by mlpx <VERSION>.

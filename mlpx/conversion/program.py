@@ -72,7 +72,7 @@ class Program:
     def _plain(self) -> list[str]:
         """Return what predicts from an array."""
         output = self.net.architecture.output
-        predict = pieces.PREDICT_LABELS[output.task] if output.task in pieces.PREDICT_LABELS else pieces.PREDICT
+        predict = pieces.PREDICT_LABELS.get(output.task, pieces.PREDICT)
         labels = "decided" if self.net.classes is None else pieces.NAMED
         return [predict.replace("<NAMED>", labels), pieces.MAIN]
 

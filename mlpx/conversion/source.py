@@ -20,7 +20,7 @@ _LONGEST = 80
 
 
 def function_lines(name: str, formula: Formula, comment: str, dtype: Any) -> list[str]:
-    """Return a function of one array as Python.
+    r"""Return a function of one array as Python.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def function_lines(name: str, formula: Formula, comment: str, dtype: Any) -> lis
     Examples
     --------
     >>> import mlpx
-    >>> print(*function_lines("relu", mlpx.activations.relu(), "The rectifier.", "float32"), sep="\\n")
+    >>> print(*function_lines("relu", mlpx.activations.relu(), "The rectifier.", "float32"), sep="\n")
     def relu(z):
         \"\"\"The rectifier.\"\"\"
         return np.maximum(z, 0.0)
