@@ -1,5 +1,7 @@
 """Networks and tables that the tests of exports share."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -61,7 +63,7 @@ def layers(draw, fan_in, fan_out, depth=0):
 def networks(draw):
     """Draw a single network of up to three layers, and blocks in them."""
     widths = draw(st.lists(st.integers(1, 5), min_size=2, max_size=4))
-    within = [layer for m, k in zip(widths, widths[1:], strict=False) for layer in draw(layers(m, k))]
+    within = [layer for m, k in pairwise(widths) for layer in draw(layers(m, k))]
     units = draw(st.integers(1, 3))
     output = draw(st.sampled_from([name for name in OUTPUTS if name != "softmax" or units > 1]))
     loss = None if output in ("linear", "sigmoid", "softmax", "exp", "step") else "squared_error"

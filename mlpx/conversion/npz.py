@@ -43,7 +43,7 @@ def to_npz(net: Network, path: str | os.PathLike[str]) -> None:
     --------
     >>> import mlpx, numpy, json
     >>> from mlpx.conversion import to_npz
-    >>> to_npz(mlpx.MLP([2, 3, 1]), "net.npz")
+    >>> to_npz(mlpx.MLP([2, 3, 2]), "net.npz")
     >>> with numpy.load("net.npz") as file:
     ...     print(*file, file["0.weights"].shape, json.loads(str(file["description"]))["dtype"])
     description 0.weights 0.bias 1.weights 1.bias (2, 3) float32
@@ -60,8 +60,8 @@ def arrays(net: Network) -> dict[str, Any]:
     Examples
     --------
     >>> import mlpx
-    >>> {name: array.shape for name, array in arrays(mlpx.MLP([2, 3, 1])).items()}
-    {'0.weights': (2, 3), '0.bias': (3,), '1.weights': (3, 1), '1.bias': (1,)}
+    >>> {name: array.shape for name, array in arrays(mlpx.MLP([2, 3, 2])).items()}
+    {'0.weights': (2, 3), '0.bias': (3,), '1.weights': (3, 2), '1.bias': (2,)}
     """
     found = {}
     for name, array in net.parameters.items():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlpx import _optional
+from mlpx._typing import Array
 from mlpx._version import __version__
 from mlpx.backends import to_numpy
 from mlpx.conversion.columns import column_entries, target_entry
@@ -72,8 +73,9 @@ def to_onnx(net: Network, path: str | os.PathLike[str] | None = None) -> Any:
     net = check_network(net)
     onnx = _optional.require("onnx", "Exporting to ONNX", INSTALL)
     _optional.require("onnx.checker", "Exporting to ONNX", INSTALL)
-    graph = Graph(onnx, _names(net))
-    inputs, outputs = (_plain if net.preprocessing is None else _table)(net, graph)
+    vector = np.asarray(to_numpy(net.vector), dtype=net.master_dtype_name)
+    graph = Graph(onnx, _names(net, vector))
+    inputs, outputs = (_plain if net.preprocessing is None else _table)(net, graph, vector)
     made = onnx.helper.make_graph(graph.nodes, "mlpx", inputs, outputs, graph.constants)
     model = onnx.helper.make_model(
         made,
@@ -88,10 +90,9 @@ def to_onnx(net: Network, path: str | os.PathLike[str] | None = None) -> Any:
     return model
 
 
-def _names(net: Network) -> dict[int, str]:
+def _names(net: Network, vector: Array) -> dict[int, str]:
     """Return names of weights and other parameters by the address of their first number in the host's vector."""
     architecture = net.architecture
-    vector = _vector(net)
     names: dict[int, str] = {}
     for segment in architecture.segments:
         block = np.reshape(vector[..., segment.start : segment.stop], (*vector.shape[:-1], *segment.shape))
@@ -105,15 +106,10 @@ def _names(net: Network) -> dict[int, str]:
     return names
 
 
-def _vector(net: Network) -> Any:
-    """Return the parameters on the host; of a network on the host the very ones."""
-    return np.asarray(to_numpy(net.vector), dtype=net.master_dtype_name)
-
-
-def _outputs(net: Network, x: Traced) -> Traced:
+def _outputs(net: Network, x: Traced, vector: Array) -> Traced:
     """Return the network's outputs as a graph of functions."""
     ops: Any = OnnxBackend(x.dtype)
-    z, _ = net.architecture.forward(ops, _vector(net), x)
+    z, _ = net.architecture.forward(ops, vector, x)
     y: Traced = ops.evaluate(net.architecture.output.activation, z)
     return y
 
@@ -125,11 +121,11 @@ def _info(graph: Graph, name: str, dtype: Any, shape: list[Any]) -> Any:
     return helper.make_tensor_value_info(name, kind, shape)
 
 
-def _plain(net: Network, graph: Graph) -> tuple[list[Any], list[Any]]:
+def _plain(net: Network, graph: Graph, vector: Array) -> tuple[list[Any], list[Any]]:
     """Write a network without columns, and return inputs and outputs."""
     widths, dtype = net.architecture.widths, net.master_dtype_name
     members = [] if net.members is None else [net.members]
-    y = graph.node("Identity", graph.write(_outputs(net, source("X", dtype, widths[0]))), name="y")
+    y = graph.node("Identity", graph.write(_outputs(net, source("X", dtype, widths[0]), vector)), name="y")
     outputs = [_info(graph, y, dtype, [*members, "n", widths[-1]])]
     task = net.architecture.output.task
     if task != "values":
@@ -165,13 +161,14 @@ def _classes(graph: Graph, classes: tuple[Any, ...]) -> str:
     return "classes"
 
 
-def _table(net: Network, graph: Graph) -> tuple[list[Any], list[Any]]:
+def _table(net: Network, graph: Graph, vector: Array) -> tuple[list[Any], list[Any]]:
     """Write a network with its columns, and return inputs and outputs."""
     from mlpx.tables import Preprocessing
 
     preprocessing = Preprocessing.from_dict(net.preprocessing)
     entries, target, dtype = column_entries(preprocessing), target_entry(preprocessing), net.master_dtype_name
-    y = _outputs(net, source(prepared(graph, entries, dtype), dtype, net.architecture.widths[0]))
+    x = source(prepared(graph, entries, dtype), dtype, net.architecture.widths[0])
+    y = _outputs(net, x, vector)
     if net.members is not None:
         y = TracingNamespace().mean(y, axis=0)
     inputs = column_inputs(graph.onnx, entries)

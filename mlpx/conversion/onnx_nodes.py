@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlpx import activations
-from mlpx._typing import Array, Formula
+from mlpx._typing import Formula
 from mlpx.conversion.tracing import Traced, TracingBackend, TracingNamespace
 
 __all__ = ["Graph", "OnnxBackend"]
@@ -75,7 +75,7 @@ class Graph:
     onnx : module
         The library.
     names : dict of str
-        Names of parameters by the address of their first number.
+        Names of parameters by the address of their first number, for as long as these are there.
     """
 
     def __init__(self, onnx: Any, names: dict[int, str] | None = None) -> None:
@@ -96,16 +96,12 @@ class Graph:
     def constant(self, value: Any, dtype: Any = None) -> str:
         """Add a constant, each one once, and return its name."""
         array = np.asarray(value) if dtype is None else np.asarray(value, dtype=dtype)
-        key = (array.dtype.str, array.shape, array.tobytes()) if array.size < 1000 else id(value)
+        name = self._names.get(array.__array_interface__["data"][0])
+        key = name or (array.dtype.str, array.shape, array.tobytes())
         if key not in self._known:
-            self._known[key] = name = self._name(array)
-            self.constants.append(self.onnx.numpy_helper.from_array(np.asarray(array, order="C"), name))
+            self._known[key] = found = name or f"constant_{len(self.constants)}"
+            self.constants.append(self.onnx.numpy_helper.from_array(np.asarray(array, order="C"), found))
         return self._known[key]
-
-    def _name(self, array: Array) -> str:
-        taken = {constant.name for constant in self.constants}
-        name = self._names.get(array.__array_interface__["data"][0], "") if array.size > 1 else ""
-        return name if name and name not in taken else f"constant_{len(self.constants)}"
 
     def write(self, x: Any, dtype: Any = None) -> str:
         """Add what makes a traced array, and return the name of its output.
