@@ -899,7 +899,7 @@ class Network:
         Examples
         --------
         >>> import mlpx
-        >>> [given.name for given in mlpx.MLP([4, 8, 3]).to_onnx().graph.output]
+        >>> [given.name for given in mlpx.MLP([4, 8, 3]).to_onnx().graph.output]  # doctest: +SKIP
         ['y', 'label']
         """
         from mlpx.conversion import to_onnx
@@ -968,7 +968,7 @@ class Network:
         Examples
         --------
         >>> import mlpx
-        >>> len(mlpx.MLP([4, 8, 3]).to_torch())
+        >>> len(mlpx.MLP([4, 8, 3]).to_torch())  # doctest: +SKIP
         4
         """
         from mlpx.conversion import to_torch
@@ -991,7 +991,7 @@ class Network:
         Examples
         --------
         >>> import mlpx
-        >>> mlpx.MLP([1, 8, 1], output="linear").to_sklearn()
+        >>> mlpx.MLP([1, 8, 1], output="linear").to_sklearn()  # doctest: +SKIP
         MLPRegressor(hidden_layer_sizes=(8,))
         """
         from mlpx.conversion import to_sklearn

@@ -64,6 +64,7 @@ def to_onnx(net: Network, path: str | os.PathLike[str] | None = None) -> Any:
 
     Examples
     --------
+    >>> import onnx
     >>> import mlpx
     >>> from mlpx.conversion import to_onnx
     >>> model = to_onnx(mlpx.MLP([4, 8, 3]))
