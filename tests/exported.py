@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mlpx import Dense, Dropout, Embedding, Maxout, Network, PReLU, Skip, activations
+from mlpx.conversion.tracing import UNARY
 from mlpx.differentiation import activation_from_formula
 
 OUTPUTS = ["linear", "sigmoid", "softmax", "exp", "step", "softplus", "tanh"]
@@ -25,6 +26,23 @@ def formulas():
         activation_from_formula("max(x, 0.1*x) + min(x, 1) + sign(x) + step(x - 1/3) + relu(x) / (1 + x**4)"),
     ]
 
+
+def custom(function):
+    """Return an activation that is never trained."""
+    return activations.custom(function, lambda z, xp: xp.ones_like(z))
+
+
+FUNCTIONS = {
+    **{name: lambda z, xp, name=name: getattr(xp, name)(z) for name in set(UNARY) - {"logical_not"}},
+    **{name: lambda z, xp, name=name: getattr(xp, name)(z, 0.4) for name in ("maximum", "minimum", "pow", "divide")},
+    **{name: lambda z, xp, name=name: getattr(xp, name)(z, 0.4) for name in ("greater", "less_equal", "not_equal")},
+    **{name: lambda z, xp, name=name: z + getattr(xp, name)(z, axis=-1, keepdims=True) for name in ("max", "min")},
+    **{name: lambda z, xp, name=name: z + getattr(xp, name)(z, axis=-1, keepdims=True) for name in ("mean", "sum")},
+    "prod": lambda z, xp: z - xp.prod(z, axis=-1, keepdims=True),
+    "logic": lambda z, xp: xp.where((z > 0.2) & (z < 0.5) | xp.logical_not(z == 0.7), -z, abs(z) ** 2 - 1),
+    "brackets": lambda z, xp: (1 - (z - (2 - z))) / (z / (3 / (-z * 2))) ** 2 ** (-z),
+}
+"""Functions by name, each with what it calls."""
 
 MADE = {"automatic", "custom", "formula", "exp", "softmax", "step"}
 NAMED = sorted(set(activations.Activation.known) & set(activations.__all__) - MADE)

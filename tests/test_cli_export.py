@@ -40,7 +40,7 @@ def test_files_and_sentences(model, arguments, files, sentence, capsys):
     ("arguments", "sentence"),
     [
         (["none.mlpx"], "the file `none.mlpx` does not exist"),
-        (["net.mlpx", "-o", "net.txt"], "`--output` must have one of the endings .onnx (--onnx)"),
+        (["net.mlpx", "-o", "net.txt"], "`--output` must have one of the endings .onnx, .py, .npz, .pt"),
         (["net.mlpx", "--npz", "-o", "net.mlpx", "--force"], "must not be the file that is read"),
         (["net.mlpx", "--npz", "-o", "none/net.npz"], "the folder `none` does not exist"),
         (["net.mlpx", "--npz", "-o", "."], "must name a file"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mlpx
-from exported import ACTIVATIONS, OUTPUTS, EveryKind, networks
+from exported import ACTIVATIONS, FUNCTIONS, OUTPUTS, EveryKind, custom, networks
 from mlpx import AlphaDropout, Dense, Dropout, Maxout, Network, PReLU, Skip, activations
 from mlpx.conversion import to_onnx
 
@@ -108,6 +108,15 @@ def test_labels_are_those_that_fit_saw(output, labels):
 
 def test_functions_of_ones_own_are_exported():
     net = Network([Dense(2, 4, lambda z, xp: xp.where(z > 1, xp.sin(z), z / (1 + xp.abs(z)))), Dense(4, 1)])
+    assert_same(net, rows(net))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_of_the_namespace(name, dtype):
+    function = FUNCTIONS[name]
+    within = custom(lambda z, xp: xp.astype(function(0.7 / (1 + xp.exp(-z)) + 0.1, xp), z.dtype))  # from 0.1 to 0.8
+    net = Network([Dense(2, 4, within), Dense(4, 1)], dtype=dtype)
     assert_same(net, rows(net))
 
 

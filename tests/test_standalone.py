@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mlpx
-from exported import ACTIVATIONS, OUTPUTS, EveryKind, networks
+from exported import ACTIVATIONS, FUNCTIONS, OUTPUTS, EveryKind, custom, networks
 from mlpx import AlphaDropout, Dense, Dropout, Layer, Maxout, Network, PReLU, Skip
 from mlpx.conversion import to_standalone
 
@@ -82,6 +82,13 @@ def test_every_activation(tmp_path):
         [Network([Dense(4, 6, f), Dense(6, 5, f), Dense(5, 2)], dtype=d) for f in ACTIVATIONS for d in TOLERANCE],
         tmp_path,
     )
+
+
+def test_every_function_of_the_namespace(tmp_path):
+    def within(function):  # arguments from 0.1 to 0.8
+        return custom(lambda z, xp: xp.astype(function(0.7 / (1 + xp.exp(-z)) + 0.1, xp), z.dtype))
+
+    assert_same([Network([Dense(2, 4, within(f)), Dense(4, 1)]) for f in FUNCTIONS.values()], tmp_path)
 
 
 def test_every_output(tmp_path):
@@ -189,6 +196,7 @@ class Twice(Layer):
     [
         (mlpx.MLP([2, 3, 2]), "model.txt", r"`path` must end in \.py"),
         (mlpx.MLP([2, 3, 2], members=2), "model.py", r"give net\.member\(0\)"),
+        (Network([Dense(2, 2, custom(lambda z, xp: z * z[..., :1])), Dense(2, 1)]), "model.py", "mixes units"),
         (Network([Twice(), Dense(2, 1)]), "model.py", r"has the layer Twice at layers\.0"),
     ],
 )

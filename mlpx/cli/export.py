@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-ENDINGS = {"onnx": ".onnx", "numpy": ".py", "npz": ".npz", "torch": ".pt"}
+ENDINGS = {"onnx": ".onnx", "program": ".py", "npz": ".npz", "torch": ".pt"}
 
 
 def run(options: argparse.Namespace) -> None:
@@ -37,8 +37,8 @@ def choose_kind(options: argparse.Namespace) -> str:
     ending = Path(options.output).suffix.lower()
     found = [kind for kind, known in ENDINGS.items() if known == ending]
     if not found:
-        known = ", ".join(f"{known} (--{kind})" for kind, known in ENDINGS.items())
-        msg = f"`--output` must have one of the endings {known}, or say what to write; got `{options.output}`"
+        known = ", ".join(ENDINGS.values())
+        msg = f"`--output` must have one of the endings {known}, or say what to write, --onnx; got `{options.output}`"
         raise ValueError(msg)
     return found[0]
 
@@ -56,10 +56,10 @@ def load(path: str) -> mlpx.Network:
 def choose_outputs(options: argparse.Namespace, kind: str) -> list[Path]:
     """Give the files to write, none of which may be the model, nor without ``--force`` be there."""
     path = Path(options.output or Path(options.model).with_suffix(ENDINGS[kind]).name)
-    if kind == "numpy" and path.suffix != ".py":
+    if kind == "program" and path.suffix != ".py":
         msg = f"`--output` must end in .py for a program; got `{path}`"
         raise ValueError(msg)
-    paths = [path, path.with_suffix(".npz")] if kind == "numpy" else [path]
+    paths = [path, path.with_suffix(".npz")] if kind == "program" else [path]
     for one in paths:
         _check_output(one, Path(options.model), force=options.force)
     return paths
@@ -91,7 +91,7 @@ def write_onnx(net: mlpx.Network, path: Path) -> str:
     )
 
 
-def write_numpy(net: mlpx.Network, path: Path) -> str:
+def write_program(net: mlpx.Network, path: Path) -> str:
     """Write a program and its parameters."""
     to_standalone(net, path)
     return (
@@ -121,7 +121,7 @@ def _sized(path: Path) -> str:
 
 WRITERS: dict[str, Callable[[mlpx.Network, Path], str]] = {
     "onnx": write_onnx,
-    "numpy": write_numpy,
+    "program": write_program,
     "npz": write_npz,
     "torch": write_torch,
 }

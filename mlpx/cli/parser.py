@@ -139,7 +139,9 @@ def _add_export(commands: Any) -> None:
         ("npz", "the parameters as arrays of NumPy"),
         ("torch", "a module of PyTorch, without the columns"),
     ):
-        kinds.add_argument(f"--{kind}", dest="kind", action="store_const", const=kind, help=text)
+        kinds.add_argument(
+            f"--{kind}", dest="kind", action="store_const", const={"numpy": "program"}.get(kind, kind), help=text
+        )
     parser.add_argument("-o", "--output", metavar="PATH", help="file to write (MODEL's name in the current folder)")
     parser.add_argument("--force", action="store_true", help="overwrite a file")
 

@@ -30,6 +30,13 @@ def to_npz(net: Network, path: str | os.PathLike[str]) -> None:
     path : str or path
         A file to write; by convention it ends in ``.npz``.
 
+    Raises
+    ------
+    TypeError
+        For something else than a network.
+    OSError
+        Where the file cannot be written.
+
     Notes
     -----
     The names of the arrays are paths in the network: ``0.weights`` of shape (M_in, M_out) and ``0.bias`` of shape

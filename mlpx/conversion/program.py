@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import keyword
 import re
+from itertools import chain, count
 from typing import Any
 
 from mlpx import activations, special
@@ -150,7 +151,7 @@ class Program:
         plain = wanted.isidentifier() and wanted.isascii() and not keyword.iskeyword(wanted)
         base = wanted if plain and wanted not in pieces.TAKEN else activation.name
         taken = {name for name, _ in self.functions.values()}
-        return next(name for name in (base, *(f"{base}_{i}" for i in range(2, 10**6))) if name not in taken)
+        return next(name for name in chain([base], (f"{base}_{i}" for i in count(2))) if name not in taken)
 
 
 def _comment(activation: Activation) -> str:

@@ -14,13 +14,17 @@ __all__ = ["function_lines"]
 _NAMES = {
     "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan", "atanh": "arctanh",
 }  # fmt: skip
-_STRENGTH = {"|": 1, "&": 2, "==": 3, "!=": 3, "<": 3, "<=": 3, ">": 3, ">=": 3, "+": 4, "-": 4, "*": 5, "/": 5, "@": 5}
+_REFUSED = {"broadcast_to", "column", "columns", "concat", "take"}
+# how strongly Python's operators bind
+_STRENGTH = {
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), 1), "|": 2, "&": 3, "+": 4, "-": 4, "*": 5, "/": 5, "@": 5,
+}  # fmt: skip
 _POWER, _SIGN, _ATOM = 8, 7, 9
 _LONGEST = 80
 
 
 def function_lines(name: str, formula: Formula, comment: str, dtype: Any) -> list[str]:
-    r"""Return a function of one array as Python.
+    """Return a function of one array as Python.
 
     Parameters
     ----------
@@ -46,10 +50,8 @@ def function_lines(name: str, formula: Formula, comment: str, dtype: Any) -> lis
     Examples
     --------
     >>> import mlpx
-    >>> print(*function_lines("relu", mlpx.activations.relu(), "The rectifier.", "float32"), sep="\n")
-    def relu(z):
-        \"\"\"The rectifier.\"\"\"
-        return np.maximum(z, 0.0)
+    >>> function_lines("relu", mlpx.activations.relu(), "The rectifier.", "float32")[::2]
+    ['def relu(z):', '    return np.maximum(z, 0.0)']
     """
     y = TracingBackend(TracingNamespace(("erf",))).evaluate(formula, source("z", dtype, 2))
     writer = _Writer(y)
@@ -109,13 +111,18 @@ class _Writer:
             sign = OPERATORS[x.operation]
             strength = _STRENGTH[sign]
             left, right = x.operands
-            return f"{self.text(left, strength)} {sign} {self.text(right, strength + 1)}", strength
+            # 0 < z < 1 would mean something else
+            first = self.text(left, strength + (strength == _STRENGTH["<"]))
+            return f"{first} {sign} {self.text(right, strength + 1)}", strength
         if x.operation == "negative":
             return f"-{self.text(x.operands[0], _SIGN)}", _SIGN
         return self._called(x), _ATOM
 
     def _called(self, x: Traced) -> str:
         """Return a call of a function."""
+        if x.operation in _REFUSED:
+            msg = "`net` has a function that mixes units, which cannot be written as NumPy; export it to ONNX."
+            raise ValueError(msg)
         if x.operation == "astype":
             return f'{self.text(x.operands[0], _ATOM)}.astype("{x.dtype}")'
         if x.operation == "expand_dims":

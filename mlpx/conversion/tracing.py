@@ -14,7 +14,16 @@ from typing import Any, TypeAlias, cast
 from mlpx._typing import Array, DType, Formula
 from mlpx.backends.host import xp as hxp
 
-__all__ = ["OPERATORS", "Traced", "TracingBackend", "TracingNamespace", "broadcast", "refuse_formula", "source"]
+__all__ = [
+    "OPERATORS",
+    "UNARY",
+    "Traced",
+    "TracingBackend",
+    "TracingNamespace",
+    "broadcast",
+    "refuse_formula",
+    "source",
+]
 
 Shape: TypeAlias = tuple[int | None, ...]
 
@@ -25,7 +34,7 @@ OPERATORS = {
 """Functions of two arrays that have an operator."""
 
 _COMPARISONS = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "isnan", "isfinite"}
-_UNARY = (
+UNARY = (
     "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "exp", "expm1", "floor",
     "isfinite", "isnan", "log", "log10", "log1p", "log2", "logical_not", "negative", "ones_like", "reciprocal", "round",
     "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh", "zeros_like",
@@ -165,7 +174,7 @@ class TracingNamespace:
     """
 
     def __init__(self, functions: tuple[str, ...] = ()) -> None:
-        for name in (*_UNARY, *_BINARY, *functions):
+        for name in (*UNARY, *_BINARY, *functions):
             setattr(self, name, lambda *operands, name=name, **_: call(name, *operands))
         for name in _REDUCTIONS:
             setattr(self, name, lambda x, name=name, **options: _reduced(name, x, **options))
