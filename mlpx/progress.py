@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "mean_left"]
 
 
 class Progress:
@@ -19,18 +19,21 @@ class Progress:
     ----------
     show : bool
         Whether to show it at all.
-    epochs, samples : int
-        Epochs, and samples an epoch.
+    epochs : int
+        Epochs.
+    samples : int, optional
+        Samples an epoch, where that is known.
     """
 
-    def __init__(self, show: bool, epochs: int, samples: int) -> None:
+    def __init__(self, show: bool, epochs: int, samples: int | None) -> None:
         self._bar: Any = None
         if show:
             from tqdm.auto import tqdm  # imported when first used
 
             quiet = False if "ipykernel" in sys.modules else None  # a notebook shows it, though it is no terminal
+            total = None if samples is None else epochs * samples
             self._bar = tqdm(
-                total=epochs * samples, disable=quiet, unit=" samples", unit_scale=True, dynamic_ncols=True, leave=True,
+                total=total, disable=quiet, unit=" samples", unit_scale=True, dynamic_ncols=True, leave=True,
                 bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt} {remaining}{postfix}",
             )  # fmt: skip
             if self._bar.disable:
@@ -51,7 +54,7 @@ class Progress:
         """Show the loss and the last validation metric of an epoch, a stack's as their mean."""
         if self._bar is not None:
             held_out = [name for name in row if name.startswith("validation_")]
-            shown = {name.replace("validation_", "val. "): _mean(row[name]) for name in ("loss", *held_out[-1:])}
+            shown = {name.replace("validation_", "val. "): mean_left(row[name]) for name in ("loss", *held_out[-1:])}
             self._bar.set_postfix_str(", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
 
     def close(self) -> None:
@@ -60,7 +63,8 @@ class Progress:
             self._bar.close()
 
 
-def _mean(value: Any) -> float:
+def mean_left(value: Any) -> float:
+    """Return a number, or the mean of those of the members that are left in a stack."""
     if not isinstance(value, list):
         return float(value)
     finite = [v for v in value if math.isfinite(v)]

@@ -72,7 +72,7 @@ def _add_train(commands: Any) -> None:
     tests = files.add_mutually_exclusive_group()
     tests.add_argument("--test-fraction", metavar="F", type=fraction, help="share of rows kept for testing (0.2)")
     tests.add_argument("--test", metavar="FILE", help="a table of test rows")
-    tests.add_argument("--split", metavar="COLUMN", help="the column that says train or test")
+    tests.add_argument("--split", metavar="COLUMN", help="the column that says train, test or validation")
     _add_network(parser.add_argument_group("network"))
     _add_training(parser.add_argument_group("training"))
     output = parser.add_argument_group("output")

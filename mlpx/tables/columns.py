@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpx.tables.knots import encode_pieces
 from mlpx.tables.values import refuse, to_numbers, to_seconds, to_texts
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ UNITS = 8
 class NumberColumn:
     """A column of numbers: ``u = (value - center) / scale``, then the smooth clipping ``u / sqrt(1 + (u / clip)**2)``.
 
+    With knots ``k[0] < ... < k[m]`` there are m further inputs, ``min(max((value - k[i]) / (k[i+1] - k[i]), 0), 1)``:
+    how far the value has come from one knot to the next. A weight for each piece lets the first layer bend along the
+    column [1]_.
+
     Attributes
     ----------
     name : str
@@ -46,6 +51,13 @@ class NumberColumn:
         No input is further from 0 than this; None leaves ``u`` as it is.
     missing : bool
         Whether a second input says 1 where the value was missing.
+    knots : tuple of float
+        Ascending, or none; see `mlpx.tables.knots`.
+
+    References
+    ----------
+    .. [1] Y. Gorishniy, I. Rubachev and A. Babenko, "On embeddings for numerical features in tabular deep learning",
+       NeurIPS 2022, arXiv:2203.05556: the piecewise linear encoding.
     """
 
     name: str
@@ -54,30 +66,35 @@ class NumberColumn:
     scale: float
     clip: float | None
     missing: bool
+    knots: tuple[float, ...] = ()
 
     @property
     def width(self) -> int:
         """Number of inputs that the column becomes."""
-        return 1 + self.missing
+        return 1 + self.missing + max(len(self.knots) - 1, 0)
 
     def encode(self, series: pd.Series, out: NDArray[Any], unknown: Counter[str]) -> None:
-        """Write the scaled values into `out` of shape (n, width).
+        """Write the scaled values into `out` of shape (n, width); missing ones without an input of theirs are counted.
 
         Raises
         ------
         ValueError
-            If a value is no finite number, or one that is not clipped is too large for the type of `out`.
+            If a value is no finite number, or an input is too large for the type of `out`.
         """
         values = to_numbers(series)
         missing = np.isnan(values)
-        values[missing] = self.fill
+        if missing.any():
+            values[missing] = self.fill
+            if not self.missing:
+                unknown["a missing value"] += int(missing.sum())
+        encode_pieces(values, self.knots, out[:, 1 + self.missing :])
         with np.errstate(over="ignore"):
-            values = (values - self.center) / self.scale
-        if self.clip is not None:
-            values = np.clip(values, -HUGE, HUGE)
-            values /= np.hypot(1, values / self.clip)  # the square of a large number would overflow
-        elif out.dtype.kind == "f":
-            refuse(series, np.abs(values) > np.finfo(out.dtype).max, f"must hold numbers that {out.dtype} can hold")
+            values -= self.center
+            values /= self.scale
+            if self.clip is not None:
+                values = np.clip(values, -HUGE, HUGE)
+                values /= np.hypot(1, values / self.clip)  # the square of a large number would overflow
+        _refuse_overflow(series, values, out.dtype)
         out[:, 0] = values
         if self.missing:
             out[:, 1] = missing
@@ -213,6 +230,13 @@ class Source:
 
 
 Column = NumberColumn | CategoryColumn | EmbeddedColumn | DateColumn
+
+
+def _refuse_overflow(series: pd.Series, values: NDArray[np.float64], dtype: np.dtype[Any]) -> None:
+    """Refuse inputs that would become infinite."""
+    most = float(np.finfo(dtype).max)
+    if len(values) and max(values.max(), -values.min()) > most:
+        refuse(series, np.abs(values) > most, f"must hold numbers that {dtype} can hold")
 
 
 def _places(texts: Sequence[str], categories: Sequence[str]) -> list[int]:

@@ -41,10 +41,16 @@ def fact(column: Column) -> str:
 
 
 def _number(column: NumberColumn) -> str:
-    scaled = f"(value - {column.center:.6g}) / {column.scale:.6g}"
+    scaled = _scaled(column.center, column.scale)
     clipped = "" if column.clip is None else f", clipped smoothly at {column.clip:g}"
     missing = f"; {column.fill:.6g} where missing, and an input that says so" if column.missing else ""
-    return scaled + clipped + missing
+    pieces = f"; and how far it is along each of {plural(len(column.knots) - 1, 'piece')}" if column.knots else ""
+    return scaled + clipped + pieces + missing
+
+
+def _scaled(center: float, scale: float) -> str:
+    sign = "+" if center < 0 else "-"
+    return f"(value {sign} {abs(center):.6g}) / {scale:.6g}"
 
 
 def _embedded(column: EmbeddedColumn, number: str) -> str:
@@ -69,5 +75,5 @@ def _day(seconds: float) -> str:
 
 def _target(target: Target) -> str:
     if isinstance(target, NumberTarget):
-        return f"target, regression: (value - {target.mean:.6g}) / {target.scale:.6g}"
+        return f"target, regression: {_scaled(target.mean, target.scale)}"
     return f"target, classification: {len(target.classes)} classes ({named(target.classes, 3)})"

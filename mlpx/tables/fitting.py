@@ -18,6 +18,7 @@ from mlpx.tables.columns import (
     LeftOut,
     NumberColumn,
 )
+from mlpx.tables.knots import choose_knots
 from mlpx.tables.requirements import require
 from mlpx.tables.values import kind_of, refuse, to_numbers, to_seconds, to_texts
 
@@ -49,6 +50,7 @@ class Rules:
     scaling: Scaling = "robust"
     most_one_hot: int = MOST_ONE_HOT
     keep_constant: bool = False
+    bins: int = 0
 
 
 def fit_column(series: pd.Series, rules: Rules) -> Column | LeftOut:
@@ -102,7 +104,8 @@ def _fit_numbers(series: pd.Series, name: str, rules: Rules) -> Column | LeftOut
         if rules.keep_constant:
             return NumberColumn(name, median, median, 0.0, None, missing)
         return _fit_categories(series, name, 1) if missing else LeftOut(name, SAME)
-    return NumberColumn(name, median, center, scale, CLIP if rules.scaling == "robust" else None, missing)
+    knots = choose_knots(present, rules.bins)
+    return NumberColumn(name, median, center, scale, CLIP if rules.scaling == "robust" else None, missing, knots)
 
 
 def _robust(present: NDArray[np.float64]) -> tuple[float, float]:

@@ -85,9 +85,13 @@ def with_text_names(frame: pd.DataFrame) -> pd.DataFrame:
 def _from_arrow(table: Any) -> pd.DataFrame:
     """Take a table over from Arrow; dates stay dates, which pandas would make objects of."""
     pyarrow = require("pyarrow", "a table of Arrow or polars")
-    arrow = pyarrow.table(table)
-    names = arrow.column_names
-    frame: pd.DataFrame = arrow.rename_columns([str(i) for i in range(len(names))]).to_pandas(
-        date_as_object=False, ignore_metadata=True
-    )
+    try:
+        arrow = pyarrow.table(table)
+        names = arrow.column_names
+        numbered = arrow.rename_columns([str(i) for i in range(len(names))])  # names may come twice
+        frame: pd.DataFrame = numbered.to_pandas(date_as_object=False, ignore_metadata=True)
+    except pyarrow.ArrowException as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        msg = f"`table` must be a table that Arrow can hand over; this {type(table).__name__} is not: {reason}"
+        raise ValueError(msg) from error
     return frame.set_axis(names, axis=1)

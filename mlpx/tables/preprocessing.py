@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -58,6 +58,19 @@ class Preprocessing:
 
     The table may be a frame of pandas or polars, of Arrow, or anything else that `as_frame` takes; the same table gives
     the same inputs.
+
+    Examples
+    --------
+    >>> from mlpx.tables import Preprocessing
+    >>> flowers = {"height": [50.0, 61.5, None, 43.0], "colour": ["red", "red", "white", "red"], "wild": [1, 2, 3, 4]}
+    >>> preprocessing = Preprocessing.fit(flowers, "wild", task="regression")
+    >>> for name, becomes in preprocessing.describe():
+    ...     print(f"{name}: {becomes}")
+    height: numbers, 2 inputs: (value - 50) / 9.25, clipped smoothly at 3; 50 where missing, and an input that says so
+    colour: categories, 2 inputs: one for each of 2 categories (`red`, `white`)
+    wild: target, regression: (value - 2.5) / 1.11803
+    >>> preprocessing.transform({"colour": ["white"], "height": [50.0]})
+    array([[0., 0., 0., 1.]], dtype=float32)
     """
 
     columns: tuple[Column, ...]
@@ -77,6 +90,7 @@ class Preprocessing:
         split: str | None = None,
         scaling: Scaling = "robust",
         most_one_hot: int = MOST_ONE_HOT,
+        bins: int = 0,
         one_scale: bool = False,
         source: Source | None = None,
     ) -> Preprocessing:
@@ -90,7 +104,7 @@ class Preprocessing:
             The column to predict; no row of it may be missing (see `labelled_rows`).
         task : {"auto", "classification", "regression"}
             ``"auto"`` follows the target, see `infer_task`.
-        drop : collection of str
+        drop : str or collection of str
             Columns to leave out.
         split : str, optional
             The column that tells training rows from test rows; left out as well.
@@ -99,6 +113,8 @@ class Preprocessing:
             the divisor n), without.
         most_one_hot : int
             A column of more categories is embedded.
+        bins : int
+            Number of pieces along each column of numbers that get inputs of their own, see `NumberColumn`; 0 for none.
         one_scale : bool
             Standardise all numbers by one mean and one scale, as for pixels, whatever `scaling` says. Columns of one
             value are then kept.
@@ -116,8 +132,11 @@ class Preprocessing:
             cannot be used as it stands.
         """
         frame = as_frame(table)
+        target, drop = str(target), [str(name) for name in ([drop] if isinstance(drop, str) else drop)]
         _check_arguments(frame, target, drop, split, scaling)
-        rules = Rules("standard" if one_scale else scaling, most_one_hot, keep_constant=one_scale)
+        rules = Rules(
+            "standard" if one_scale else scaling, most_one_hot, keep_constant=one_scale, bins=0 if one_scale else bins
+        )
         fitted = [
             LeftOut(name, "as asked") if name in drop else fit_column(frame[name], rules)
             for name in frame.columns
@@ -171,7 +190,8 @@ class Preprocessing:
             Type of the result.
         note : callable
             Takes a sentence for everything that was passed over: columns that are not used, categories that the
-            training rows did not have (all their inputs are 0). A warning by default.
+            training rows did not have (all their inputs are 0), missing numbers where they had none (taken as the
+            median). A warning by default.
 
         Returns
         -------
@@ -192,6 +212,7 @@ class Preprocessing:
             stop = start + column.width
             column.encode(frame[column.name], out[:, start:stop], unknown.setdefault(column.name, Counter()))
             start = stop
+        _note_missing(self.columns, unknown, note)
         _note_unknown(unknown, note)
         return out
 
@@ -280,6 +301,14 @@ def _share_scale(columns: tuple[Column, ...]) -> tuple[Column, ...]:
         msg = f"all numbers of the table are {mean:g}; there is nothing to learn from"
         raise ValueError(msg)
     return tuple(replace(c, center=mean, scale=scale) if isinstance(c, NumberColumn) else c for c in columns)
+
+
+def _note_missing(columns: Iterable[Column], unknown: dict[str, Counter[str]], note: Note) -> None:
+    """Tell in one line of missing numbers in columns where the training rows had none."""
+    gaps = {c.name: unknown.pop(c.name).total() for c in columns if isinstance(c, NumberColumn)}
+    parts = [f"`{name}` {count}" for name, count in gaps.items() if count]
+    if parts:
+        note(f"{plural(sum(gaps.values()), 'missing value')} of numbers, taken as the median: {', '.join(parts)}")
 
 
 def _note_unknown(unknown: dict[str, Counter[str]], note: Note) -> None:

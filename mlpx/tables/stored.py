@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlpx.tables.columns import CategoryColumn, Column, DateColumn, EmbeddedColumn, LeftOut, NumberColumn, Source
@@ -20,6 +21,8 @@ VERSION = 2
 MOST_INPUTS = 10_000_000
 #: A date has no more periods than these, and none shorter than a second or longer than three centuries.
 MOST_PHASES, SHORTEST_PHASE, LONGEST_PHASE = 8, 1.0, 1e10
+#: In seconds: no calendar reaches so far from 1970, and no dates are so close to each other.
+FURTHEST_DATE, CLOSEST_DATES = 1e13, 1e-12
 
 
 def to_dict(
@@ -93,7 +96,17 @@ def _number_column(entry: dict[str, Any], where: str) -> NumberColumn:
     clip = None if entry.get("clip") is None else _positive(entry, "clip", where)
     fill, center = _number(entry, "fill", where), _number(entry, "center", where)
     scale, missing = _positive(entry, "scale", where), _truth(entry, "missing", where)
-    return NumberColumn(_text(entry, "name", where), fill, center, scale, clip, missing)
+    return NumberColumn(_text(entry, "name", where), fill, center, scale, clip, missing, _knots(entry, where))
+
+
+def _knots(entry: dict[str, Any], where: str) -> tuple[float, ...]:
+    """Give ascending knots; files from before there were any have none."""
+    knots = _list(entry, "knots", where) if "knots" in entry else []
+    real = all(isinstance(k, (int, float)) and not isinstance(k, bool) and _finite(k) for k in knots)
+    values = tuple(float(k) for k in knots) if real else ()
+    if not real or len(values) == 1 or any(high <= low for low, high in pairwise(values)):
+        _refuse(where, "knots", "finite numbers that ascend, two or more, or none", knots)
+    return values
 
 
 def _category_column(entry: dict[str, Any], where: str) -> CategoryColumn:
@@ -115,7 +128,10 @@ def _date_column(entry: dict[str, Any], where: str) -> DateColumn:
     if len(phases) > MOST_PHASES or not real or not all(SHORTEST_PHASE <= p <= LONGEST_PHASE for p in phases):
         rule = f"at most {MOST_PHASES} numbers of seconds from {SHORTEST_PHASE:g} to {LONGEST_PHASE:g}"
         _refuse(where, "phases", rule, phases)
-    center, scale = _number(entry, "center", where), _positive(entry, "scale", where)
+    center, scale = _number(entry, "center", where), _number(entry, "scale", where)
+    if abs(center) > FURTHEST_DATE or scale < CLOSEST_DATES:
+        rule = f"within {FURTHEST_DATE:g} seconds of 1970, with a scale of at least {CLOSEST_DATES:g}"
+        _refuse(where, "center", rule, (center, scale))
     return DateColumn(_text(entry, "name", where), center, scale, tuple(float(p) for p in phases))
 
 

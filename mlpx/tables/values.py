@@ -94,14 +94,25 @@ def to_numbers(series: pd.Series) -> NDArray[np.float64]:
     types = pandas.api.types
     if types.is_numeric_dtype(series.dtype) and not types.is_complex_dtype(series.dtype):
         values = series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-    elif types.is_datetime64_any_dtype(series.dtype):
+    elif types.is_datetime64_any_dtype(series.dtype) and series.notna().any():
         msg = f"column `{series.name}` must hold numbers; it holds dates ({series.dtype})"
         raise ValueError(msg)
     else:
-        values = pandas.to_numeric(series.astype(object), errors="coerce").to_numpy(dtype=np.float64, copy=True)
+        values = _parsed_numbers(series)
         refuse(series, np.isnan(values) & ~series.isna().to_numpy(dtype=bool), "must hold numbers")
     refuse(series, np.isinf(values), "must hold finite numbers")
     return values
+
+
+def _parsed_numbers(series: pd.Series) -> NDArray[np.float64]:
+    """Give the numbers among objects, NaN for all others, in a new array."""
+    pandas = require("pandas", "reading a table")
+    try:
+        parsed = pandas.to_numeric(series.astype(object), errors="coerce")
+        return np.array(parsed, dtype=np.float64)
+    except OverflowError as error:
+        msg = f"column `{series.name}` must hold numbers that float64 can hold; one is larger"
+        raise ValueError(msg) from error
 
 
 def to_texts(series: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
@@ -137,7 +148,7 @@ def to_seconds(series: pd.Series) -> NDArray[np.float64]:
     types = pandas.api.types
     if types.is_datetime64_any_dtype(series.dtype):
         moments = pandas.to_datetime(series, utc=True)
-    elif types.is_numeric_dtype(series.dtype):
+    elif types.is_numeric_dtype(series.dtype) and series.notna().any():
         msg = f"column `{series.name}` must hold dates; it holds numbers ({series.dtype})"
         raise ValueError(msg)
     else:
@@ -158,8 +169,8 @@ def refuse(series: pd.Series, bad: NDArray[np.bool_], rule: str) -> None:
     ValueError
         If any row is bad.
     """
-    rows = np.flatnonzero(bad)
-    if len(rows):
+    if bad.any():
+        rows = np.flatnonzero(bad)
         value, row = series.iloc[rows[0]], _row(series, rows[0])
         more = f", and {plural(len(rows) - 1, 'row')} more" if len(rows) > 1 else ""
         msg = f"column `{series.name}` {rule}; data row {row} holds {str(value)[:60]!r}{more}"
