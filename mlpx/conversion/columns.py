@@ -20,8 +20,8 @@ def column_entries(preprocessing: Any) -> list[dict[str, Any]]:
     -------
     list of dict
         Each with ``"name"`` and ``"kind"``: ``"number"`` with `fill`, `center`, `scale`, `clip` (None for none),
-        `missing` and `knots`; ``"category"`` with `categories` and `missing`; ``"embedded"`` with `categories`; ``"date"`` with
-        `center`, `scale` and `phases`.
+        `missing` and `knots`; ``"category"`` with `categories` and `missing`; ``"embedded"`` with `categories`;
+        ``"date"`` with `center`, `scale` and `phases`.
     """
     return [_entry(column) for column in preprocessing.columns]
 
