@@ -101,7 +101,7 @@ class EveryKind:
 
         train, self.test = table(600, seed=0, strange=False), table(150, seed=1, strange=True)
         other = {"class": "number", "number": "class"}[target]
-        self.preprocessing = Preprocessing.fit(train, target, drop=[other])
+        self.preprocessing = Preprocessing.fit(train, target, drop=[other], bins=5)
         tables, start = [], 0
         for column in self.preprocessing.columns:
             if type(column).__name__ == "EmbeddedColumn":

@@ -174,7 +174,7 @@ def test_the_examples_of_docstrings_run(module: str, tmp_path: Path, monkeypatch
     loaded = load(module)
     if module.startswith("mlpx.plots"):
         pytest.importorskip("matplotlib").use("Agg")
-    for library in ("sklearn", "tensorboard", "torch", "onnx"):  # which an example may show
+    for library in ("onnx", "sklearn", "tensorboard", "torch"):  # which an example may show
         if f">>> import {library}" in inspect.getsource(loaded) or f">>> from {library}" in inspect.getsource(loaded):
             pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)

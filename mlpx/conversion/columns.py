@@ -19,9 +19,9 @@ def column_entries(preprocessing: Any) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Each with ``"name"`` and ``"kind"``: ``"number"`` with `fill`, `center`, `scale`, `clip` (None for none) and
-        `missing`; ``"category"`` with `categories` and `missing`; ``"embedded"`` with `categories`; ``"date"`` with
-        `center`, `scale` and `phases`.
+        Each with ``"name"`` and ``"kind"``: ``"number"`` with `fill`, `center`, `scale`, `clip` (None for none),
+        `missing` and `knots`; ``"category"`` with `categories` and `missing`; ``"embedded"`` with `categories`;
+        ``"date"`` with `center`, `scale` and `phases`.
     """
     return [_entry(column) for column in preprocessing.columns]
 
@@ -35,10 +35,8 @@ def _entry(column: Any) -> dict[str, Any]:
 
 
 def _number(column: Any) -> dict[str, Any]:
-    # the first version of the stored form has mean and median, and no more
-    if hasattr(column, "median"):
-        return {"fill": column.median, "center": column.mean, "scale": column.scale, "clip": None, "missing": False}
-    return {name: getattr(column, name) for name in ("fill", "center", "scale", "clip", "missing")}
+    fields = {name: getattr(column, name) for name in ("fill", "center", "scale", "clip", "missing")}
+    return {**fields, "knots": list(column.knots)}
 
 
 _KINDS = {

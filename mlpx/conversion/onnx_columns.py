@@ -64,8 +64,14 @@ def _scaled(x: Any, entry: dict[str, Any]) -> Any:
 def _number(graph: Graph, entry: dict[str, Any]) -> list[Any]:
     x = source(entry["name"], "float64", 1)
     missing = _XP.isnan(x)
-    parts = [_scaled(_XP.where(missing, entry["fill"], x), entry)]
-    return [*parts, _XP.astype(missing, np.float64)] if entry["missing"] else parts
+    x = _XP.where(missing, entry["fill"], x)
+    parts = [_scaled(x, entry)]
+    if entry["missing"]:
+        parts.append(_XP.astype(missing, np.float64))
+    if entry["knots"]:
+        knots = np.asarray(entry["knots"], dtype=np.float64)[None, :]
+        parts.append(_XP.clip((x - knots[:, :-1]) / np.diff(knots), 0.0, 1.0))
+    return parts
 
 
 def _date(graph: Graph, entry: dict[str, Any]) -> list[Any]:

@@ -149,14 +149,17 @@ VALUES = (
 COLUMNS = {
     "number": '''
 def number(values, about):
-    """Return a column of numbers: scaled, and smoothly clipped where there is a bound."""
+    """Return a column of numbers: scaled, smoothly clipped where there is a bound, and as pieces between knots."""
     x = numbers(values, float)
     missing = np.isnan(x)
-    u = (np.where(missing, about["fill"], x) - about["center"]) / about["scale"]
+    x = np.where(missing, about["fill"], x)
+    u = (x - about["center"]) / about["scale"]
     if about["clip"] is not None:
         u = np.clip(u, -1e300, 1e300)
         u = u / np.hypot(1, u / about["clip"])
-    return np.stack([u, missing] if about["missing"] else [u], axis=1)
+    knots = np.array(about["knots"], dtype=float)
+    pieces = [np.clip((x - low) / (high - low), 0, 1) for low, high in zip(knots, knots[1:])]
+    return np.stack([u, *([missing] if about["missing"] else []), *pieces], axis=1)
 ''',
     "category": '''
 def category(values, about):
