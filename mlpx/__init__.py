@@ -23,6 +23,7 @@ from mlpx import (
     optimizers,
     plots,
     schedules,
+    sources,
     threshold,
 )
 from mlpx._version import __version__
@@ -40,7 +41,7 @@ from mlpx.callbacks import (
     WeightAverage,
 )
 from mlpx.diagnostics import Diagnostics, learning_rate_range_test
-from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError
+from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError, SourceError
 from mlpx.history import History
 from mlpx.layers import AlphaDropout, Dense, Dropout, Embedding, Layer, Maxout, PReLU, Skip
 from mlpx.mlp import MLP
@@ -80,6 +81,7 @@ __all__ = [
     "Progress",
     "RMSProp",
     "Skip",
+    "SourceError",
     "TabularModel",
     "TensorBoard",
     "TimeLimit",
@@ -101,6 +103,7 @@ __all__ = [
     "replay",
     "schedules",
     "set_backend",
+    "sources",
     "threshold",
     "to_numpy",
     "use_backend",

@@ -263,7 +263,8 @@ def _rebuilt(
         weight = take(tensors["weight"]) if "weight" in tensors else None
         numbers = take(tensors["numbers"].astype(master))
         batch = Batch(take(np.arange(n)), weight, take(tensors["total"]), numbers, draws, None)
-        return step, masks, state, Data(take(x, dtype=net.dtype), targets), batch
+        origin = None if y.dtype.kind in "iu" else targets[:1, ...]  # class indices have none
+        return step, masks, state, Data(take(x, dtype=net.dtype), targets, origin), batch
 
 
 def _quantities(

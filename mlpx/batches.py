@@ -34,6 +34,9 @@ class Order(Protocol):
     ahead: bool
     """Whether an epoch's order may be asked for before the epoch: where it is drawn from a stream it may not."""
 
+    resumable: bool
+    """Whether a later process can draw the same orders."""
+
     def __call__(self, rows: Rows, members: Array, epoch: int) -> Rows:
         """Return the rows of some members of the stack in the order of an epoch, counted from 0 within the fit."""
 
@@ -62,6 +65,7 @@ class Drawn:
     shared: bool
     stack: bool
     ahead = True
+    resumable = True
 
     def __call__(self, rows: Rows, members: Array, epoch: int) -> Rows:
         """Return the rows in the order of an epoch."""
@@ -122,20 +126,21 @@ class Batches:
         by_row: bool = False,
     ) -> None:
         self._net, self._optimizer, self._batch_size = net, optimizer, batch_size
-        self._order, self._ordered = order, (-1, hxp.zeros(0), Rows(rows, rows))
+        self._order, self._ordered = order, (-1, hxp.zeros(0), Rows(rows, rows), Rows(rows, rows))
         self._l2, self._l2_by_batch, self._by_row = hxp.asarray(net.l2, dtype=hxp.float64), l2_by_batch, by_row
         self._clip = hxp.asarray(0.0) if clip is None else clip
         self._stack, self._members = net.members is not None, net.members or 1
         self.steps_asked = hxp.broadcast_to(-(-rows // batch_size) * epochs, (self._members,))
         self._ahead = 0, hxp.zeros(0), hxp.zeros((0, 0))
+        self._reached = hxp.zeros(1, dtype=hxp.int64), 0
         self.rate = hxp.asarray(hxp.nan)
 
     def order(self, rows: Rows, alive: Array, epoch: int) -> Rows:
         """Return the rows in the order of an epoch; what was drawn ahead is not drawn again."""
-        drawn, whose, ordered = self._ordered
-        if drawn != epoch or whose is not alive:
+        drawn, whose, of, ordered = self._ordered
+        if drawn != epoch or whose is not alive or of is not rows:
             ordered = self._order(rows, alive, epoch)
-            self._ordered = epoch, alive, ordered
+            self._ordered = epoch, alive, rows, ordered
         return ordered
 
     def draw_ahead(self, rows: Rows, alive: Array, epoch: int) -> None:
@@ -143,10 +148,14 @@ class Batches:
         if self._order.ahead:
             self.order(rows, alive, epoch)
 
+    def begin(self, steps: Array) -> None:
+        """Begin an epoch, before which the members that are left had made so many steps, of shape (A,) or (1,)."""
+        self._reached = steps, 0
+
     def __call__(
-        self, train: Sample, alive: Array, epoch: int, steps: Array, schedule: Any, most: Any, done: int = 0
+        self, train: Sample, alive: Array, epoch: int, schedule: Any, most: Any, done: int = 0
     ) -> Iterator[Run]:
-        """Yield the runs of an epoch.
+        """Yield the runs of an epoch that has begun, or of a part of it after those before.
 
         Parameters
         ----------
@@ -156,8 +165,6 @@ class Batches:
             Which members are left.
         epoch : int
             The epoch, from 0.
-        steps : integer array of shape (A,) or (1,)
-            How many steps each of them had made before the epoch.
         schedule : Any
             What the learning-rate schedule remembers.
         most : callable
@@ -165,7 +172,7 @@ class Batches:
         done : int
             How many batches of the epoch are left out, since they have been made.
         """
-        position = 0
+        steps, position = self._reached
         for pieces, active in self._pieces(self.order(train.rows, alive, epoch), train.weight, alive):
             after = self._counters(steps, active, pieces.total.shape[0])
             n, start = pieces.total.shape[0], max(0, done - position)
@@ -187,7 +194,7 @@ class Batches:
                 if self._by_row:
                     batch = batch._replace(total=some.count)
                 yield batch, batch.total, after[part][-1, :]
-            steps, position = after[-1, :], position + n
+            steps, position = self._reached = after[-1, :], position + n
 
     def _pieces(self, order: Rows, weight: Array | None, alive: Array) -> Iterator[tuple[Slices, Array | None]]:
         """Yield the batches of an epoch by size, without those that nobody has, and who has weight in which.

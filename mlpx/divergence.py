@@ -253,6 +253,8 @@ def error(
 
 def _rows(rows: list[int], found: Found) -> str:
     """Return which rows it was in, in words."""
+    if not rows:
+        return f"in a batch of {found.batch.index.shape[-1]} rows"
     size, more = found.batch.index.shape[-1], len(rows) - _SHOWN
     if len(rows) == size > 1:
         return f"in a batch of {size} rows, the first of them row {rows[0]}"

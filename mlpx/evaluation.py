@@ -69,6 +69,22 @@ class Sample(NamedTuple):
         data = Data(part(x, own_x), part(y, own_y), part(origin, own_y), part(truth, own_y))
         return Sample(data, self.rows.select(members), weight)
 
+    @property
+    def samples(self) -> int | None:
+        """How many rows an epoch has, those of the member that has most; None where nobody knows."""
+        return int(hxp.max(self.rows.count))
+
+    def windows(self, epoch: int) -> Iterator[Sample]:
+        """Yield the parts of an epoch that are trained on one after the other: all rows at once."""
+        yield self
+
+    def pieces(self, ops: Backend, size: int) -> Iterator[tuple[Array, Array, Array, Array]]:
+        """Yield features and targets on the device, and on the host weights with the sum 1 and what it was."""
+        for piece in _pieces(self, rows_at_once(self.data.x, size)):
+            x, y = fetch(ops, self.data, piece.index)
+            n = piece.index.shape[-1]
+            yield x, y, hxp.full(n, 1 / n) if piece.weight is None else piece.weight, piece.total
+
 
 def score(
     ops: Backend, architecture: Any, sample: Sample, parameters: Array, metrics: Sequence[Metric]
@@ -94,13 +110,9 @@ def score(
     weight: Any = 0.0
     outputs, truths = [], []
     members = parameters.shape[0] if parameters.ndim == 2 else 1
-    most = rows_at_once(sample.data.x, min(_CHUNK, max(256, _CHUNK_OF_ALL // members)))
-    for piece in _pieces(sample, most):
-        x, y = fetch(ops, sample.data, piece.index)
-        size = piece.index.shape[-1]
-        share = hxp.full(size, 1 / size) if piece.weight is None else piece.weight
-        sums, y_hat = evaluate(parameters, x, y, ops.asarray(share), ops.asarray(piece.total), sample.data.origin)
-        terms, weight = terms + sums, weight + piece.total
+    for x, y, share, total in sample.pieces(ops, min(_CHUNK, max(256, _CHUNK_OF_ALL // members))):
+        sums, y_hat = evaluate(parameters, x, y, ops.asarray(share), ops.asarray(total), sample.data.origin)
+        terms, weight = terms + sums, weight + total
         if len(additive) < len(metrics):
             outputs.append(y_hat)
             truths.append(y)

@@ -5,7 +5,8 @@
     MlpxError
     ├── BackendUnavailableError   (also an ImportError)
     ├── DivergenceError           (also an ArithmeticError)
-    └── ModelFileError            (also a ValueError)
+    ├── ModelFileError            (also a ValueError)
+    └── SourceError               (also a ValueError)
 
 Everything else that a wrong argument raises is a plain `ValueError` or `TypeError` that names the argument.
 """
@@ -38,7 +39,7 @@ class DivergenceError(MlpxError, ArithmeticError):
     epoch, step : int
         Where it happened, counted from 1; `step` counts the batches of that epoch.
     layer : str
-        The layer, by its position in ``net.layers`` (from 0) and its kind, such as ``"layer 1 (Dense)"``; or
+        The layer, by its position in ``net.layers`` (from 0) and its kind, such as ``"layers[1] (Dense)"``; or
         ``"the output"``.
     quantity : str
         What was not finite: net input, activation, loss, error term, gradient, parameter or moment of the optimizer.
@@ -106,3 +107,28 @@ class ModelFileError(MlpxError, ValueError):
     ...     print("no model")
     no model
     """
+
+
+class SourceError(MlpxError, ValueError):
+    """A source gave rows that cannot be trained on, or none, after training had begun.
+
+    The network keeps what it has learned: the best weights where `mlpx.Network.fit` keeps these, else the last.
+
+    Attributes
+    ----------
+    history : mlpx.History
+        The epochs that were completed.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> pieces = ((x, x) for x in ([[0.0]], [[1.0]]))  # which can be gone through once
+    >>> net = mlpx.MLP([1, 1], output="linear")
+    >>> try:
+    ...     net.fit(mlpx.sources.Batches(pieces), epochs=3)
+    ... except mlpx.SourceError as error:
+    ...     print(len(error.history["loss"]))
+    1
+    """
+
+    history: Any = None

@@ -224,6 +224,7 @@ def as_json(name: str, value: Any) -> str:
     rule = "must hold what JSON can: texts, finite numbers, None, lists and dicts"
     try:
         text = json.dumps(value, allow_nan=False)
+        _check_texts(value, text)
     except (TypeError, ValueError, RecursionError) as error:
         msg = f"`{name}` {rule} ({error})."
         raise ValueError(msg) from error
@@ -242,6 +243,7 @@ def _from_json(text: str) -> dict[str, Any]:
         raise ModelFileError(msg)
     try:
         description = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        _check_texts(description, text)
     except (ValueError, RecursionError) as error:
         msg = f"its description is no JSON ({error})."
         raise ModelFileError(msg) from error
@@ -263,6 +265,12 @@ def is_deep(value: Any) -> bool:
         parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))]
         level = [item for part in parts for item in part]
     return any(isinstance(item, (dict, list)) for item in level)
+
+
+def _check_texts(value: Any, text: str) -> None:
+    """Refuse halves of surrogate pairs, which are no characters: nothing that holds one can be written out."""
+    if "\\ud" in text.lower():
+        json.dumps(value, ensure_ascii=False).encode()
 
 
 def _finite(digits: str) -> float:

@@ -19,6 +19,7 @@ from mlpx._checks import (
     check_count,
     check_flag,
     check_members,
+    check_memory,
     check_number,
     check_numbers,
     member_of,
@@ -42,6 +43,17 @@ from mlpx.network import Architecture, Gradients, Trace
 from mlpx.optimizers import Optimizer
 from mlpx.plan import Prediction, compiled
 from mlpx.precision import MASTER, check_dtype, check_precision
+from mlpx.sources.base import Source
+from mlpx.sources.intake import Intake
+from mlpx.sources.samples import (
+    AsRead,
+    HeldOut,
+    Stream,
+    check_arguments,
+    check_metrics,
+    check_schedules,
+    outputs,
+)
 from mlpx.stopping import Patience, Stopping
 from mlpx.streaming import by_piece
 from mlpx.training import Run, Settings
@@ -126,8 +138,10 @@ class Network:
         self.dtype_name = check_dtype(dtype)
         for layer in self.architecture.layers:
             layer.check_dtype(self.dtype_name)
+        check_memory("layers", self.architecture.size, self.members)
         self.keys = _keys(seed, self.members)
-        check_precision(precision or getattr(backend, "precision", None), self.dtype_name)
+        asked = getattr(backend, "precision", None) if precision is None else precision
+        check_precision(asked, self.dtype_name)
         self.backend = get_backend(backend, device, precision)
         self.backend.dtype(self.dtype_name)  # refuses one that is not there
         self.preprocessing: dict[str, Any] | None = None
@@ -526,7 +540,7 @@ class Network:
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         validation: Any = None,
         epochs: int = 50,
@@ -554,13 +568,14 @@ class Network:
         X : array of shape (N, M_0), with a stack also (S, N, M_0)
             Features: any array library, nested lists, pandas, polars. A `numpy.memmap`, or what is too large for the
             device, stays where it is: its rows are brought to the device run by run. The same holds of validation rows.
+            Or a source of `mlpx.sources`, for data larger than memory.
         y : array of shape (N, K) or (N,), with a stack also (S, N, K) or (S, N)
             Targets; (N,) where there is one output. For softmax class indices (N,) or labels such as strings; for one
             sigmoid or step unit 0 and 1 or two labels. The axis of a stack stands in front only beside a
-            three-dimensional `X`.
+            three-dimensional `X`. A source brings its own: leave it out.
         validation : float, tuple or None
             A fraction of the rows to hold out (rounded up; drawn at random, the last rows if not `shuffle`), or
-            ``(X, y)`` or ``(X, y, sample_weight)``.
+            ``(X, y)`` or ``(X, y, sample_weight)``, or a source.
         epochs : int
             Passes through the rows.
         batch_size : int
@@ -647,12 +662,53 @@ class Network:
             check_members("clip_norm", settings.clip_norm, self.members)
         smoothing = check_number("label_smoothing", label_smoothing, least=0, below=1)
         with self.backend.context():
+            if isinstance(X, Source):
+                given = {"y": y, "sample_weight": sample_weight, "subsets": subsets, "class_weight": class_weight}
+                return self._fit_source(X, given, validation, settings, smoothing, shuffle=shuffle)
             train, held_out, classes = self._samples(
-                X, y, validation, sample_weight, class_weight, smoothing, subsets, order
+                X, y, validation, sample_weight, class_weight, smoothing, subsets, order, reported
             )
             run = Run(self, settings, train, held_out)
             self.classes = classes
             return run()
+
+    def _fit_source(
+        self,
+        source: Source,
+        given: dict[str, Any],
+        validation: Any,
+        settings: Settings,
+        smoothing: float,
+        *,
+        shuffle: bool,
+    ) -> History:
+        """Train on a source."""
+        check_arguments(given | {"validation": validation})
+        check_schedules(settings.optimizer, source)
+        classes = source.classes or self.classes
+        held_out = None if validation is None else self._held_out(validation, classes, settings.held_out_metrics)
+        intake = Intake(self, classes, given["class_weight"])
+        stream = Stream(
+            self,
+            source,
+            intake,
+            shuffle=shuffle,
+            batch_size=settings.batch_size,
+            epochs=settings.epochs,
+            smoothing=smoothing,
+        )
+        with stream:
+            train: Any = stream
+            run = Run(self, replace(settings, order=AsRead()), train, held_out)
+            self.classes = classes
+            return run()
+
+    def _held_out(self, validation: Any, classes: tuple[Any, ...] | None, metrics: Sequence[Metric]) -> Any:
+        """Take in validation rows, from arrays or a source."""
+        if not isinstance(validation, Source):
+            return self._sample(validation, classes)
+        check_metrics(metrics, "validation")
+        return HeldOut(self.backend, validation, Intake(self, validation.classes or classes, name="validation"))
 
     def _samples(
         self,
@@ -664,6 +720,7 @@ class Network:
         smoothing: float,
         subsets: Sequence[Any] | None,
         order: Drawn,
+        metrics: Sequence[Metric] = (),
     ) -> tuple[Sample, Sample | None, tuple[Any, ...] | None]:
         """Check and take in the data: training sample, validation sample, labels."""
         ops, output = self.backend, self.architecture.output
@@ -687,7 +744,7 @@ class Network:
             )
             held_out = Sample.of(ops, x, found.y, rows_out, weight)
         elif validation is not None:
-            held_out = self._sample(validation, found.classes or self.classes)
+            held_out = self._held_out(validation, found.classes or self.classes, metrics)
         by_class = inputs.class_weights(
             class_weight, found.y, output, found.classes, rows.by_member(len(self.keys) if rows.index.ndim == 2 else 1)
         )
@@ -698,14 +755,15 @@ class Network:
             train_y, truth = inputs.smooth(found.y, smoothing, ops, self.master_dtype, output)
         sample = Sample.of(ops, x, train_y, rows, weight, truth)
         _check_weight(sample, "training")
-        if held_out is not None:
+        if isinstance(held_out, Sample):
             _check_weight(held_out, "validation")
         return sample, held_out, found.classes if found.classes is not None else self.classes
 
     def _sample(self, data: Any, classes: tuple[Any, ...] | None) -> Sample:
         """Check and take in ``(X, y)`` or ``(X, y, sample_weight)``."""
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-            msg = f"`validation` must be a fraction, (X, y) or (X, y, sample_weight), got {type(data).__name__}."
+            rule = "a fraction, (X, y), (X, y, sample_weight) or a source"
+            msg = f"`validation` must be {rule}, got {type(data).__name__}."
             raise TypeError(msg)
         x = self._features(data[0], "validation[0]", may_stay=True, beside=data[1])
         ops, output = self.backend, self.architecture.output
@@ -722,12 +780,12 @@ class Network:
         Parameters
         ----------
         X : array of shape (N, M_0), with a stack also (S, N, M_0)
-            Features; a `numpy.memmap` is read in pieces.
+            Features; a `numpy.memmap` is read in pieces, and so is a source of `mlpx.sources`.
 
         Returns
         -------
         array of shape (N, K), with a stack (S, N, K)
-            In the library and on the device of `X`; NumPy for lists and tables.
+            In the library and on the device of `X`; NumPy for lists, tables and sources.
 
         Raises
         ------
@@ -742,11 +800,13 @@ class Network:
         """
         self._check_prepared(X)
         with self.backend.context():
+            if isinstance(X, Source):
+                return outputs(self, X, self._outputs)
             return inputs.like(self._outputs(self._features(X, may_stay=True)), self.backend, X)
 
     def _check_prepared(self, X: Any) -> None:
         """Warn of a table where the network was trained on inputs made from its columns."""
-        if self.preprocessing is not None and hasattr(X, "columns"):
+        if self.preprocessing is not None and hasattr(X, "columns") and not isinstance(X, Source):
             msg = (
                 "`X` is a table, but this network was trained on inputs prepared from columns (net.preprocessing): "
                 "mlpx.tables.Preprocessing.from_dict(net.preprocessing).transform(X) makes them."
@@ -784,20 +844,27 @@ class Network:
         >>> net.predict_labels([[-2.0], [2.0]])
         array([0, 1])
         """
-        ops, output = self.backend, self.architecture.output
+        ops = self.backend
         self._check_prepared(X)
         with ops.context():
-            decided = output.decide(self._outputs(self._features(X, may_stay=True)), ops.xp)
-            if output.task == "binary":
-                decided = decided[..., 0]
-            if self.classes is None:
-                return inputs.like(decided, ops, X)
-            return inputs.decode(ops.to_numpy(decided), self.classes)
+            found: Array
+            if isinstance(X, Source):
+                found = outputs(self, X, self._decided)
+            else:
+                decided = self._decided(self._features(X, may_stay=True))
+                found = inputs.like(decided, ops, X) if self.classes is None else ops.to_numpy(decided)
+            return found if self.classes is None else inputs.decode(found, self.classes)
+
+    def _decided(self, x: Any) -> Array:
+        """Return the decided classes as numbers."""
+        output = self.architecture.output
+        decided = output.decide(self._outputs(x), self.backend.xp)
+        return decided[..., 0] if output.task == "binary" else decided
 
     def evaluate(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         metrics: str | Metric | Sequence[str | Metric] | None = None,
         sample_weight: Any = None,
@@ -837,11 +904,16 @@ class Network:
             metrics = "r2" if output.task == "values" else "accuracy"
         chosen = _metrics.get(metrics, output)
         with self.backend.context():
-            x = self._features(X, may_stay=True, beside=y)
-            found = inputs.targets(y, self.backend, self.master_dtype, output, x, self.members, self.classes)
-            weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
-            rows = choose_rows(x.shape[-2], None, self.members)
-            sample = Sample.of(self.backend, x, found.y, rows, weight)
+            sample: Any
+            if isinstance(X, Source):
+                check_arguments({"y": y, "sample_weight": sample_weight})
+                check_metrics(chosen, "X")
+                sample = HeldOut(self.backend, X, Intake(self, X.classes or self.classes))
+            else:
+                x = self._features(X, may_stay=True, beside=y)
+                found = inputs.targets(y, self.backend, self.master_dtype, output, x, self.members, self.classes)
+                weight = inputs.sample_weights(sample_weight, x.shape[-2], self.members)
+                sample = Sample.of(self.backend, x, found.y, choose_rows(x.shape[-2], None, self.members), weight)
             values = score(self.backend, self.architecture, sample, self.vector, chosen)
         if self.members is None:
             return {name: float(value[0]) for name, value in values.items()}
@@ -875,6 +947,128 @@ class Network:
         from mlpx.persistence import save
 
         save(self, Path(path))
+
+    # In other forms, by `mlpx.conversion`.
+
+    def to_onnx(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Return the network as an ONNX model; what was done to columns before it is part of that.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            A file to write as well.
+
+        Returns
+        -------
+        onnx.ModelProto
+            See `mlpx.conversion.to_onnx` for its inputs and outputs.
+
+        Raises
+        ------
+        ValueError, ImportError
+            As `mlpx.conversion.to_onnx`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> [given.name for given in mlpx.MLP([4, 8, 3]).to_onnx().graph.output]  # doctest: +SKIP
+        ['y', 'label']
+        """
+        from mlpx.conversion import to_onnx
+
+        return to_onnx(self, path)
+
+    def to_npz(self, path: str | os.PathLike[str]) -> None:
+        """Write the parameters as a plain npz file, which NumPy alone reads.
+
+        Parameters
+        ----------
+        path : str or path
+            See `mlpx.conversion.to_npz` for what the file holds.
+
+        Examples
+        --------
+        >>> import mlpx, numpy
+        >>> mlpx.MLP([4, 3]).to_npz("net.npz")
+        >>> numpy.load("net.npz").files
+        ['description', '0.weights', '0.bias']
+        """
+        from mlpx.conversion import to_npz
+
+        to_npz(self, path)
+
+    def to_standalone(self, path: str | os.PathLike[str]) -> None:
+        """Write a short program that predicts with NumPy alone, and its parameters beside it.
+
+        Parameters
+        ----------
+        path : str or path
+            A file that ends in ``.py``; see `mlpx.conversion.to_standalone`.
+
+        Raises
+        ------
+        ValueError
+            As `mlpx.conversion.to_standalone`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> mlpx.MLP([4, 8, 3]).to_standalone("model.py")
+        """
+        from mlpx.conversion import to_standalone
+
+        to_standalone(self, path)
+
+    def to_torch(self, *, logits: bool = False) -> Any:
+        """Return the network as a model of PyTorch.
+
+        Parameters
+        ----------
+        logits : bool
+            Whether the activation of the output is left out.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            See `mlpx.conversion.to_torch`.
+
+        Raises
+        ------
+        ValueError, ImportError
+            As `mlpx.conversion.to_torch`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> len(mlpx.MLP([4, 8, 3]).to_torch())  # doctest: +SKIP
+        4
+        """
+        from mlpx.conversion import to_torch
+
+        return to_torch(self, logits=logits)
+
+    def to_sklearn(self) -> Any:
+        """Return the network as a fitted estimator of scikit-learn.
+
+        Returns
+        -------
+        estimator
+            See `mlpx.conversion.to_sklearn`.
+
+        Raises
+        ------
+        ValueError, ImportError
+            As `mlpx.conversion.to_sklearn`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> mlpx.MLP([1, 8, 1], output="linear").to_sklearn()  # doctest: +SKIP
+        MLPRegressor(hidden_layer_sizes=(8,))
+        """
+        from mlpx.conversion import to_sklearn
+
+        return to_sklearn(self)
 
 
 def _check_trace(trace: Any, net: Architecture, ops: Backend, members: int | None) -> None:

@@ -85,7 +85,7 @@ def check_dtype(dtype: Any) -> str:
 
 def check_precision(precision: str | None, dtype: str) -> None:
     """Refuse TF32 for other types than float32."""
-    if precision == "tf32" and dtype != "float32":
+    if isinstance(precision, str) and precision == "tf32" and dtype != "float32":
         msg = (
             f"`precision` {precision!r} is a way to multiply float32 numbers, but `dtype` is {dtype!r}; take "
             f'dtype="float32", or precision=None.'

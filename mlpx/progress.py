@@ -19,18 +19,21 @@ class Progress:
     ----------
     show : bool
         Whether to show it at all.
-    epochs, samples : int
-        Epochs, and samples an epoch.
+    epochs : int
+        Epochs.
+    samples : int, optional
+        Samples an epoch, where that is known.
     """
 
-    def __init__(self, show: bool, epochs: int, samples: int) -> None:
+    def __init__(self, show: bool, epochs: int, samples: int | None) -> None:
         self._bar: Any = None
         if show:
             from tqdm.auto import tqdm  # imported when first used
 
             quiet = False if "ipykernel" in sys.modules else None  # a notebook shows it, though it is no terminal
+            total = None if samples is None else epochs * samples
             self._bar = tqdm(
-                total=epochs * samples, disable=quiet, unit=" samples", unit_scale=True, dynamic_ncols=True, leave=True,
+                total=total, disable=quiet, unit=" samples", unit_scale=True, dynamic_ncols=True, leave=True,
                 bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt} {remaining}{postfix}",
             )  # fmt: skip
             if self._bar.disable:

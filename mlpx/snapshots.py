@@ -45,7 +45,8 @@ def unpacked(name: str, like: Any, tensors: Mapping[str, Array], *, axes: int = 
         found, wanted = tensors.get(f"{name}.{i}"), to_numpy(leaf)
         if found is None or found.dtype != wanted.dtype or found.shape[axes:] != wanted.shape[axes:]:
             came = "nothing" if found is None else f"{found.dtype}{list(found.shape)}"
-            msg = f"The checkpoint to go on from has {came} as {name}.{i}, where this run has {wanted.dtype}{list(wanted.shape)}."
+            has = f"{wanted.dtype}{list(wanted.shape)}"
+            msg = f"The checkpoint to go on from has {came} as {name}.{i}, where this run has {has}."
             raise ModelFileError(msg)
         leaves.append(found)
     return trees.rebuilt(like, iter(leaves))

@@ -11,11 +11,12 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlpx import divergence, snapshots
+from mlpx._checks import check_count, check_flag
 from mlpx._typing import Array
 from mlpx.autopsy import Autopsy
 from mlpx.backends import trees
@@ -26,9 +27,9 @@ from mlpx.batches import Run as Steps
 from mlpx.callbacks import Callback
 from mlpx.data import Rows, Slices, slices
 from mlpx.evaluation import Sample, score, summarize
-from mlpx.exceptions import DivergenceError, ModelFileError
+from mlpx.exceptions import DivergenceError, ModelFileError, SourceError
 from mlpx.history import History
-from mlpx.plan import Finite, State, TrainingStep, compiled
+from mlpx.plan import Batch, Data, Finite, State, TrainingStep, compiled
 from mlpx.precision import LEAST_SCALE, Scaling
 from mlpx.progress import Progress
 from mlpx.settings import Carried, Settings
@@ -162,14 +163,14 @@ class Run:
         return self._state.parameters
 
     @property
-    def samples(self) -> int:
-        """Training rows of an epoch, of the member that has most."""
-        return int(hxp.max(self._train.rows.count))
+    def samples(self) -> int | None:
+        """Training rows of an epoch, of the member that has most; None where a source does not know."""
+        return self._train.samples
 
     @property
-    def steps_asked(self) -> int:
-        """Steps of all epochs that were asked for."""
-        return int(hxp.max(self._batches.steps_asked))
+    def steps_asked(self) -> int | None:
+        """Steps of all epochs that were asked for; None where a source does not know its rows."""
+        return None if self.samples is None else int(hxp.max(self._batches.steps_asked))
 
     def first_rows(self, size: int) -> Slices:
         """Return the first training rows in the order of the first epoch, before which a callback may ask for them."""
@@ -195,7 +196,7 @@ class Run:
         again : bool
             Whether training goes on where it is resumed from a checkpoint.
         """
-        self._stop_asked, self._may_go_on = True, again
+        self._stop_asked, self._may_go_on = True, again and (self._may_go_on or not self._stop_asked)
 
     def carried(self) -> Carried:
         """Return what a later fit may go on from; for a run from which no member has left."""
@@ -212,12 +213,16 @@ class Run:
                 callback.start(self)
             if self._resumed is not None:
                 self._restore(self._resumed)
-                bar.advance(self.epoch * self.samples)
+                bar.advance(self.epoch * (self.samples or 0))
             self._loop(bar)
         except KeyboardInterrupt:
             self.history.stopped = "interrupted"
         except BaseException as error:
             self.history.stopped = "divergence" if isinstance(error, DivergenceError) else "error"
+            if isinstance(error, SourceError):
+                error.history = self.history
+            if isinstance(error, SourceError):
+                error.history = self.history
             raise
         finally:
             bar.close()
@@ -302,7 +307,7 @@ class Run:
             self._set_mark()
         members = alive.shape[0] if self._stack else None
         whole = True
-        for data, batches, totals, steps in self._feed(self._train.data, self._runs(self._done)):
+        for data, batches, totals, steps in self._runs(self._done):
             if data is not self._fixed[0]:
                 self._fixed = data, self._masks
             self._state = self._fold(self._fixed, self._state, batches, members)
@@ -356,19 +361,24 @@ class Run:
         places = [None] * len(new) if old is None else trees.leaves(old)
         self._mark, self._watching = _Mark(trees.rebuilt(self._state, map(copy, new, places)), self._done), True
 
-    def _runs(self, done: int, most: int | None = None) -> Iterator[Steps]:
-        """Yield the runs of the epoch under way, without so many of its batches; each of at most so many, if given."""
-        steps = self._epoch_steps
-        if steps.shape[0] == self._members:
-            steps = hxp.take(steps, self._alive)
-        allowed = self._most if most is None else lambda *_: most
-        return self._batches(self._train, self._alive, self.epoch, steps, self._schedule_state, allowed, done)
+    def _runs(self, done: int) -> Iterator[tuple[Data, Batch, Array, Array]]:
+        """Yield the runs of the epoch under way with their data, without so many of its batches."""
+        for sample, runs in self._windows(done):
+            yield from self._feed(sample.data, runs)
 
-    def _most(self, index: Array, position: int) -> int | None:
+    def _windows(self, done: int, most: int | None = None) -> Iterator[tuple[Sample, Iterator[Steps]]]:
+        """Yield what is trained on one after the other, each with its runs; these are of at most so many batches."""
+        steps = self._epoch_steps
+        self._batches.begin(hxp.take(steps, self._alive) if steps.shape[0] == self._members else steps)
+        for sample in self._train.windows(self.epoch):
+            allowed = partial(self._most, sample.data) if most is None else lambda *_: most
+            yield sample, self._batches(sample, self._alive, self.epoch, self._schedule_state, allowed, done)
+
+    def _most(self, data: Data, index: Array, position: int) -> int | None:
         """Return how many batches may be handed over at once from a position in the epoch on."""
         made = self._made_before + position
         found = [c.every - made % c.every for c in self._listeners if c.every is not None]
-        staged = self._feed.most_steps(self._train.data, index)
+        staged = self._feed.most_steps(data, index)
         return min(found if staged is None else [*found, staged], default=None)
 
     def _counted(self, steps: Array) -> Array:
@@ -533,7 +543,7 @@ class Run:
         Snapshot or None
             The state between two steps; to be asked for in a callback that comes `last`.
         """
-        if self.settings.finite and not (self._watching and self._look() and self._watching):
+        if not self._is_sound():
             return None
         history, standing = self.history, self._standing
         callbacks, arrays = snapshots.callback_states(self.callbacks)
@@ -564,6 +574,12 @@ class Run:
         }
         return Snapshot(facts, tensors)
 
+    def _is_sound(self) -> bool:
+        """Say whether the numbers of all members that are left are finite."""
+        if not self.settings.finite or self._alive.shape[0] == 0:
+            return True
+        return self._watching and self._look() and self._watching
+
     def resume(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot of a run like this one; to be asked for in `Callback.start`.
 
@@ -590,6 +606,9 @@ class Run:
         More epochs may be asked for where the learning rate does not depend on their number.
         """
         net, settings = self.net, self.settings
+        if not settings.order.resumable:
+            msg = "Checkpoints are for Network.fit: they do not hold the random stream of a scikit-learn estimator."
+            raise ValueError(msg)
         x, y, weight = self.fetch(self.first_rows(256))
         return snapshots.plain(  # type: ignore[no-any-return]
             {
@@ -638,12 +657,15 @@ class Run:
             self._finished = {
                 int(member): ops.asarray(tensors[f"finished.{i}"]) for i, member in enumerate(facts["finished"])
             }
-            self.epoch, self._done, self._made_before = facts["epoch"], facts["done"], facts["made_before"]
-            self._diverged, self._stop_asked = facts["diverged"], facts["stopped"]
-            self.net.epochs_seen = list(facts["epochs_seen"])
+            counted = (check_count(name, facts[name], least=0) for name in ("epoch", "done", "made_before", "diverged"))
+            self.epoch, self._done, self._made_before, self._diverged = counted
+            self._stop_asked = check_flag("stopped", facts["stopped"])
+            self.net.epochs_seen = [check_count("epochs_seen", value, least=0) for value in facts["epochs_seen"]]
             self._restore_history(facts, tensors)
             snapshots.restore_callbacks(self.callbacks, facts["callbacks"], tensors)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except ModelFileError:
+            raise
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
             msg = f"The checkpoint to go on from is no whole one ({type(error).__name__}: {error})."
             raise ModelFileError(msg) from error
 
@@ -678,19 +700,19 @@ class Run:
         `count` is how many diverged.
         """
         mark, member = self._mark, int(self._alive[position])
-        runs = (
-            (data, trees.mapped(self.net.backend.asarray, run))
-            for data, run, *_ in self._feed(self._train.data, self._runs(mark.done))
-        )
+        runs = ((data, trees.mapped(self.net.backend.asarray, run)) for data, run, *_ in self._runs(mark.done))
         batches = ((data, trees.entry(run, i)) for data, run in runs for i in range(trees.length(run)))
         found = divergence.find(self._step, self._masks, mark.state, batches, position if self._stack else None)
         step = mark.done + found.step
-        (batch, _, after) = next(self._runs(step - 1, most=1))
+        batch, _, after = next(run for _, runs in self._windows(step - 1, most=1) for run in runs)
         index = batch.index[0, ...]
         where = {
             "epoch": self.epoch + 1,
             "step": step,
-            "rows": (index[position, :] if index.ndim == 2 else index)[found.place.rows].tolist(),
+            # those of a source have no numbers
+            "rows": (index[position, :] if index.ndim == 2 else index)[found.place.rows].tolist()
+            if isinstance(self._train, Sample)
+            else [],
             "member": member if self._stack else None,
         }
         last = self._diverged + count == self._members

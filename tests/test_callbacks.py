@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -577,6 +578,65 @@ def test_tensorboard_forgets_what_was_written_after_the_snapshot(tmp_path: Path)
     assert scalars(tmp_path / "train")["loss"] == curve(history["loss"])
     assert scalars(tmp_path / "validation")["loss"] == curve(history["validation_loss"])
     assert len(list((tmp_path / "train").iterdir())) == 2
+
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+import mlpx
+
+folder, kills = sys.argv[1], list(map(int, sys.argv[2:]))
+
+class Kill(mlpx.Callback):
+    def batch(self, run):
+        if run.step in kills:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((60, 3))
+y = (X[:, 0] > 0).astype(int)
+net = mlpx.MLP([3, 8, 1], output="sigmoid", seed=0, members=2)
+net.fit(X, y, validation=0.3, epochs=8, batch_size=16, metrics="accuracy", progress=False, callbacks=[
+    mlpx.WeightAverage(0.9, start_epoch=1),
+    mlpx.EarlyStopping("validation_accuracy", 4),
+    mlpx.CSVLogger(folder + "/rows.csv"),
+    mlpx.JSONLogger(folder + "/rows.jsonl"),
+    mlpx.Checkpoint(folder + "/checkpoints", steps=4, resume=True),
+    Kill(),
+])
+net.save(folder + "/net.mlpx")
+"""
+
+
+def test_a_run_that_is_killed_and_resumed_leaves_the_same_behind(tmp_path: Path) -> None:
+    def run(folder: Path, *kills: int) -> int:
+        folder.mkdir(exist_ok=True)
+        done = subprocess.run([sys.executable, "-c", KILLED, str(folder), *map(str, kills)], timeout=100)
+        return done.returncode
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert run(whole) == 0
+    assert [run(killed, step) for step in (6, 13)] == [-signal.SIGKILL] * 2
+    assert run(killed) == 0
+    for name in ("rows.csv", "rows.jsonl"):
+        assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
+    found, expected = mlpx.load(killed / "net.mlpx"), mlpx.load(whole / "net.mlpx")
+    np.testing.assert_array_equal(found.vector, expected.vector)
+    assert found.steps_seen == expected.steps_seen
+
+
+def test_the_best_weights_of_a_run_that_has_ended_are_there_for_a_longer_one(tmp_path: Path) -> None:
+    worse = [1.0, *range(2, 10)]  # the best epoch is the first
+
+    def train(epochs: int, folder: Path, again: list[mlpx.Callback]) -> Any:
+        callbacks = [Scores(worse), mlpx.EarlyStopping("loss", 50), mlpx.Checkpoint(folder, epochs=1, resume=True)]
+        return fitted([*callbacks, *again], epochs=epochs)
+
+    recorder = Recorder()
+    train(2, tmp_path / "a", [recorder])
+    net, history = train(4, tmp_path / "a", [])
+    assert history.epochs == 4
+    np.testing.assert_array_equal(vector(net), recorder.vectors[0])
 
 
 # Errors.

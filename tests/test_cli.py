@@ -148,6 +148,16 @@ def test_a_model_trained_by_a_split_column_is_measured_on_its_test_rows(
     assert "later.csv, 240 rows" in capsys.readouterr().out
 
 
+def test_a_split_column_may_name_the_rows_that_decide_when_to_stop(
+    flowers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(flowers)
+    frame["part"] = np.repeat(["train", "validation", "test"], [150, 40, 50])
+    frame.to_csv("flowers.csv", index=False)
+    run("train", "flowers.csv", "--target", "species", "--split", "part", *QUICK[:2])
+    assert "150 for training, 40 for validation; 50 for testing" in " ".join(capsys.readouterr().out.split())
+
+
 def test_npz_of_images_trains_and_is_measured_on_its_own_test_rows(
     flowers: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -470,7 +480,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
         "the target `species` must not be among",
     ),
     "split missing": ("train flowers.csv --target species --split parts", "did you mean `part`?"),
-    "split words": ("train flowers.csv --target species --split colour", "data row 1 says"),
+    "split words": ("train flowers.csv --target species --split colour", "data row 1 holds 'red'"),
     "two tests": ("train flowers.csv --target species --split part --test-fraction 0.1", "not allowed with"),
     "test fraction": ("train flowers.csv --target species --test-fraction 1.5", "from 0 to below 1; got '1.5'"),
     "hidden": (

@@ -354,6 +354,10 @@ def test_rows_without_a_target_are_not_labelled() -> None:
     assert labelled_rows(frame, "y").index.tolist() == [0, 2]
     with pytest.raises(ValueError, match="missing in every row"):
         labelled_rows(frame.assign(y=None), "y")
+    with pytest.raises(ValueError, match="the target `y` must be there in every row; it is missing in 1 row; leave"):
+        Preprocessing.fit(frame, "y")
+    with pytest.raises(ValueError, match="the target `y` must be there in every row"):
+        Preprocessing.fit(frame[::2].assign(x=[1, 2]), "y").transform_target(frame)
 
 
 # Applying to later tables

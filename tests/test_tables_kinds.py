@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 pd = pytest.importorskip("pandas", reason="tables need pandas")
 
@@ -218,11 +221,12 @@ def every_kind() -> Preprocessing:
 
 
 def test_every_column_is_described_in_one_line(every_kind: Preprocessing) -> None:
+    scaled = "(value - 24) / 23.5, clipped smoothly at 3; 24 where missing, and an input that says so"
+    town = "30 categories, too many for one input each, are vectors of length 8; one more for unknown"
     assert dict(every_kind.describe()) == {
-        "size": "numbers, 2 inputs: (value - 24) / 23.5, clipped smoothly at 3; 24 where missing, and an input that says so",
+        "size": f"numbers, 2 inputs: {scaled}",
         "colour": 'categories, 3 inputs: one for each of 2 categories, one for "missing" (`blue`, `red`)',
-        "town": "categories, 1 input: 30 categories, too many for one input each, are vectors of length 8; one more for "
-        "unknown",
+        "town": f"categories, 1 input: {town}",
         "day": "dates, 5 inputs: the time about 2020-08-27 in units of 138.6 days, and the phase of year and week",
         "name": "left out: 240 different texts, as in an identifier",
         "y": "target, regression: (value + 181) / 69.2814",
@@ -235,6 +239,19 @@ def test_every_kind_survives_json(every_kind: Preprocessing) -> None:
     assert Preprocessing.from_dict(stored) == every_kind
 
 
+def test_no_rows_become_no_inputs(every_kind: Preprocessing) -> None:
+    frame = pd.DataFrame({column.name: [] for column in every_kind.columns})
+    for empty in (frame, frame.astype(object), frame.astype("datetime64[ns]")):
+        assert every_kind.transform(empty, note=pytest.fail).shape == (0, 2 + 3 + 1 + 5)
+
+
+@pytest.mark.parametrize("dtype", [float, object, "Float64", "datetime64[ns]", "str", "category"])
+def test_columns_without_any_value_are_missing_whatever_their_type(every_kind: Preprocessing, dtype: Any) -> None:
+    frame = pd.DataFrame({column.name: [None, None] for column in every_kind.columns}, dtype=dtype)
+    X = every_kind.transform(frame, note=str)
+    np.testing.assert_array_equal(X, [[0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]] * 2)
+
+
 DAMAGES: list[tuple[int, str, Any]] = [
     (2, "categories", []),
     (2, "categories", ["a", "a"]),
@@ -243,7 +260,9 @@ DAMAGES: list[tuple[int, str, Any]] = [
     (2, "rare", None),
     (2, "kind", "number"),
     (3, "center", "1970"),
+    (3, "center", 1e300),
     (3, "scale", -1),
+    (3, "scale", 1e-300),
     (3, "phases", None),
     (3, "phases", [0.5]),
     (3, "phases", [1e300]),
@@ -261,6 +280,28 @@ def test_damaged_kinds_are_refused(every_kind: Preprocessing, place: int, key: s
     entry["columns"][place][key] = value
     with pytest.raises(ValueError, match=rf"the stored preprocessing is damaged: `columns\[{place}\]"):
         Preprocessing.from_dict(entry)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+extremes = st.sampled_from([0, -1, 10**400, 1e308, -1e308, 5e-324, True, None, "", [], ["a"] * 2, float("nan")])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(data=st.data(), value=json_values | extremes)
+def test_a_description_with_one_part_replaced_is_refused_or_works(
+    every_kind: Preprocessing, data: st.DataObject, value: Any
+) -> None:
+    entry = every_kind.to_dict()
+    inner = data.draw(st.sampled_from([entry, entry["target"], *entry["columns"], *entry["left_out"]]))
+    inner[data.draw(st.sampled_from(sorted(inner)))] = value
+    frame = pd.DataFrame({"size": [1e308, -3, None], "colour": "red", "town": "k01", "day": "1900-01-01"})
+    with contextlib.suppress(ValueError):
+        X = Preprocessing.from_dict(entry).transform(frame, note=str)
+        assert np.isfinite(X).all()
 
 
 def test_version_1_is_read_as_it_was_meant() -> None:

@@ -93,9 +93,7 @@ def test_a_column_may_say_train_validation_and_test() -> None:
     split = split_by_column(pd.Series(["train", " Test", "val", "TRAINING", "dev", "test"], name="part"))
     assert (split.train.tolist(), split.test.tolist(), split.validation.tolist()) == ([0, 3], [1, 5], [2, 4])
     assert split.source == "column part"
-    with pytest.raises(
-        ValueError, match="must say train, test or validation .*; data row 2 holds 'later', and 1 row more"
-    ):
+    with pytest.raises(ValueError, match=r"must say train, test or val.*; data row 2 holds 'later', and 1 row more"):
         split_by_column(pd.Series(["train", "later", None], name="part"))
 
 

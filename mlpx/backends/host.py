@@ -55,7 +55,7 @@ __all__ = [
 xp: Namespace = array_api_compat.numpy
 """The host's functions, as the Array API standard names them."""
 
-PURPOSES = {"weights": 0, "shuffle": 1, "dropout": 2, "split": 3}
+PURPOSES = {"weights": 0, "shuffle": 1, "dropout": 2, "split": 3, "blocks": 4}
 """What a stream is drawn for: the upper half of the second word of its key."""
 
 _ROUNDS = 10
@@ -89,7 +89,7 @@ class Stream:
     ----------
     key : Key
         Seed and member.
-    purpose : {"weights", "shuffle", "dropout", "split"}
+    purpose : {"weights", "shuffle", "dropout", "split", "blocks"}
         What the numbers are for.
     layer : int
         Position of the layer in the network.
@@ -177,9 +177,9 @@ def words(keys: Sequence[Key], purpose: str, layer: int, steps: Sequence[int] | 
     return np.reshape(found, (*counted.shape, n))
 
 
-def permutations(keys: Sequence[Key], purpose: str, steps: Sequence[int], n: int) -> Array:
+def permutations(keys: Sequence[Key], purpose: str, steps: Sequence[int], n: int, layer: int = 0) -> Array:
     """Return the numbers 0 to `n` - 1 in a random order for each key and step, shape ``(S, n)``, int64."""
-    return np.argsort(words(keys, purpose, 0, steps, n), axis=-1)
+    return np.argsort(words(keys, purpose, layer, steps, n), axis=-1)
 
 
 def lanes(keys: Sequence[Key], layer: int, steps: Sequence[int] | Array, n: int) -> Array:

@@ -110,6 +110,15 @@ class FunctionCallback(Callback):
     ----------
     function : callable
         ``function(run)``.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> lines = []
+    >>> log = mlpx.callbacks.FunctionCallback(lambda run: lines.append(run.epoch))
+    >>> history = mlpx.MLP([1, 1], output="linear").fit([[0.0]], [0.0], epochs=3, callbacks=log)
+    >>> lines
+    [1, 2, 3]
     """
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
@@ -121,7 +130,28 @@ class FunctionCallback(Callback):
 
 
 def get(callbacks: Any) -> tuple[Callback, ...]:
-    """Return callbacks; a bare function is called after each epoch."""
+    """Return callbacks; a bare function is called after each epoch.
+
+    Parameters
+    ----------
+    callbacks : Callback, callable or sequence of these
+        What was given to ``fit``.
+
+    Returns
+    -------
+    tuple of Callback
+
+    Raises
+    ------
+    TypeError
+        For what is no callback.
+
+    Examples
+    --------
+    >>> import mlpx
+    >>> [type(callback).__name__ for callback in mlpx.callbacks.get([print, mlpx.TimeLimit(hours=1)])]
+    ['FunctionCallback', 'TimeLimit']
+    """
     if not (isinstance(callbacks, (Callback, Iterable)) or callable(callbacks)):
         msg = f"`callbacks` must be a Callback, a function of one argument or a sequence of these, got {callbacks!r}."
         raise TypeError(msg)

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlpx._checks import check_choice, check_count, check_flag, check_number
 from mlpx._typing import Array
+from mlpx.backends import to_numpy
 from mlpx.backends.host import xp as hxp
 from mlpx.callbacks.base import Callback
 from mlpx.metrics import full_name
@@ -126,11 +127,12 @@ class EarlyStopping(Callback):
         """Give the network the best weights."""
         if self._weights is not None:
             run.net.vector = self._chosen(self._standing.epoch > 0, self._weights, run.net.vector)
-        self._ops = self._weights = None
+            self._weights = to_numpy(self._weights)  # a checkpoint of the end holds them too
+        self._ops = None
 
     def state(self) -> dict[str, Any]:
         """Return how the members stand, and the best weights."""
-        weights = {} if self._weights is None else {"weights": self._ops.to_numpy(self._weights)}
+        weights = {} if self._weights is None else {"weights": to_numpy(self._weights)}
         return {**self._standing._asdict(), **weights, "stopped_epoch": self.stopped_epoch}
 
     def restore(self, state: dict[str, Any]) -> None:

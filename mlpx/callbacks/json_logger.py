@@ -35,10 +35,10 @@ class JSONLogger(RowLogger):
 
     Examples
     --------
-    >>> import json, mlpx
+    >>> import json, mlpx, pathlib
     >>> net = mlpx.MLP([1, 1], output="linear")
     >>> history = net.fit([[0.0], [1.0]], [0.0, 1.0], epochs=3, callbacks=mlpx.JSONLogger("training.jsonl"))
-    >>> rows = [json.loads(line) for line in open("training.jsonl")]
+    >>> rows = [json.loads(line) for line in pathlib.Path("training.jsonl").read_text().splitlines()]
     >>> [row["epoch"] for row in rows], [row["loss"] for row in rows] == history["loss"]
     ([1, 2, 3], True)
     """

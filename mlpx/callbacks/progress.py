@@ -47,8 +47,8 @@ class Progress(Callback):
     >>> net = mlpx.MLP([1, 1], output="linear")
     >>> history = net.fit([[0.0], [1.0]], [0.0, 1.0], epochs=3, callbacks=mlpx.Progress(60, stream=log))
     >>> print(log.getvalue())  # doctest: +ELLIPSIS
-    20...  epoch 1/3, 33.3 %, 0:00:00 gone, 0:00:00 left, loss 0..., learning_rate 0.001
-    20...  ended after epoch 3 (epochs), 0:00:00 gone, loss 0..., learning_rate 0.001
+    20...  epoch 1/3, 33.3 %, 0:00:00 gone, 0:00:00 left, loss ..., learning_rate 0.001
+    20...  ended after epoch 3 (epochs), 0:00:00 gone, loss ..., learning_rate 0.001
     <BLANKLINE>
     """
 

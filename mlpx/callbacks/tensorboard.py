@@ -55,9 +55,15 @@ class TensorBoard(Callback):
     Examples
     --------
     >>> import mlpx
-    >>> log = mlpx.TensorBoard("runs/first", histograms=10)  # doctest: +SKIP
+    >>> log = mlpx.TensorBoard("runs/first", histograms=10)
     >>> net = mlpx.MLP([1, 8, 1], output="linear")
-    >>> history = net.fit([[0.0], [1.0]], [0.0, 1.0], callbacks=log)  # doctest: +SKIP
+    >>> history = net.fit([[0.0], [1.0]], [0.0, 1.0], epochs=3, callbacks=log)
+
+    What TensorBoard reads:
+
+    >>> from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    >>> [event.step for event in EventAccumulator("runs/first/train").Reload().Scalars("loss")]
+    [1, 2, 3]
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, histograms: int | None = None) -> None:

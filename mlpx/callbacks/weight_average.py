@@ -49,8 +49,9 @@ class WeightAverage(Callback):
     ``decay=None`` it is Polyak's and Ruppert's average [1]_: :math:`s_t = 1 / t`, from `start_epoch` on.
 
     A mean over the last :math:`1 / (1 - d)` steps or so: 1000 of them with 0.999. With fewer steps in all, take less.
-    A member of a stack that stops keeps its average. Each step costs one pass over the weights; `every` makes that
-    less.
+    A member of a stack that stops keeps its average. With ``every=1`` the steps are handed to the device one by one,
+    which costs a small network half as much again on NumPy; ``every=10`` is hardly felt, and its average is nearly as
+    good: then let `decay` be that of ten steps, 0.99 in place of 0.999.
 
     References
     ----------

@@ -46,6 +46,7 @@ def make_parser() -> Parser:
     _add_train(commands)
     _add_predict(commands)
     _add_evaluate(commands)
+    _add_export(commands)
     _add_info(commands)
     _add_replay(commands)
     _add_bench(commands)
@@ -172,6 +173,23 @@ def _add_evaluate(commands: Any) -> None:
     _add_report(parser)
     _add_dtype(parser)
     _add_place(parser)
+
+
+def _add_export(commands: Any) -> None:
+    parser = _command(commands, "export", "write a model for where mlpx is not installed")
+    parser.add_argument("model", metavar="MODEL", help="a file that `mlpx train` or `save` wrote")
+    kinds = parser.add_mutually_exclusive_group()
+    for kind, text in (
+        ("onnx", "a graph for onnxruntime and others, with the columns of the table (by default)"),
+        ("numpy", "a program of under 200 lines that needs NumPy alone, and its parameters beside it"),
+        ("npz", "the parameters as arrays of NumPy"),
+        ("torch", "a module of PyTorch, without the columns"),
+    ):
+        kinds.add_argument(
+            f"--{kind}", dest="kind", action="store_const", const={"numpy": "program"}.get(kind, kind), help=text
+        )
+    parser.add_argument("-o", "--output", metavar="PATH", help="file to write (MODEL's name in the current folder)")
+    parser.add_argument("--force", action="store_true", help="overwrite a file")
 
 
 def _add_info(commands: Any) -> None:

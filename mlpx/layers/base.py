@@ -351,7 +351,7 @@ def shortened(text: str, width: int) -> str:
 def first_width(layer: Layer) -> Any:
     """Return the number of units that go into the first layer that knows it; None where none does."""
     for name in ("fan_in", "units"):
-        if name in getattr(layer, "__dataclass_fields__", ()):
+        if name in getattr(layer, "__dataclass_fields__", ()) or hasattr(type(layer), name):
             return getattr(layer, name)
     found = (first_width(part) for part in layer.parts().values())
     return next((width for width in found if width is not None), None)

@@ -119,10 +119,11 @@ class Embedding(Layer):
         """Refuse a type that does not hold all codes exactly."""
         for i, (_, categories, _) in enumerate(self.tables):
             if categories > EXACT[dtype]:
+                wider = "float64" if dtype == "float32" else "float32"
                 msg = (
                     f"`tables[{i}]` of Embedding must have at most {EXACT[dtype]} categories where `dtype` is "
                     f"{dtype!r}, which holds no larger whole numbers exactly, got {categories}; take "
-                    f'dtype="float32" or put rare categories together.'
+                    f'dtype="{wider}" or put rare categories together.'
                 )
                 raise ValueError(msg)
 
@@ -132,12 +133,13 @@ class Embedding(Layer):
 
     def initialize(self, stream: Stream) -> Parameters:
         """Return the initial tables."""
-        return {name: self._drawn(stream, shape) for name, shape in self.shapes().items()}
+        sizes = [(categories, units) for _, categories, units in self.tables]
+        return {f"table{i}": self._initializer(size[1])(stream, size) for i, size in enumerate(sizes)}
 
-    def _drawn(self, stream: Stream, shape: tuple[int, ...]) -> Array:
-        if self.initializer == "auto":
-            return initializers.normal(1 / math.sqrt(shape[1]))(stream, shape)  # type: ignore[arg-type]
-        return self.initializer(stream, shape)  # type: ignore[operator]
+    def _initializer(self, units: int) -> Initializer:
+        if isinstance(self.initializer, Initializer):
+            return self.initializer
+        return initializers.normal(1 / math.sqrt(units))
 
     def masks(self, xp: Namespace) -> dict[str, tuple[Array, Array]]:
         """Return the masks: decay and training everywhere."""
@@ -163,10 +165,11 @@ class Embedding(Layer):
         out: dict[str, Array] | None = None,
     ) -> tuple[Array | None, dict[str, Array]]:
         """Return what passes through of ``dy``, with 0 for the codes, and ``dT = Hᵀ dy`` of each table's units."""
-        gradients = {}
-        for i, ((column, categories, _), (start, stop)) in enumerate(zip(self.tables, pairwise(self._stops))):
-            hits = _one_hot(saved.x[..., column], categories, ops)
-            gradients[f"table{i}"] = ops.weight_gradient(hits, dy[..., start:stop], bias=False)
+        gradients, stops = {}, self._stops
+        for i, (column, categories, units) in enumerate(self.tables):
+            delta = dy[..., stops[i] : stops[i] + units]
+            H = _one_hot(saved.x[..., column], categories, ops)
+            gradients[f"table{i}"] = ops.weight_gradient(H, delta, bias=False)
         return (self._to_inputs(ops, dy) if need_dx else None), gradients
 
     def _to_inputs(self, ops: Backend, dy: Array) -> Array:

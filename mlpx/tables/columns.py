@@ -79,21 +79,22 @@ class NumberColumn:
         Raises
         ------
         ValueError
-            If a value is no finite number, or one that is not clipped is too large for the type of `out`.
+            If a value is no finite number, or an input is too large for the type of `out`.
         """
         values = to_numbers(series)
         missing = np.isnan(values)
-        values[missing] = self.fill
+        if missing.any():
+            values[missing] = self.fill
+            if not self.missing:
+                unknown["a missing value"] += int(missing.sum())
         encode_pieces(values, self.knots, out[:, 1 + self.missing :])
-        if missing.any() and not self.missing:
-            unknown["a missing value"] += int(missing.sum())
         with np.errstate(over="ignore"):
-            values = (values - self.center) / self.scale
-        if self.clip is not None:
-            values = np.clip(values, -HUGE, HUGE)
-            values /= np.hypot(1, values / self.clip)  # the square of a large number would overflow
-        elif out.dtype.kind == "f":
-            refuse(series, np.abs(values) > np.finfo(out.dtype).max, f"must hold numbers that {out.dtype} can hold")
+            values -= self.center
+            values /= self.scale
+            if self.clip is not None:
+                values = np.clip(values, -HUGE, HUGE)
+                values /= np.hypot(1, values / self.clip)  # the square of a large number would overflow
+        _refuse_overflow(series, values, out.dtype)
         out[:, 0] = values
         if self.missing:
             out[:, 1] = missing
@@ -229,6 +230,13 @@ class Source:
 
 
 Column = NumberColumn | CategoryColumn | EmbeddedColumn | DateColumn
+
+
+def _refuse_overflow(series: pd.Series, values: NDArray[np.float64], dtype: np.dtype[Any]) -> None:
+    """Refuse inputs that would become infinite."""
+    most = float(np.finfo(dtype).max)
+    if len(values) and max(values.max(), -values.min()) > most:
+        refuse(series, np.abs(values) > most, f"must hold numbers that {dtype} can hold")
 
 
 def _places(texts: Sequence[str], categories: Sequence[str]) -> list[int]:

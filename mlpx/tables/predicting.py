@@ -46,7 +46,8 @@ def predict_table(net: mlpx.Network, table: Any, *, note: Note = warn) -> NDArra
     outputs = predict_outputs(net, preprocessing, table, note=note)
     if isinstance(target, ClassTarget):
         return decide(outputs, target)
-    return target.decode(outputs).astype(net.master_dtype_name)
+    with np.errstate(over="ignore"):  # what the type does not hold is infinite
+        return target.decode(outputs).astype(net.master_dtype_name)
 
 
 def predict_outputs(net: mlpx.Network, preprocessing: Preprocessing, table: Any, *, note: Note = warn) -> NDArray[Any]:

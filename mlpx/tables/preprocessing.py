@@ -58,6 +58,19 @@ class Preprocessing:
 
     The table may be a frame of pandas or polars, of Arrow, or anything else that `as_frame` takes; the same table gives
     the same inputs.
+
+    Examples
+    --------
+    >>> from mlpx.tables import Preprocessing
+    >>> flowers = {"height": [50.0, 61.5, None, 43.0], "colour": ["red", "red", "white", "red"], "wild": [1, 2, 3, 4]}
+    >>> preprocessing = Preprocessing.fit(flowers, "wild", task="regression")
+    >>> for name, becomes in preprocessing.describe():
+    ...     print(f"{name}: {becomes}")
+    height: numbers, 2 inputs: (value - 50) / 9.25, clipped smoothly at 3; 50 where missing, and an input that says so
+    colour: categories, 2 inputs: one for each of 2 categories (`red`, `white`)
+    wild: target, regression: (value - 2.5) / 1.11803
+    >>> preprocessing.transform({"colour": ["white"], "height": [50.0]})
+    array([[0., 0., 0., 1.]], dtype=float32)
     """
 
     columns: tuple[Column, ...]

@@ -6,6 +6,7 @@ once; see the guide's page "Tables" and ``benchmarks/tables.py``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +19,12 @@ from mlpx.layers.dropout import MOST_DROPPED
 BETA_2 = 0.95
 #: Pieces along a column of numbers, at most, and the training rows that there must be for each.
 MOST_BINS, ROWS_PER_BIN = 32, 50
+#: Fewer training rows than this get narrower layers.
+SMALL = 1000
 #: Rows a step, at least and at most, and the steps of an epoch between these.
 FEWEST_ROWS_A_STEP, MOST_ROWS_A_STEP, STEPS_AN_EPOCH = 16, 256, 32
-#: Least and most passes through the rows, and the rows that are seen in all, if these allow.
-FEWEST_EPOCHS, MOST_EPOCHS, ROWS_SEEN = 8, 60, 200_000
+#: Passes through a table of so many rows; through a quarter of the rows twice as many, between a least and a most.
+EPOCHS, ROWS, FEWEST_EPOCHS, MOST_EPOCHS = 20, 16_000, 8, 60
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,10 @@ class Recipe:
     bins: int
     epochs: int
     batch_size: int
-    members: int = 4
+    members: int = 2
     activation: str | Activation = "mish"
     learning_rate: float = 8e-3
-    weight_decay: float = 0.02
+    weight_decay: float = 0.01
     l2: float = 0.0
     dropout: float = 0.0
     label_smoothing: float = 0.0
@@ -100,12 +103,12 @@ class Recipe:
         >>> from mlpx.tables.recipe import Recipe
         >>> chosen = Recipe.for_rows(16_000, epochs=5)
         >>> chosen.hidden, chosen.bins, chosen.epochs, chosen.batch_size
-        ((256, 256), 32, 5, 256)
+        ((128, 128), 32, 5, 256)
         """
         rule: dict[str, Any] = {
             "hidden": _hidden(rows),
             "bins": min(MOST_BINS, rows // ROWS_PER_BIN),
-            "epochs": max(FEWEST_EPOCHS, min(MOST_EPOCHS, ROWS_SEEN // rows)),
+            "epochs": max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(EPOCHS * math.sqrt(ROWS / rows)))),
             "batch_size": _batch_size(rows),
         }
         return cls(**rule | {name: wish for name, wish in wishes.items() if wish is not None})
@@ -128,7 +131,7 @@ class Recipe:
 
 
 def _hidden(rows: int) -> tuple[int, ...]:
-    return (64, 64) if rows < 1000 else (128, 128) if rows < 5000 else (256, 256)
+    return (64, 64) if rows < SMALL else (128, 128)
 
 
 def _batch_size(rows: int) -> int:

@@ -21,6 +21,8 @@ VERSION = 2
 MOST_INPUTS = 10_000_000
 #: A date has no more periods than these, and none shorter than a second or longer than three centuries.
 MOST_PHASES, SHORTEST_PHASE, LONGEST_PHASE = 8, 1.0, 1e10
+#: In seconds: no calendar reaches so far from 1970, and no dates are so close to each other.
+FURTHEST_DATE, CLOSEST_DATES = 1e13, 1e-12
 
 
 def to_dict(
@@ -126,7 +128,10 @@ def _date_column(entry: dict[str, Any], where: str) -> DateColumn:
     if len(phases) > MOST_PHASES or not real or not all(SHORTEST_PHASE <= p <= LONGEST_PHASE for p in phases):
         rule = f"at most {MOST_PHASES} numbers of seconds from {SHORTEST_PHASE:g} to {LONGEST_PHASE:g}"
         _refuse(where, "phases", rule, phases)
-    center, scale = _number(entry, "center", where), _positive(entry, "scale", where)
+    center, scale = _number(entry, "center", where), _number(entry, "scale", where)
+    if abs(center) > FURTHEST_DATE or scale < CLOSEST_DATES:
+        rule = f"within {FURTHEST_DATE:g} seconds of 1970, with a scale of at least {CLOSEST_DATES:g}"
+        _refuse(where, "center", rule, (center, scale))
     return DateColumn(_text(entry, "name", where), center, scale, tuple(float(p) for p in phases))
 
 

@@ -94,7 +94,7 @@ def to_numbers(series: pd.Series) -> NDArray[np.float64]:
     types = pandas.api.types
     if types.is_numeric_dtype(series.dtype) and not types.is_complex_dtype(series.dtype):
         values = series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-    elif types.is_datetime64_any_dtype(series.dtype):
+    elif types.is_datetime64_any_dtype(series.dtype) and series.notna().any():
         msg = f"column `{series.name}` must hold numbers; it holds dates ({series.dtype})"
         raise ValueError(msg)
     else:
@@ -148,7 +148,7 @@ def to_seconds(series: pd.Series) -> NDArray[np.float64]:
     types = pandas.api.types
     if types.is_datetime64_any_dtype(series.dtype):
         moments = pandas.to_datetime(series, utc=True)
-    elif types.is_numeric_dtype(series.dtype):
+    elif types.is_numeric_dtype(series.dtype) and series.notna().any():
         msg = f"column `{series.name}` must hold dates; it holds numbers ({series.dtype})"
         raise ValueError(msg)
     else:
@@ -169,8 +169,8 @@ def refuse(series: pd.Series, bad: NDArray[np.bool_], rule: str) -> None:
     ValueError
         If any row is bad.
     """
-    rows = np.flatnonzero(bad)
-    if len(rows):
+    if bad.any():
+        rows = np.flatnonzero(bad)
         value, row = series.iloc[rows[0]], _row(series, rows[0])
         more = f", and {plural(len(rows) - 1, 'row')} more" if len(rows) > 1 else ""
         msg = f"column `{series.name}` {rule}; data row {row} holds {str(value)[:60]!r}{more}"
