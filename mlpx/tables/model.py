@@ -16,13 +16,14 @@ from mlpx.history import History
 from mlpx.model import Network
 from mlpx.persistence import load as load_network
 from mlpx.tables.frames import as_frame
+from mlpx.tables.inferred import columns_inferred, rows_inferred
 from mlpx.tables.predicting import decide, predict_outputs
 from mlpx.tables.preprocessing import Note, Preprocessing, check_columns, labelled_rows, warn
 from mlpx.tables.reading import Table, read_table
 from mlpx.tables.recipe import Recipe
 from mlpx.tables.report import Report, make_report
-from mlpx.tables.requirements import named, require
-from mlpx.tables.rows import describe, divide
+from mlpx.tables.requirements import require
+from mlpx.tables.rows import divide
 from mlpx.tables.scores import score_classes, score_numbers
 from mlpx.tables.targets import ClassTarget, Task, infer_task
 from mlpx.tables.training import Training, build_network, class_weights, train_network
@@ -92,6 +93,11 @@ class TabularModel:
     training : Training or None
         The table, its rows and the settings of the last fit, known as soon as training begins; None in a model that
         was loaded.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an argument out of its range.
 
     Examples
     --------
@@ -210,10 +216,10 @@ class TabularModel:
         Examples
         --------
         >>> import mlpx
-        >>> table = {"size": [1, 2, 3, 7, 8, 9] * 5, "kind": ["small", "small", "small", "big", "big", "big"] * 5}
-        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
-        >>> model.predict({"size": [2, 8]}).tolist()
-        ['small', 'big']
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2, epochs=10).fit(table, "kind")
+        >>> model.inferred[0]
+        'task: classification; `kind` holds the classes `big`, `small`'
         """
         read = _as_table(table)
         test = read.test if test is None else test
@@ -253,8 +259,12 @@ class TabularModel:
         preprocessing.transform_target(kept)
         self.test = kept if len(kept) else None
         network = build_network(preprocessing, recipe, seed=self.seed, **self.where)
-        self.inferred = (*_sentences(preprocessing), describe(divided), recipe.describe(preprocessing.target.width))
         self.training = Training(frame, divided, recipe, preprocessing)
+        self.inferred = (
+            *columns_inferred(preprocessing),
+            rows_inferred(divided),
+            recipe.describe(preprocessing.target.width),
+        )
         self.history = train_network(
             network, preprocessing, recipe, frame, divided, callbacks=callbacks, progress=self.progress
         )
@@ -289,6 +299,14 @@ class TabularModel:
         ------
         ValueError
             For a table that lacks columns, or holds texts where training had numbers.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
+        >>> model.predict({"size": [2, 8]}).tolist()
+        ['small', 'big']
         """
         target = self._fitted().target
         outputs = predict_outputs(self.network, self.preprocessing, table, note=note)
@@ -311,6 +329,14 @@ class TabularModel:
         ------
         ValueError
             For a regression, and as `predict`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
+        >>> model.predict_proba({"size": [2, 8]}).columns.tolist()
+        ['big', 'small']
         """
         if not self.classes:
             msg = f"`predict_proba` is for classes; `{self.preprocessing.target.name}` is a number; use `predict`"
@@ -343,6 +369,14 @@ class TabularModel:
         ------
         ValueError
             For a table without the target, for a class that training did not have, and as `predict`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
+        >>> model.evaluate(table)["accuracy"]
+        1.0
         """
         target = self._fitted().target
         frame = labelled_rows(as_frame(table), target.name)
@@ -410,6 +444,16 @@ class TabularModel:
         ------
         OSError
             Where the file cannot be written; an existing one is then as it was.
+
+        Examples
+        --------
+        >>> import mlpx, pathlib, tempfile
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kinds.mlpx"
+        >>> model.save(path)
+        >>> mlpx.TabularModel.load(path).classes
+        ('big', 'small')
         """
         self._fitted()
         self.network.save(path)
@@ -445,6 +489,15 @@ class TabularModel:
             If the file is damaged or no model.
         ValueError
             If the model holds no description of columns.
+
+        Examples
+        --------
+        >>> import mlpx, pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "lines.mlpx"
+        >>> table = {"x": list(range(50)), "y": [2.0 * i for i in range(50)]}
+        >>> mlpx.TabularModel(epochs=2).fit(table, "y").save(path)
+        >>> mlpx.TabularModel.load(path).predict({"x": [3]}).shape
+        (1,)
         """
         network = load_network(path, backend=backend, device=device, dtype=dtype)
         if network.preprocessing is None:
@@ -476,7 +529,7 @@ class TabularModel:
         preprocessing = Preprocessing.from_dict(network.preprocessing)
         model = cls(preprocessing.task, members=network.members or 1, backend=network.backend)
         model.network, model.preprocessing = network, preprocessing
-        model.inferred = _sentences(preprocessing)
+        model.inferred = columns_inferred(preprocessing)
         return model
 
     def _fitted(self) -> Preprocessing:
@@ -505,11 +558,3 @@ def _as_list(names: Collection[str]) -> list[str]:
         msg = f"`drop` must be a list of columns, such as [{names!r}]; got {names!r}"
         raise TypeError(msg)
     return list(names)
-
-
-def _sentences(preprocessing: Preprocessing) -> tuple[str, ...]:
-    """Tell the task and what every column becomes."""
-    target = preprocessing.target
-    what = f"the classes {named(target.classes, 5)}" if isinstance(target, ClassTarget) else "numbers"
-    task = f"task: {preprocessing.task}; `{target.name}` holds {what}"
-    return (task, *(f"`{name}`: {sentence}" for name, sentence in preprocessing.describe()))

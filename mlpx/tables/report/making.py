@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpx.exceptions import DivergenceError
+from mlpx.tables.inferred import rows_inferred
 from mlpx.tables.predicting import predict_outputs
 from mlpx.tables.preprocessing import labelled_rows
 from mlpx.tables.report.classes import Classes
@@ -22,7 +23,6 @@ from mlpx.tables.report.numbers import Numbers
 from mlpx.tables.report.report import Report
 from mlpx.tables.report.words import RANKED_BY, figure, short
 from mlpx.tables.requirements import plural
-from mlpx.tables.rows import describe
 from mlpx.tables.scores import score_classes, score_numbers
 from mlpx.tables.targets import ClassTarget, NumberTarget, Target
 
@@ -164,6 +164,6 @@ def _inferred(model: TabularModel) -> tuple[tuple[str, str], ...]:
     training, preprocessing = model.training, model.preprocessing
     known = [("task", f"{preprocessing.task} of `{short(preprocessing.target.name)}`")]
     if training is not None:
-        known.append(("rows", describe(training.split)))
+        known.append(("rows", rows_inferred(training.split)))
         known.append(("network", training.recipe.describe(preprocessing.target.width)))
     return tuple(known)
