@@ -86,8 +86,8 @@ def numbers(findings: Numbers, width: int) -> list[str]:
     places = decimals(value for _, value in quantiles)
     lines = table([head, ("residual below", *(f"{value:z.{places}f}" for _, value in quantiles))], width)
     rows = [(str(g.rows), figure(g.predicted), figure(g.true), figure(g.rmse)) for g in findings.groups()]
-    ordered = "from the smallest predictions to the largest:"
-    lines = ["residuals: predicted less true", *lines, "", ordered]
+    lines = ["residuals: predicted less true", *lines, ""]
+    lines += wrap("from the smallest predictions to the largest:", width)
     return lines + table([("rows", "predicted", "true", "RMSE"), *rows], width)
 
 
@@ -119,7 +119,7 @@ def training(history: History, width: int) -> list[str]:
     rows += [(str(i + 1), *(figure(mean(column[i]), 4) for column in columns.values())) for i in shown]
     epochs = f"{plural(history.epochs, 'epoch')} in {history.seconds:.1f} s"
     chosen = f", the best {best:g}" if best else ""
-    return [f"training: {epochs}{chosen}", *table(rows, width)]
+    return [*wrap(f"training: {epochs}{chosen}", width), *table(rows, width)]
 
 
 def inferred(report: Report, width: int) -> list[str]:
