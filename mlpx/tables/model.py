@@ -15,11 +15,12 @@ from mlpx.history import History
 from mlpx.model import Network
 from mlpx.persistence import load as load_network
 from mlpx.tables.frames import as_frame
+from mlpx.tables.inferred import columns_inferred, rows_inferred
 from mlpx.tables.predicting import decide, predict_outputs
 from mlpx.tables.preprocessing import Note, Preprocessing, check_columns, labelled_rows, warn
 from mlpx.tables.recipe import Recipe
-from mlpx.tables.requirements import named, require
-from mlpx.tables.rows import describe, divide
+from mlpx.tables.requirements import require
+from mlpx.tables.rows import divide
 from mlpx.tables.scores import score_classes, score_numbers
 from mlpx.tables.targets import ClassTarget, Task, infer_task
 from mlpx.tables.training import build_network, class_weights, train_network
@@ -84,6 +85,11 @@ class TabularModel:
         Sentences that say what was inferred: the task, the rows, the columns, the network, its training.
     test : pandas.DataFrame or None
         The rows that were kept for a test.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an argument out of its range.
 
     Examples
     --------
@@ -198,10 +204,10 @@ class TabularModel:
         Examples
         --------
         >>> import mlpx
-        >>> table = {"size": [1, 2, 3, 7, 8, 9] * 5, "kind": ["small", "small", "small", "big", "big", "big"] * 5}
-        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
-        >>> model.predict({"size": [2, 8]}).tolist()
-        ['small', 'big']
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2, epochs=10).fit(table, "kind")
+        >>> model.inferred[0]
+        'task: classification; `kind` holds the classes `big`, `small`'
         """
         frame = labelled_rows(as_frame(table), target)
         dropped = _as_list(drop)
@@ -228,7 +234,11 @@ class TabularModel:
         kept = frame.iloc[divided.test] if share or test is None else labelled_rows(as_frame(test), target)
         self.test = kept if len(kept) else None
         network = build_network(preprocessing, recipe, seed=self.seed, **self.where)
-        self.inferred = (*_sentences(preprocessing), describe(divided), recipe.describe(preprocessing.target.width))
+        self.inferred = (
+            *columns_inferred(preprocessing),
+            rows_inferred(divided),
+            recipe.describe(preprocessing.target.width),
+        )
         self.history = train_network(
             network, preprocessing, recipe, frame, divided, callbacks=callbacks, progress=self.progress
         )
@@ -263,6 +273,14 @@ class TabularModel:
         ------
         ValueError
             For a table that lacks columns, or holds texts where training had numbers.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
+        >>> model.predict({"size": [2, 8]}).tolist()
+        ['small', 'big']
         """
         target = self._fitted().target
         outputs = predict_outputs(self.network, self.preprocessing, table, note=note)
@@ -285,6 +303,14 @@ class TabularModel:
         ------
         ValueError
             For a regression, and as `predict`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
+        >>> model.predict_proba({"size": [2, 8]}).columns.tolist()
+        ['big', 'small']
         """
         if not self.classes:
             msg = f"`predict_proba` is for classes; `{self.preprocessing.target.name}` is a number; use `predict`"
@@ -317,6 +343,14 @@ class TabularModel:
         ------
         ValueError
             For a table without the target, for a class that training did not have, and as `predict`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
+        >>> model.evaluate(table)["accuracy"]
+        1.0
         """
         target = self._fitted().target
         frame = labelled_rows(as_frame(table), target.name)
@@ -340,6 +374,16 @@ class TabularModel:
         ------
         OSError
             Where the file cannot be written; an existing one is then as it was.
+
+        Examples
+        --------
+        >>> import mlpx, pathlib, tempfile
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kinds.mlpx"
+        >>> model.save(path)
+        >>> mlpx.TabularModel.load(path).classes
+        ('big', 'small')
         """
         self._fitted()
         self.network.save(path)
@@ -368,6 +412,15 @@ class TabularModel:
             If the file is damaged or no model.
         ValueError
             If the model holds no description of columns.
+
+        Examples
+        --------
+        >>> import mlpx, pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "lines.mlpx"
+        >>> table = {"x": list(range(50)), "y": [2.0 * i for i in range(50)]}
+        >>> mlpx.TabularModel(epochs=2).fit(table, "y").save(path)
+        >>> mlpx.TabularModel.load(path).predict({"x": [3]}).shape
+        (1,)
         """
         network = load_network(path, backend=backend, device=device)
         if network.preprocessing is None:
@@ -376,7 +429,7 @@ class TabularModel:
         preprocessing = Preprocessing.from_dict(network.preprocessing)
         model = cls(preprocessing.task, members=network.members or 1, backend=backend, device=device)
         model.network, model.preprocessing = network, preprocessing
-        model.inferred = _sentences(preprocessing)
+        model.inferred = columns_inferred(preprocessing)
         return model
 
     def _fitted(self) -> Preprocessing:
@@ -398,11 +451,3 @@ def _as_list(names: Collection[str]) -> list[str]:
         msg = f"`drop` must be a list of columns, such as [{names!r}]; got {names!r}"
         raise TypeError(msg)
     return list(names)
-
-
-def _sentences(preprocessing: Preprocessing) -> tuple[str, ...]:
-    """Tell the task and what every column becomes."""
-    target = preprocessing.target
-    what = f"the classes {named(target.classes, 5)}" if isinstance(target, ClassTarget) else "numbers"
-    task = f"task: {preprocessing.task}; `{target.name}` holds {what}"
-    return (task, *(f"`{name}`: {sentence}" for name, sentence in preprocessing.describe()))

@@ -88,23 +88,3 @@ def _checked(split: Split) -> Split:
         msg = f"training needs at least two rows; {plural(len(split.train), 'row')} came"
         raise ValueError(msg)
     return split
-
-
-def describe(split: Split) -> str:
-    """Tell in one line how the rows are divided.
-
-    Parameters
-    ----------
-    split : Split
-        The rows.
-
-    Returns
-    -------
-    str
-    """
-    parts = [f"{plural(len(split.train), 'row')} to learn from"]
-    if len(split.validation):
-        parts.append(f"{len(split.validation)} to choose the best epoch by")
-    if len(split.test):
-        parts.append(f"{len(split.test)} kept for a test ({split.source})")
-    return ", ".join(parts)
