@@ -43,7 +43,8 @@ class NumberColumn:
         """Write the standardised values into `out` of shape (n, 1)."""
         values = to_numbers(series)
         values[np.isnan(values)] = self.median
-        out[:, 0] = (values - self.mean) / self.scale
+        with np.errstate(over="ignore"):  # what the type does not hold is infinite, and refused with the inputs
+            out[:, 0] = (values - self.mean) / self.scale
 
 
 @dataclass(frozen=True)
