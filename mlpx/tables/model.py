@@ -52,8 +52,9 @@ class TabularModel:
         default one for every 50 training rows, 32 at most.
     epochs, batch_size : int, optional
         Passes through the training rows, and rows a step.
-    learning_rate : float
-        The greatest, in the middle of one cycle (`mlpx.schedules.OneCycle`) of Adam.
+    learning_rate : float, optional
+        The greatest of one cycle (`mlpx.schedules.OneCycle`) of Adam; by default 0.008 at 256 rows a step, and less at
+        fewer by the square root of their number.
     weight_decay : float
         As in `mlpx.AdamW`.
     dropout : float
@@ -115,7 +116,7 @@ class TabularModel:
         bins: int | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
-        learning_rate: float = Recipe.learning_rate,
+        learning_rate: float | None = None,
         weight_decay: float = Recipe.weight_decay,
         dropout: float = 0.0,
         label_smoothing: float = 0.0,
