@@ -143,7 +143,7 @@ def test_rare_classes_weigh_more_where_balanced() -> None:
     x = generator.normal(size=600)
     table = pd.DataFrame({"x": x, "rare": np.where(x + generator.normal(size=600) > 1.8, "yes", "no")})
     plain, balanced, by_hand = (
-        mlpx.TabularModel(class_weight=weight, **QUICK).fit(table, "rare")
+        mlpx.TabularModel(class_weight=weight, **{**QUICK, "epochs": 30}).fit(table, "rare")
         for weight in (None, "balanced", {"yes": 5.0})
     )
     found = [(model.predict(table) == "yes").sum() for model in (plain, balanced, by_hand)]
