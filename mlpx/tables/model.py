@@ -48,7 +48,7 @@ class TabularModel:
     activation : str or Activation
         Of the hidden layers.
     bins : int, optional
-        Pieces along each column of numbers that get inputs of their own (`mlpx.tables.NumberColumn`); 0 for none. By
+        Pieces along each column of numbers that get inputs of their own (``mlpx.tables.NumberColumn``); 0 for none. By
         default one for every 50 training rows, 32 at most.
     epochs, batch_size : int, optional
         Passes through the training rows, and rows a step.
@@ -173,7 +173,7 @@ class TabularModel:
         ----------
         table : table
             A frame of pandas or polars, a table of Arrow, a dictionary of columns, or the path of a CSV or Parquet
-            file; see `mlpx.tables.as_frame`. Rows without a target are left out.
+            file; see ``mlpx.tables.as_frame``. Rows without a target are left out.
         target : str
             The column to predict.
         test : float or table, optional
