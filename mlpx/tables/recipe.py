@@ -1,7 +1,7 @@
 """How a model of a table is built and trained; what the user leaves open follows one rule for all tables.
 
-The numbers were chosen by measurement on rows of six public tables that no result was measured on, for all of them at
-once; see the guide's page "Tables" and ``benchmarks/tables.py``.
+The numbers were chosen by measurement on six public tables, for all of them at once and by other divisions of their
+rows than results are measured with; see the guide's page "Tables" and ``benchmarks/tables.py``.
 """
 
 from __future__ import annotations
