@@ -45,7 +45,7 @@ class Recipe:
         Networks whose predictions are averaged.
     activation : str or Activation
         Of the hidden layers.
-    learning_rate, weight_decay, dropout, label_smoothing : float
+    learning_rate, weight_decay, l2, dropout, label_smoothing : float
         As for `mlpx.TabularModel`.
     class_weight : dict, "balanced" or None
         Weight by class.
@@ -66,6 +66,7 @@ class Recipe:
     members: int = 2
     activation: str | Activation = "mish"
     weight_decay: float = 0.01
+    l2: float = 0.0
     dropout: float = 0.0
     label_smoothing: float = 0.0
     class_weight: Mapping[Any, float] | str | None = None
@@ -80,6 +81,7 @@ class Recipe:
             check_count("patience", self.patience)
         check_number("learning_rate", self.learning_rate, above=0)
         check_number("weight_decay", self.weight_decay, least=0)
+        check_number("l2", self.l2, least=0)
         check_number("dropout", self.dropout, least=0, below=MOST_DROPPED)
         check_number("label_smoothing", self.label_smoothing, least=0, below=1)
 
