@@ -147,7 +147,9 @@ def _add_place(group: Any) -> None:
 def _add_training(group: Any) -> None:
     group.add_argument("--epochs", metavar="N", type=positive_whole, help="passes through the rows (by size)")
     group.add_argument("--batch-size", metavar="N", type=positive_whole, help="rows a step (by size of the table)")
-    _add_numbers(group, "learning_rate", positive, "of Adam, the greatest in one cycle")
+    group.add_argument(
+        "--learning-rate", metavar="X", type=positive, help="of Adam, the greatest of one cycle (by rows a step)"
+    )
     group.add_argument(
         "--patience", metavar="N", type=positive_whole, help="epochs without progress before the end (none)"
     )

@@ -51,12 +51,13 @@ class TabularModel:
     activation : str or Activation
         Of the hidden layers.
     bins : int, optional
-        Pieces along each column of numbers that get inputs of their own (`mlpx.tables.NumberColumn`); 0 for none. By
+        Pieces along each column of numbers that get inputs of their own (``mlpx.tables.NumberColumn``); 0 for none. By
         default one for every 50 training rows, 32 at most.
     epochs, batch_size : int, optional
         Passes through the training rows, and rows a step.
-    learning_rate : float
-        The greatest, in the middle of one cycle (`mlpx.schedules.OneCycle`) of Adam.
+    learning_rate : float, optional
+        The greatest of one cycle (`mlpx.schedules.OneCycle`) of Adam; by default 0.008 at 256 rows a step, and less at
+        fewer by the square root of their number.
     weight_decay : float
         As in `mlpx.AdamW`.
     l2 : float
@@ -123,7 +124,7 @@ class TabularModel:
         bins: int | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
-        learning_rate: float = Recipe.learning_rate,
+        learning_rate: float | None = None,
         weight_decay: float = Recipe.weight_decay,
         l2: float = 0.0,
         dropout: float = 0.0,
@@ -183,7 +184,7 @@ class TabularModel:
         ----------
         table : table
             A frame of pandas or polars, a table of Arrow, a dictionary of columns, or the path of a CSV or Parquet
-            file; see `mlpx.tables.as_frame`. Or what `mlpx.tables.read_table` gives, which may have test rows of its
+            file; see ``mlpx.tables.as_frame``. Or what `mlpx.tables.read_table` gives, which may have test rows of its
             own. Rows without a target are left out.
         target : str
             The column to predict.
