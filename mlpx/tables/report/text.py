@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mlpx.tables.report.numbers import Numbers
     from mlpx.tables.report.report import Report
 
-#: Lines of a list that are shown, of columns and of epochs.
-MOST_COLUMNS, MOST_EPOCHS = 30, 6
+#: Lines that are shown: of columns, of those that the model needs most, and of epochs.
+MOST_COLUMNS, MOST_NEEDED, MOST_EPOCHS = 30, 15, 6
 
 
 def write(report: Report, width: int) -> str:
@@ -99,8 +99,8 @@ def importance(report: Report, width: int) -> list[str]:
     loss, score = (MEASURES[name][0] for name in RANKED_BY[report.task])
     rows = [("column", f"{loss} rises by", f"{score} falls by")]
     places = decimals((item.loss for item in report.importance), 4)
-    rows += [_needed(item, places) for item in report.importance[:MOST_COLUMNS]]
-    more = len(report.importance) - MOST_COLUMNS
+    rows += [_needed(item, places) for item in report.importance[:MOST_NEEDED]]
+    more = len(report.importance) - MOST_NEEDED
     return [*table(rows, width), *([f"and {more} more"] if more > 0 else []), *note]
 
 
