@@ -405,7 +405,7 @@ def test_parquet_errors_name_the_column(tmp_path: Path) -> None:
     path = parquet(tmp_path / "t.parquet", a=pa.array([1.0, None] * 100), b=["x", "y"] * 100, y=[0, 1] * 100)
     with pytest.raises(ValueError, match="no column 'z'; it has 'a', 'b', 'y'"):
         mlpx.sources.Parquet(path, "z")
-    with pytest.raises(TypeError, match="'b' is string.*preprocessing"):
+    with pytest.raises(TypeError, match=r"'b' is string.*preprocessing"):
         mlpx.sources.Parquet(path, "y")
     with pytest.raises(ValueError, match=r"`a` has missing values in t.parquet, row group 0"):
         mlpx.MLP([1, 2]).fit(mlpx.sources.Parquet(path, "y", columns=["a"]))

@@ -52,6 +52,13 @@ class Piece(NamedTuple):
         Returns
         -------
         Piece
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> import numpy as np
+        >>> mlpx.sources.Piece(np.ones((5, 2)), np.arange(5), None, "all").part(slice(3, 5)).y
+        array([3, 4])
         """
         X, y, weight = (None if array is None else array[rows] for array in self[:3])
         return Piece(X, y, weight, self.name if name is None else name)
@@ -154,6 +161,13 @@ class Source:
         Returns
         -------
         Piece
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> import numpy as np
+        >>> mlpx.sources.Mapped(np.ones((5, 2))).first().name
+        'rows 0 to 0'
         """
         found = next(self.pieces(1), None)
         if found is None:
@@ -171,6 +185,13 @@ class Source:
         Yields
         ------
         Piece
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> import numpy as np
+        >>> [len(piece.X) for piece in mlpx.sources.Mapped(np.ones((5, 2))).pieces(2)]
+        [2, 2, 1]
         """
         for block in self.blocks(size):
             yield from self.read(block, size)

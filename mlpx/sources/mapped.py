@@ -98,6 +98,13 @@ class Mapped(Source):
         Yields
         ------
         Piece
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> import numpy as np
+        >>> [piece.name for piece in mlpx.sources.Mapped(np.ones((5, 2))).pieces(3)]
+        ['rows 0 to 2', 'rows 3 to 4']
         """
         yield from self.read(Block(self.X.shape[0], 0), size)
 

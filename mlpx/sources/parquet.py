@@ -248,6 +248,11 @@ class Parquet(Source):
         Returns
         -------
         pandas.DataFrame
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> mlpx.sources.Parquet("clicks/").sample(1000)  # doctest: +SKIP
         """
         arrow = require("pyarrow", "reading Parquet", _INSTALL)
         blocks = self.blocks(rows)
