@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import mnist
+import tables
 
 import mlpx
 from mlpx.bench.gpu.page import write_gpu
@@ -76,7 +77,15 @@ html_show_sourcelink = False
 # pages without a section of their own have nothing to show at the left
 html_sidebars = {
     page: []
-    for page in ("quickstart", "worked-example", "differences", "random-numbers", "measurements", "limitations")
+    for page in (
+        "quickstart",
+        "worked-example",
+        "differences",
+        "random-numbers",
+        "measurements",
+        "tables-measured",
+        "limitations",
+    )
 }
 html_theme_options = {
     "header_links_before_dropdown": 6,
@@ -98,11 +107,13 @@ def fill_measurements(app, docname, source):
         source[0] = source[0].replace("<!-- results -->", text)
         source[0] = source[0].replace("<!-- GPU results -->", write_gpu(Path(RESULTS) / "gpu"))
         source[0] = source[0].replace("<!-- MNIST results -->", mnist.table(Path(RESULTS) / "accuracy" / "mnist.json"))
+    if docname == "tables-measured":
+        source[0] = source[0].replace("<!-- tables results -->", tables.page(Path(RESULTS) / "tables"))
 
 
 def always_read_measurements(app, env, added, changed, removed):
     """Let new results be seen where the page itself has not changed."""
-    return ["measurements"]
+    return ["measurements", "tables-measured"]
 
 
 def setup(app):

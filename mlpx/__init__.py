@@ -15,6 +15,7 @@ array([0, 1, 1, 0])
 
 from mlpx import (
     activations,
+    callbacks,
     differentiation,
     initializers,
     losses,
@@ -26,17 +27,29 @@ from mlpx import (
     threshold,
 )
 from mlpx._version import __version__
+from mlpx.autopsy import replay
 from mlpx.backends import Backend, BackendInfo, available_backends, get_backend, set_backend, to_numpy, use_backend
-from mlpx.callbacks import Callback
+from mlpx.callbacks import (
+    Callback,
+    Checkpoint,
+    CSVLogger,
+    EarlyStopping,
+    JSONLogger,
+    Progress,
+    TensorBoard,
+    TimeLimit,
+    WeightAverage,
+)
 from mlpx.diagnostics import Diagnostics, learning_rate_range_test
 from mlpx.exceptions import BackendUnavailableError, DivergenceError, MlpxError, ModelFileError, SourceError
 from mlpx.history import History
-from mlpx.layers import AlphaDropout, Dense, Dropout, Layer, Maxout, PReLU, Skip
+from mlpx.layers import AlphaDropout, Dense, Dropout, Embedding, Layer, Maxout, PReLU, Skip
 from mlpx.mlp import MLP
 from mlpx.model import Network
 from mlpx.network import Gradients, Trace
 from mlpx.optimizers import SGD, Adam, AdamW, RMSProp
 from mlpx.persistence import load
+from mlpx.tables.model import TabularModel
 
 __all__ = [
     "MLP",
@@ -47,26 +60,37 @@ __all__ = [
     "Backend",
     "BackendInfo",
     "BackendUnavailableError",
+    "CSVLogger",
     "Callback",
+    "Checkpoint",
     "Dense",
     "Diagnostics",
     "DivergenceError",
     "Dropout",
+    "EarlyStopping",
+    "Embedding",
     "Gradients",
     "History",
+    "JSONLogger",
     "Layer",
     "Maxout",
     "MlpxError",
     "ModelFileError",
     "Network",
     "PReLU",
+    "Progress",
     "RMSProp",
     "Skip",
     "SourceError",
+    "TabularModel",
+    "TensorBoard",
+    "TimeLimit",
     "Trace",
+    "WeightAverage",
     "__version__",
     "activations",
     "available_backends",
+    "callbacks",
     "differentiation",
     "get_backend",
     "initializers",
@@ -76,6 +100,7 @@ __all__ = [
     "metrics",
     "optimizers",
     "plots",
+    "replay",
     "schedules",
     "set_backend",
     "sources",

@@ -4,6 +4,8 @@ import difflib
 import functools
 import math
 import operator
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -12,10 +14,13 @@ F = TypeVar("F", bound=Callable[..., None])
 
 def check_count(name: str, value: Any, *, least: int = 1) -> int:
     """Return `value` as an int of at least `least`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        count = operator.index(value)
+    except TypeError as error:  # an array or a class has the method, and no use for it
         msg = f"`{name}` must be a whole number, got {value!r}."
-        raise TypeError(msg)
-    count = operator.index(value)
+        raise TypeError(msg) from error
     if count < least:
         msg = f"`{name}` must be at least {least}, got {count}."
         raise ValueError(msg)
@@ -90,6 +95,21 @@ def check_choice(name: str, value: Any, choices: Iterable[str], aliases: Mapping
     hint = f" Did you mean {near[0]!r}?" if near else ""
     msg = f"`{name}` must be one of {', '.join(map(repr, known))}; got {value!r}.{hint}"
     raise ValueError(msg)
+
+
+def check_memory(name: str, parameters: int, members: int | None) -> None:
+    """Refuse a network that the machine has not the memory for, rather than ask for it."""
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        there = sys.maxsize
+    needed = min(8 * parameters * (members or 1), 2**100)
+    if needed > there:
+        msg = (
+            f"`{name}` ask for {needed / 2**30:.3g} GiB of parameters, drawn in float64; the machine "
+            f"has {there / 2**30:.3g}. Take fewer units{'' if members is None else ', or fewer `members`'}."
+        )
+        raise ValueError(msg)
 
 
 def member_of(value: float | tuple[float, ...], index: int) -> float:

@@ -24,7 +24,7 @@ _MOST_AHEAD = 2**14
 """For how many steps, of all members, the numbers of an optimizer without a schedule are made at once."""
 
 Run = tuple[Batch, Array, Array]
-"""The batches of a run, their weight in the means of the epoch, and the step counters of the members after them, of
+"""The batches of a run, their weights in the means of the epoch, and the step counters of the members after them, of
 shape (A,), or (1,) where they are alike."""
 
 
@@ -33,6 +33,9 @@ class Order(Protocol):
 
     ahead: bool
     """Whether an epoch's order may be asked for before the epoch: where it is drawn from a stream it may not."""
+
+    resumable: bool
+    """Whether a later process can draw the same orders."""
 
     def __call__(self, rows: Rows, members: Array, epoch: int) -> Rows:
         """Return the rows of some members of the stack in the order of an epoch, counted from 0 within the fit."""
@@ -62,6 +65,7 @@ class Drawn:
     shared: bool
     stack: bool
     ahead = True
+    resumable = True
 
     def __call__(self, rows: Rows, members: Array, epoch: int) -> Rows:
         """Return the rows in the order of an epoch."""
@@ -128,6 +132,7 @@ class Batches:
         self._stack, self._members = net.members is not None, net.members or 1
         self.steps_asked = hxp.broadcast_to(-(-rows // batch_size) * epochs, (self._members,))
         self._ahead = 0, hxp.zeros(0), hxp.zeros((0, 0))
+        self._reached = hxp.zeros(1, dtype=hxp.int64), 0
         self.rate = hxp.asarray(hxp.nan)
 
     def order(self, rows: Rows, alive: Array, epoch: int) -> Rows:
@@ -143,10 +148,14 @@ class Batches:
         if self._order.ahead:
             self.order(rows, alive, epoch)
 
+    def begin(self, steps: Array) -> None:
+        """Begin an epoch, before which the members that are left had made so many steps, of shape (A,) or (1,)."""
+        self._reached = steps, 0
+
     def __call__(
-        self, train: Sample, alive: Array, epoch: int, steps: Array, schedule: Any, staged: Any
+        self, train: Sample, alive: Array, epoch: int, schedule: Any, most: Any, done: int = 0
     ) -> Iterator[Run]:
-        """Yield the runs of an epoch.
+        """Yield the runs of an epoch that has begun, or of a part of it after those before.
 
         Parameters
         ----------
@@ -156,18 +165,21 @@ class Batches:
             Which members are left.
         epoch : int
             The epoch, from 0.
-        steps : integer array of shape (A,) or (1,)
-            How many steps each of them has made before.
         schedule : Any
             What the learning-rate schedule remembers.
-        staged : callable
-            ``staged(index)``: the most steps whose rows are brought to the device at once, or None.
+        most : callable
+            ``most(index, position)``: the most batches of a run that begins there in the epoch, or None.
+        done : int
+            How many batches of the epoch are left out, since they have been made.
         """
+        steps, position = self._reached
         for pieces, active in self._pieces(self.order(train.rows, alive, epoch), train.weight, alive):
             after = self._counters(steps, active, pieces.total.shape[0])
-            n, size = pieces.total.shape[0], self._run_length(pieces.index, alive, staged(pieces.index))
-            for start in range(0, n, size):
+            n, start = pieces.total.shape[0], max(0, done - position)
+            while start < n:
+                size = self._run_length(pieces.index, alive, most(pieces.index, position + start))
                 part = slice(start, min(start + size, n))
+                start = part.stop
                 own = None if active is None else active[part]
                 before = after[part] - (1 if own is None else own)
                 some = pieces.select(part)
@@ -181,8 +193,8 @@ class Batches:
                 )
                 if self._by_row:
                     batch = batch._replace(total=some.count)
-                yield batch, hxp.sum(batch.total, axis=0), after[part][-1, :]
-            steps = after[-1, :]
+                yield batch, batch.total, after[part][-1, :]
+            steps, position = self._reached = after[-1, :], position + n
 
     def _pieces(self, order: Rows, weight: Array | None, alive: Array) -> Iterator[tuple[Slices, Array | None]]:
         """Yield the batches of an epoch by size, without those that nobody has, and who has weight in which.
@@ -209,14 +221,14 @@ class Batches:
             steps = steps[:1]
         return steps + hxp.arange(1, n + 1)[:, None]
 
-    def _run_length(self, index: Array, alive: Array, staged: int | None) -> int:
+    def _run_length(self, index: Array, alive: Array, allowed: int | None) -> int:
         """Return how many steps are handed to the device at once: work of some tenths of a second on two cores."""
         net, members, batch_size = self._net, alive.shape[0], index.shape[-1]
         on_host = net.architecture.random and not net.backend.draws_in_step
         drawn = sum(net.architecture.widths) * batch_size * members if on_host else 0
         work = 6 * net.architecture.size * batch_size * members
         most = _MOST_DRAWN // drawn if drawn else _MOST_STEPS
-        return max(1, min(_MOST_STEPS, int(net.backend.flops // work), most, staged or _MOST_STEPS))
+        return max(1, min(_MOST_STEPS, int(net.backend.flops // work), most, allowed or _MOST_STEPS))
 
     def _draws(self, before: Array, alive: Array, batch_size: int) -> tuple[Array | None, ...]:
         """Return the random arrays of each layer for the steps of a run."""

@@ -31,7 +31,7 @@ class DivergenceError(MlpxError, ArithmeticError):
     ----------
     message : str
         One sentence with epoch, step, layer and quantity.
-    epoch, step, layer, quantity, history
+    epoch, step, layer, quantity, rows, history, path
         As below.
 
     Attributes
@@ -39,12 +39,18 @@ class DivergenceError(MlpxError, ArithmeticError):
     epoch, step : int
         Where it happened, counted from 1; `step` counts the batches of that epoch.
     layer : str
-        The layer, by its position in ``net.layers`` (from 0) and its kind, such as ``"layer 1 (Dense)"``; or
+        The layer, by its position in ``net.layers`` (from 0) and its kind, such as ``"layers[1] (Dense)"``; or
         ``"the output"``.
     quantity : str
         What was not finite: net input, activation, loss, error term, gradient, parameter or moment of the optimizer.
+    rows : list of int
+        The rows of the training data in which it was not; all of the batch where it belongs to none of them.
     history : mlpx.History
         The epochs that were completed.
+    path : str or None
+        The file from which `mlpx.replay` makes that step again, in the folder for temporary files: the next one of
+        this process is written over it. None where it could not be written, or where a network with functions of
+        your own cannot be.
 
     Examples
     --------
@@ -57,22 +63,33 @@ class DivergenceError(MlpxError, ArithmeticError):
     4, the output, loss
     """
 
-    def __init__(self, message: str, *, epoch: int, step: int, layer: str, quantity: str, history: Any = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        epoch: int,
+        step: int,
+        layer: str,
+        quantity: str,
+        rows: list[int] | None = None,
+        history: Any = None,
+        path: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.epoch = epoch
         self.step = step
         self.layer = layer
         self.quantity = quantity
+        self.rows = rows or []
         self.history = history
+        self.path = path
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild_divergence, (str(self), self.epoch, self.step, self.layer, self.quantity, self.history)
+        return _rebuild_divergence, (str(self), dict(self.__dict__))
 
 
-def _rebuild_divergence(
-    message: str, epoch: int, step: int, layer: str, quantity: str, history: Any
-) -> DivergenceError:
-    return DivergenceError(message, epoch=epoch, step=step, layer=layer, quantity=quantity, history=history)
+def _rebuild_divergence(message: str, fields: dict[str, Any]) -> DivergenceError:
+    return DivergenceError(message, **fields)
 
 
 class ModelFileError(MlpxError, ValueError):

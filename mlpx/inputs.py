@@ -261,6 +261,9 @@ def targets(
         What errors call it.
     """
     raw = _array(y, name)
+    if raw.ndim == 0:
+        msg = f"`{name}` must hold one target a sample, got {y!r}."
+        raise ValueError(msg)
     if isinstance(features, HostRows):
         ops, dtype = make_backend("numpy"), ops.host_dtype(dtype)
     if raw.ndim == 2 and raw.shape[1] == 1 and features.ndim == 2 and output.task in ("classes", "binary"):

@@ -398,7 +398,7 @@ def get(metrics: str | Metric | Sequence[str | Metric], output: Output) -> tuple
     >>> mlpx.metrics.get(["acc", "roc_auc"], output)
     (accuracy(), roc_auc())
     """
-    if not isinstance(metrics, (str, Metric, Iterable)):
+    if not isinstance(metrics, (str, Metric, Iterable)) or getattr(metrics, "ndim", 1) != 1:
         msg = f"`metrics` must be a name, a metric or a sequence of these, got {metrics!r}."
         raise TypeError(msg)
     several = [metrics] if isinstance(metrics, (str, Metric)) else list(metrics)
@@ -411,6 +411,7 @@ def get(metrics: str | Metric | Sequence[str | Metric], output: Output) -> tuple
 def full_name(monitor: str) -> str:
     """Return the name of a monitored quantity from a short name, or from its column in the history."""
     if not isinstance(monitor, str):
-        return monitor
+        msg = f"`monitor` must be the name of a metric, or 'loss', got {monitor!r}."
+        raise TypeError(msg)
     monitor = monitor.removeprefix("validation_")
     return Metric.aliases.get(monitor, monitor)

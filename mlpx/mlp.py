@@ -101,7 +101,8 @@ class MLP(Network):
 
 def _mlp_activations(sizes: Any, activation: Any) -> list[Any]:
     """Return the activation of each hidden layer."""
-    if isinstance(sizes, str) or not hasattr(sizes, "__len__") or len(sizes) < 2:
+    listed = hasattr(sizes, "__len__") and not isinstance(sizes, (str, bytes, dict)) and getattr(sizes, "ndim", 1) == 1
+    if not listed or len(sizes) < 2:
         msg = f"`sizes` must list the units of the input and of every layer, such as [64, 128, 10]; got {sizes!r}."
         raise ValueError(msg)
     hidden = len(sizes) - 2
@@ -126,10 +127,11 @@ def _mlp_layers(
     units = [check_count(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
     layers = _dropped(rates["input_dropout"])
     for fan_in, fan_out, function in zip(units, units[1:-1], functions, strict=False):
-        if function == "maxout":
+        name = function if isinstance(function, str) else ""
+        if name == "maxout":
             layers.append(Maxout(fan_in, fan_out, **options))
         else:
-            learned = function == "prelu"
+            learned = name == "prelu"
             layers.append(Dense(fan_in, fan_out, "identity" if learned else function, **options))
             layers.extend([PReLU(fan_out)] if learned else [])
         layers.extend(_dropped(rates["dropout"]))

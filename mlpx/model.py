@@ -19,6 +19,7 @@ from mlpx._checks import (
     check_count,
     check_flag,
     check_members,
+    check_memory,
     check_number,
     check_numbers,
     member_of,
@@ -135,8 +136,12 @@ class Network:
         for layer in self.architecture.layers:
             layer.check_stack(self.members)
         self.dtype_name = check_dtype(dtype)
+        for layer in self.architecture.layers:
+            layer.check_dtype(self.dtype_name)
+        check_memory("layers", self.architecture.size, self.members)
         self.keys = _keys(seed, self.members)
-        check_precision(precision or getattr(backend, "precision", None), self.dtype_name)
+        asked = getattr(backend, "precision", None) if precision is None else precision
+        check_precision(asked, self.dtype_name)
         self.backend = get_backend(backend, device, precision)
         self.backend.dtype(self.dtype_name)  # refuses one that is not there
         self.preprocessing: dict[str, Any] | None = None
@@ -942,6 +947,128 @@ class Network:
         from mlpx.persistence import save
 
         save(self, Path(path))
+
+    # In other forms, by `mlpx.conversion`.
+
+    def to_onnx(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Return the network as an ONNX model; what was done to columns before it is part of that.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            A file to write as well.
+
+        Returns
+        -------
+        onnx.ModelProto
+            See `mlpx.conversion.to_onnx` for its inputs and outputs.
+
+        Raises
+        ------
+        ValueError, ImportError
+            As `mlpx.conversion.to_onnx`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> [given.name for given in mlpx.MLP([4, 8, 3]).to_onnx().graph.output]  # doctest: +SKIP
+        ['y', 'label']
+        """
+        from mlpx.conversion import to_onnx
+
+        return to_onnx(self, path)
+
+    def to_npz(self, path: str | os.PathLike[str]) -> None:
+        """Write the parameters as a plain npz file, which NumPy alone reads.
+
+        Parameters
+        ----------
+        path : str or path
+            See `mlpx.conversion.to_npz` for what the file holds.
+
+        Examples
+        --------
+        >>> import mlpx, numpy
+        >>> mlpx.MLP([4, 3]).to_npz("net.npz")
+        >>> numpy.load("net.npz").files
+        ['description', '0.weights', '0.bias']
+        """
+        from mlpx.conversion import to_npz
+
+        to_npz(self, path)
+
+    def to_standalone(self, path: str | os.PathLike[str]) -> None:
+        """Write a short program that predicts with NumPy alone, and its parameters beside it.
+
+        Parameters
+        ----------
+        path : str or path
+            A file that ends in ``.py``; see `mlpx.conversion.to_standalone`.
+
+        Raises
+        ------
+        ValueError
+            As `mlpx.conversion.to_standalone`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> mlpx.MLP([4, 8, 3]).to_standalone("model.py")
+        """
+        from mlpx.conversion import to_standalone
+
+        to_standalone(self, path)
+
+    def to_torch(self, *, logits: bool = False) -> Any:
+        """Return the network as a model of PyTorch.
+
+        Parameters
+        ----------
+        logits : bool
+            Whether the activation of the output is left out.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            See `mlpx.conversion.to_torch`.
+
+        Raises
+        ------
+        ValueError, ImportError
+            As `mlpx.conversion.to_torch`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> len(mlpx.MLP([4, 8, 3]).to_torch())  # doctest: +SKIP
+        4
+        """
+        from mlpx.conversion import to_torch
+
+        return to_torch(self, logits=logits)
+
+    def to_sklearn(self) -> Any:
+        """Return the network as a fitted estimator of scikit-learn.
+
+        Returns
+        -------
+        estimator
+            See `mlpx.conversion.to_sklearn`.
+
+        Raises
+        ------
+        ValueError, ImportError
+            As `mlpx.conversion.to_sklearn`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> mlpx.MLP([1, 8, 1], output="linear").to_sklearn()  # doctest: +SKIP
+        MLPRegressor(hidden_layer_sizes=(8,))
+        """
+        from mlpx.conversion import to_sklearn
+
+        return to_sklearn(self)
 
 
 def _check_trace(trace: Any, net: Architecture, ops: Backend, members: int | None) -> None:

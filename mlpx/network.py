@@ -17,9 +17,9 @@ from mlpx._typing import Array, DType
 from mlpx.activations import Activation
 from mlpx.backends import Backend, host, trees
 from mlpx.backends.host import Key, StepKeys, Stream
-from mlpx.layers import Dense, Layer
+from mlpx.layers import Dense, Embedding, Layer
 from mlpx.layers.affine import Affine
-from mlpx.layers.base import Parameters, at, first_width, nested
+from mlpx.layers.base import Parameters, at, first_width, named, nested
 from mlpx.layers.composite import Chain
 from mlpx.output import Output, pair
 
@@ -295,6 +295,10 @@ def _check_layers(layers: tuple[Any, ...]) -> None:
         if not isinstance(layer, Layer):
             msg = f"`layers[{i}]` must be a layer such as Dense(64, 10), got {layer!r}."
             raise TypeError(msg)
+    for path, node in Chain(layers).nodes():
+        if isinstance(node, Embedding) and path != "0":
+            msg = f"`{named(path)}` is an Embedding, which reads codes of the input; it must be the first layer."
+            raise ValueError(msg)
     if not layers or not isinstance(layers[-1], Dense):
         came = repr(layers[-1]) if layers else "no layer"
         msg = f"`layers` must end with a Dense layer, whose activation is the output; got {came}."

@@ -160,7 +160,7 @@ class Optimizer(Description):
                     check_members(field.name, getattr(owner, field.name), members)
 
     def check_dtype(self, smallest: float) -> None:
-        """Refuse an epsilon below the smallest normal number of the network's type: it would be 0 there.
+        """Refuse an epsilon that the network's type does not hold: it would be 0 or infinite there.
 
         Parameters
         ----------
@@ -170,11 +170,12 @@ class Optimizer(Description):
         Raises
         ------
         ValueError
-            Where an epsilon is below it.
+            Where an epsilon is below it, or above its inverse.
         """
-        epsilon = getattr(self, "epsilon", 1.0)
-        if min(epsilon if isinstance(epsilon, tuple) else (epsilon,)) < smallest:
-            msg = f"`epsilon` must be at least {smallest:.2g} in the network's dtype, got {epsilon!r}."
+        epsilon, least = getattr(self, "epsilon", 1.0), float(smallest)
+        if not all(least <= e <= 1 / least for e in (epsilon if isinstance(epsilon, tuple) else (epsilon,))):
+            bounds = f"at least {least:.2g} and at most {1 / least:.2g}"
+            msg = f"`epsilon` must be {bounds} in the network's dtype, got {epsilon!r}."
             raise ValueError(msg)
 
     def _check(self, **bounds: dict[str, float]) -> None:

@@ -1,16 +1,14 @@
-"""Model files: one safetensors file, with everything that is no array as JSON in its metadata. No pickle.
+"""Model files: `mlpx.files` with the parameters of a network and its description.
 
 Tensors are named by layer: ``layers.0.theta`` is the block of weights with the bias as the last row. A file does not
-know the backend that wrote it. Reading trusts nothing: sizes that the JSON claims are compared with the header before
-any array is made, and a description is rebuilt through the same checks as one that a user writes.
+know the backend that wrote it. Sizes that the description claims are compared with the tensors before any array is
+made, and it is rebuilt through the same checks as one that a user writes.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -21,55 +19,22 @@ from mlpx._typing import Array
 from mlpx.backends import Backend, get_backend, to_numpy
 from mlpx.backends.host import Key
 from mlpx.exceptions import ModelFileError
+from mlpx.files import Contents, Format, as_json, is_deep
 from mlpx.layers import Layer
 from mlpx.losses import Loss
 from mlpx.network import Architecture
 from mlpx.precision import MASTER, check_dtype, check_precision
 
-__all__ = ["FORMAT_VERSION", "load", "read", "save"]
+__all__ = ["FORMAT_VERSION", "MODEL", "build", "describe", "load", "read", "save"]
 
 FORMAT_VERSION = 1
-_KIND = "mlpx"
-_MOST_JSON = 64 * 2**20
-_MOST_NESTED = 100
+MODEL = Format("mlpx", FORMAT_VERSION, "mlpx model", key="model")
 
 
 def save(net: Any, path: Path) -> None:
     """Write a network to a file; an existing file is replaced only when the new one is complete."""
-    from safetensors.numpy import save as to_bytes
-
-    if path.is_dir():
-        msg = f"`path` must name a file, but {path} is a folder."
-        raise IsADirectoryError(msg)
-    if not path.parent.is_dir():
-        msg = f"There is no folder {path.parent} to save the model in; make it first."
-        raise FileNotFoundError(msg)
-    arrays = {_tensor_name(s): _tensor(net, s) for s in net.architecture.segments}
-    metadata = {"kind": _KIND, "format_version": str(FORMAT_VERSION), "model": _to_json(_describe(net))}
-    content = to_bytes(arrays, metadata)
-    temporary = path.parent / f".{secrets.token_hex(8)}.part"
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _to_json(model: dict[str, Any]) -> str:
-    try:
-        text = json.dumps(model, allow_nan=False)
-        if _is_deep(model):
-            msg = f"nested more than {_MOST_NESTED} deep"
-            raise ValueError(msg)
-        return text
-    except (TypeError, ValueError, RecursionError) as error:
-        # all but this is checked where it comes in
-        msg = f"`preprocessing` must hold what JSON can: texts, finite numbers, None, lists and dicts ({error})."
-        raise ValueError(msg) from error
+    as_json("preprocessing", {"preprocessing": net.preprocessing})
+    MODEL.write(path, describe(net), {_tensor_name(s): _tensor(net, s) for s in net.architecture.segments})
 
 
 def _tensor_name(segment: Any) -> str:
@@ -82,7 +47,8 @@ def _tensor(net: Any, segment: Any) -> Array:
     return np.ascontiguousarray(block.reshape(*vector.shape[:-1], *segment.shape))
 
 
-def _describe(net: Any) -> dict[str, Any]:
+def describe(net: Any) -> dict[str, Any]:
+    """Return all of a network but its parameters, as JSON can hold it."""
     from mlpx.mlp import MLP
 
     layers = (*net.architecture.nodes.values(), net.layers[-1])
@@ -101,8 +67,8 @@ def _describe(net: Any) -> dict[str, Any]:
         )
         raise ValueError(msg)
     described = [layer.to_config() for layer in net.layers]
-    if _is_deep([described]):
-        msg = f"`layers` are nested too deep to be saved: a file's description may go {_MOST_NESTED} levels down."
+    if is_deep([described]):
+        msg = "`layers` are nested too deep to be saved; leave some blocks out."
         raise ValueError(msg)
     return {
         "class": "MLP" if isinstance(net, MLP) else "Network",
@@ -176,100 +142,26 @@ def load(
 
 def read(path: str | os.PathLike[str], backend: Backend, dtype: str | None = None) -> Any:
     """Return a network as its file describes it, which may be of a type in which this backend cannot compute."""
-    path = Path(path)
-    if path.is_dir():
-        msg = f"{path} is a folder, not a model file."
-        raise ModelFileError(msg)
-    if not path.exists():
-        msg = f"There is no file {path}."
-        raise FileNotFoundError(msg)
-    try:
-        net, vector = _read(path, backend)
-    except ModelFileError as error:
-        msg = f"{path} is no readable mlpx model: {error}"
-        raise ModelFileError(msg) from error.__cause__
+    with MODEL.open(path) as contents:
+        net = build(contents.description, backend)
+        vector = _vector(contents, net)
     if dtype is not None:
+        for layer in net.architecture.layers:
+            layer.check_dtype(dtype)
         net.dtype_name = dtype
     net._set_vector(vector)
     return net
 
 
-def _read(path: Path, backend: Backend) -> tuple[Any, Array]:
-    """Return a network without parameters, and these as a vector."""
-    from safetensors import SafetensorError, safe_open
-
-    _check_size(path)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            model = _metadata(file.metadata() or {})
-            net, shapes = _build(model, backend)
-            _compare(file, shapes, model)
-            vector = _vector(file, net, shapes)
-    except (SafetensorError, OSError, MemoryError, OverflowError, UnicodeDecodeError) as error:
-        msg = f"it is broken, truncated or of another format ({error})."
-        raise ModelFileError(msg) from error
-    return net, vector
-
-
-def _check_size(path: Path) -> None:
-    """Refuse a file whose header cannot be one: of another kind, or cut off."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        header = int.from_bytes(file.read(8), "little")
-        first = file.read(1)
-    if size < 10 or first != b"{":
-        msg = "it is no safetensors file."
-        raise ModelFileError(msg)
-    if header + 8 > size:
-        msg = f"it is cut off: {size} bytes are there, its header alone needs {header + 8}."
-        raise ModelFileError(msg)
-
-
-def _metadata(metadata: dict[str, str]) -> dict[str, Any]:
-    if metadata.get("kind") != _KIND:
-        msg = "it is a safetensors file, but not of this package."
-        raise ModelFileError(msg)
-    version = metadata.get("format_version", "")
-    if version != str(FORMAT_VERSION):
-        msg = f"its format version is {version[:20]!r}, and this mlpx reads version {FORMAT_VERSION}; update mlpx."
-        raise ModelFileError(msg)
-    text = metadata.get("model", "")
-    try:
-        model = json.loads(text, parse_constant=_refuse_constant) if len(text) <= _MOST_JSON else None
-    except (ValueError, RecursionError) as error:
-        msg = f"its description is no JSON ({error})."
-        raise ModelFileError(msg) from error
-    if not isinstance(model, dict) or _is_deep(model):
-        msg = f"its description is no JSON object, or one nested more than {_MOST_NESTED} deep."
-        raise ModelFileError(msg)
-    return model
-
-
-def _is_deep(value: Any) -> bool:
-    """Say whether lists and dicts are nested too deep; how deep JSON itself may go differs between Pythons."""
-    level = [value]
-    for _ in range(_MOST_NESTED):
-        parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))]
-        level = [item for part in parts for item in part]
-    return any(isinstance(item, (dict, list)) for item in level)
-
-
-def _refuse_constant(name: str) -> None:
-    msg = f"{name} is not allowed"
-    raise ValueError(msg)
-
-
-def _build(model: dict[str, Any], backend: Backend) -> tuple[Any, dict[str, tuple[int, ...]]]:
-    """Return a network without parameters, and the shapes that its tensors must have."""
+def build(model: dict[str, Any], backend: Backend) -> Any:
+    """Return a network without parameters."""
     try:
         layers = [Layer.from_config(config) for config in model["layers"]]
         architecture = Architecture.from_layers(layers, Loss.from_config(model["loss"]))
-        net = _bare_network(model, architecture, backend)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+        return _bare_network(model, architecture, backend)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError) as error:
         msg = f"its description does not fit ({type(error).__name__}: {error})."
         raise ModelFileError(msg) from error
-    stack = () if net.members is None else (net.members,)
-    return net, {_tensor_name(s): (*stack, *s.shape) for s in architecture.segments}
 
 
 def _bare_network(model: dict[str, Any], architecture: Architecture, backend: Backend) -> Any:
@@ -288,6 +180,8 @@ def _bare_network(model: dict[str, Any], architecture: Architecture, backend: Ba
     for layer in architecture.layers:
         layer.check_stack(net.members)
     net.dtype_name = check_choice("dtype", model["dtype"], MASTER)
+    for layer in architecture.layers:
+        layer.check_dtype(net.dtype_name)
     count = net.members or 1
     net.keys = [Key(*(check_count("keys", part, least=0) for part in key)) for key in model["keys"]]
     net.epochs_seen = [check_count("epochs_seen", value, least=0) for value in model["epochs_seen"]]
@@ -323,24 +217,12 @@ def _classes(classes: Any, architecture: Architecture) -> tuple[Any, ...] | None
     return tuple(classes)
 
 
-def _compare(file: Any, shapes: dict[str, tuple[int, ...]], model: dict[str, Any]) -> None:
-    """Refuse a file whose tensors are not those that the description asks for; no tensor is read yet."""
-    names = set(file.keys())
-    if names != set(shapes):
-        msg = f"it holds the tensors {sorted(names)[:5]}, but its description needs {sorted(shapes)[:5]}."
-        raise ModelFileError(msg)
-    kind = {"float32": "F32", "float64": "F64"}[MASTER[model["dtype"]]]
-    for name, shape in shapes.items():
-        tensor = file.get_slice(name)
-        if tuple(tensor.get_shape()) != shape or tensor.get_dtype() != kind:
-            msg = f"its tensor {name} is {tensor.get_dtype()}{tensor.get_shape()}, but must be {kind}{list(shape)}."
-            raise ModelFileError(msg)
-
-
-def _vector(file: Any, net: Any, shapes: dict[str, tuple[int, ...]]) -> Array:
+def _vector(contents: Contents, net: Any) -> Array:
+    """Return the parameters, whose tensors must be those that the description asks for."""
     stack = () if net.members is None else (net.members,)
-    blocks = [file.get_tensor(name).reshape(*stack, math.prod(shape[len(stack) :])) for name, shape in shapes.items()]
-    vector = np.concatenate(blocks, axis=-1)
+    master = MASTER[net.dtype_name]
+    tensors = contents.read({_tensor_name(s): (master, (*stack, *s.shape)) for s in net.architecture.segments})
+    vector = np.concatenate([tensor.reshape(*stack, -1) for tensor in tensors.values()], axis=-1)
     if not np.all(np.isfinite(vector)):
         msg = "some of its parameters are not finite."
         raise ModelFileError(msg)

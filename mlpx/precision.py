@@ -16,10 +16,13 @@ from mlpx._typing import Array, Namespace
 from mlpx.backends import Backend
 from mlpx.backends.host import xp as hxp
 
-__all__ = ["GOOD_STEPS", "LEAST_SCALE", "MASTER", "Scaling", "check_dtype", "check_precision"]
+__all__ = ["EXACT", "GOOD_STEPS", "LEAST_SCALE", "MASTER", "Scaling", "check_dtype", "check_precision"]
 
 MASTER = {"bfloat16": "float32", "float16": "float32", "float32": "float32", "float64": "float64"}
 """The type of the parameters, by the type that the network computes in."""
+
+EXACT = {"bfloat16": 2**8, "float16": 2**11, "float32": 2**24, "float64": 2**53}
+"""The number up to which all whole numbers are numbers of a type."""
 
 _ALIASES = {
     "bf16": "bfloat16", "double": "float64", "fp16": "float16", "fp32": "float32", "fp64": "float64",
@@ -82,7 +85,7 @@ def check_dtype(dtype: Any) -> str:
 
 def check_precision(precision: str | None, dtype: str) -> None:
     """Refuse TF32 for other types than float32."""
-    if precision == "tf32" and dtype != "float32":
+    if isinstance(precision, str) and precision == "tf32" and dtype != "float32":
         msg = (
             f"`precision` {precision!r} is a way to multiply float32 numbers, but `dtype` is {dtype!r}; take "
             f'dtype="float32", or precision=None.'

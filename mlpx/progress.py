@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "mean_left"]
 
 
 class Progress:
@@ -54,7 +54,7 @@ class Progress:
         """Show the loss and the last validation metric of an epoch, a stack's as their mean."""
         if self._bar is not None:
             held_out = [name for name in row if name.startswith("validation_")]
-            shown = {name.replace("validation_", "val. "): _mean(row[name]) for name in ("loss", *held_out[-1:])}
+            shown = {name.replace("validation_", "val. "): mean_left(row[name]) for name in ("loss", *held_out[-1:])}
             self._bar.set_postfix_str(", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
 
     def close(self) -> None:
@@ -63,7 +63,8 @@ class Progress:
             self._bar.close()
 
 
-def _mean(value: Any) -> float:
+def mean_left(value: Any) -> float:
+    """Return a number, or the mean of those of the members that are left in a stack."""
     if not isinstance(value, list):
         return float(value)
     finite = [v for v in value if math.isfinite(v)]

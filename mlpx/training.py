@@ -10,112 +10,44 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterator
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlpx import divergence
+from mlpx import divergence, snapshots
+from mlpx._checks import check_count, check_flag
 from mlpx._typing import Array
+from mlpx.autopsy import Autopsy
 from mlpx.backends import trees
 from mlpx.backends.host import scatter
 from mlpx.backends.host import xp as hxp
-from mlpx.batches import Batches, Order
+from mlpx.batches import Batches
+from mlpx.batches import Run as Steps
 from mlpx.callbacks import Callback
 from mlpx.data import Rows, Slices, slices
 from mlpx.evaluation import Sample, score, summarize
-from mlpx.exceptions import DivergenceError, SourceError
+from mlpx.exceptions import DivergenceError, ModelFileError, SourceError
 from mlpx.history import History
-from mlpx.metrics import Metric
-from mlpx.optimizers import Optimizer
 from mlpx.plan import Batch, Data, Finite, State, TrainingStep, compiled
 from mlpx.precision import LEAST_SCALE, Scaling
 from mlpx.progress import Progress
-from mlpx.stopping import Standing, Stopping
+from mlpx.settings import Carried, Settings
+from mlpx.snapshots import Snapshot
+from mlpx.stopping import Standing
 from mlpx.streaming import Feed, fetch
 
 __all__ = ["Carried", "Run", "Settings"]
 
-
-@dataclass(frozen=True)
-class Settings:
-    """What is asked of a fit, checked.
-
-    Parameters
-    ----------
-    epochs, batch_size, optimizer
-        As in `mlpx.Network.fit`.
-    order : Order
-        In which the rows are taken.
-    metrics, held_out_metrics : tuple of Metric
-        What is reported beside the loss, of the training rows and of the validation rows.
-    monitor : str
-        The column of the history that is watched.
-    stopping : Stopping
-        When a member stops, by what is watched.
-    keep_best : bool
-        Whether the weights of the best epoch stay in the end, instead of the last.
-    clip_norm : float or tuple of float, optional
-        Bound on the norm of the gradient.
-    callbacks : tuple of Callback
-        Called while training goes on.
-    progress : bool
-        Whether to show a bar.
-    l2_by_batch, by_row : bool
-        As in `mlpx.batches.Batches`.
-    finite : bool
-        Whether members leave, and training ends, where loss or weights are not finite.
-    scorer : callable, optional
-        ``scorer(run)`` gives more numbers of an epoch: by name an array with one number a member, of which more is
-        better.
-    """
-
-    epochs: int
-    batch_size: int
-    optimizer: Optimizer
-    order: Order
-    metrics: tuple[Metric, ...] = ()
-    held_out_metrics: tuple[Metric, ...] = ()
-    monitor: str = "loss"
-    stopping: Stopping = field(default_factory=Stopping)
-    keep_best: bool = False
-    clip_norm: float | tuple[float, ...] | None = None
-    callbacks: tuple[Callback, ...] = ()
-    progress: bool = False
-    l2_by_batch: bool = False
-    by_row: bool = False
-    finite: bool = True
-    scorer: Callable[[Run], dict[str, Array]] | None = None
+_WATCHED = 1024
+"""After so many steps the sums of the loss are read, and the state is kept to come back to."""
 
 
-class Carried(NamedTuple):
-    """What a later fit goes on from, where it shall go on as if it were the same.
+class _Mark(NamedTuple):
+    """The last state that was seen to be finite, and how many batches of the epoch had been made by then."""
 
-    Attributes
-    ----------
-    moments : tuple of array of shape (..., P)
-        What the optimizer remembers; empty: zeros.
-    steps : integer array of shape (S,)
-        The steps that were made.
-    best_score : array of shape (S,)
-        The best score so far, less being better.
-    waited : integer array of shape (S,)
-        Epochs since the last improvement.
-    schedule : Any
-        What the learning-rate schedule remembers; None: it starts anew.
-    """
-
-    moments: tuple[Array, ...]
-    steps: Array
-    best_score: Array
-    waited: Array
-    schedule: Any = None
-
-    @classmethod
-    def start(cls, members: int) -> Carried:
-        """Return what a first fit goes on from."""
-        zeros = hxp.zeros(members, dtype=hxp.int64)
-        return cls((), zeros, hxp.full(members, hxp.inf), zeros)
+    state: State
+    done: int
 
 
 class Run:
@@ -142,6 +74,8 @@ class Run:
         The numbers of the last epoch, by name.
     history : History
         Those of all epochs.
+    averaged : array of the shape of `parameters`, optional
+        Where a callback sets it, it is validated, and kept in the end, in place of `parameters`.
     """
 
     def __init__(
@@ -151,11 +85,15 @@ class Run:
         self.epoch, self.epochs = 0, settings.epochs
         self.row: dict[str, Any] = {}
         self.history = History(settings.monitor)
+        self.averaged: Array | None = None
+        self.callbacks = tuple(sorted(settings.callbacks, key=lambda callback: callback.last))
+        self._listeners = [c for c in self.callbacks if type(c).batch is not Callback.batch]
         self._train, self._validation = train, validation
         self._stack = net.members is not None
         self._members = net.members or 1
         self._alive = hxp.arange(self._members)
-        self._stop_asked = False
+        self._stop_asked = self._may_go_on = False
+        self._resumed: Snapshot | None = None
         self._diverged = 0
         self._prepare_step(carried or Carried.start(self._members))
 
@@ -192,13 +130,15 @@ class Run:
             by_row=settings.by_row,
         )
         self._scaling = hxp.zeros((2, self._members))
-        self._before = self._state
+        self._mark, self._watching = _Mark(self._state, 0), settings.finite
+        self._done = self._made_before = 0
+        self._weight: Any = 0.0
         self._fold = ops.fold(self._step, int(hxp.max(self._batches.steps_asked)))
         self._fixed = self._train.data, self._masks
         self._feed = Feed(ops)
         self._schedule = settings.optimizer.schedule
         self._schedule_state = self._schedule.start(hxp) if carried.schedule is None else carried.schedule
-        self._steps = carried.steps
+        self._steps = self._epoch_steps = carried.steps
         metrics = (*settings.metrics, *settings.held_out_metrics)
         higher = {metric.name: metric.higher_is_better for metric in metrics}
         watched = settings.monitor.removeprefix("validation_")
@@ -217,6 +157,21 @@ class Run:
         """Number of the steps that were made, by the member that made most."""
         return int(hxp.max(self._steps))
 
+    @property
+    def parameters(self) -> Array:
+        """The present parameters of the members that are left, which the next step may write over."""
+        return self._state.parameters
+
+    @property
+    def samples(self) -> int | None:
+        """Training rows of an epoch, of the member that has most; None where a source does not know."""
+        return self._train.samples
+
+    @property
+    def steps_asked(self) -> int | None:
+        """Steps of all epochs that were asked for; None where a source does not know its rows."""
+        return None if self.samples is None else int(hxp.max(self._batches.steps_asked))
+
     def first_rows(self, size: int) -> Slices:
         """Return the first training rows in the order of the first epoch, before which a callback may ask for them."""
         index, count = self._batches.order(self._train.rows, self._alive, self.epoch)
@@ -233,9 +188,15 @@ class Run:
         x, y = fetch(ops, self._train.data, index)
         return x, y, None if weight is None else ops.asarray(weight)
 
-    def stop(self) -> None:
-        """End training after this epoch; for callbacks."""
-        self._stop_asked = True
+    def stop(self, *, again: bool = False) -> None:
+        """End training after this epoch, or after this batch where `Callback.batch` asks for it; for callbacks.
+
+        Parameters
+        ----------
+        again : bool
+            Whether training goes on where it is resumed from a checkpoint.
+        """
+        self._stop_asked, self._may_go_on = True, again and (self._may_go_on or not self._stop_asked)
 
     def carried(self) -> Carried:
         """Return what a later fit may go on from; for a run from which no member has left."""
@@ -245,11 +206,14 @@ class Run:
     def __call__(self) -> History:
         """Train, and return what happened."""
         started = time.perf_counter()
-        bar = Progress(self.settings.progress, self.epochs, self._train.samples)
+        bar = Progress(self.settings.progress, self.epochs, self.samples)
         first = self._steps
         try:
-            for callback in self.settings.callbacks:
+            for callback in self.callbacks:
                 callback.start(self)
+            if self._resumed is not None:
+                self._restore(self._resumed)
+                bar.advance(self.epoch * (self.samples or 0))
             self._loop(bar)
         except KeyboardInterrupt:
             self.history.stopped = "interrupted"
@@ -257,89 +221,165 @@ class Run:
             self.history.stopped = "divergence" if isinstance(error, DivergenceError) else "error"
             if isinstance(error, SourceError):
                 error.history = self.history
+            if isinstance(error, SourceError):
+                error.history = self.history
             raise
         finally:
             bar.close()
             self._finish(first)
-            self.history.seconds = time.perf_counter() - started
-            for callback in self.settings.callbacks:
-                callback.end(self)
+            self.history.seconds += time.perf_counter() - started
+            self._end()
         return self.history
 
+    def _end(self) -> None:
+        """Tell all callbacks, also where one of them raises."""
+        errors = []
+        for callback in self.callbacks:
+            try:
+                callback.end(self)
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
     def _loop(self, bar: Progress) -> None:
+        if not self._goes_on():
+            return
         while self.epoch < self.epochs:
             bar.epoch(self.epoch)
-            for callback in self.settings.callbacks:
+            for callback in self.callbacks:
                 callback.begin(self)
-            if self.settings.finite:
-                self._before = self._copied_state()
-            before, steps_before = self._before, self._steps
             means = self._train_epoch(bar)
             self._note_scaling()
             if self.settings.finite:
-                means = self._without_diverged(means, before, steps_before)
+                means = self._without_diverged(means)
             if self._alive.shape[0] == 0:
                 self.history.stopped = "divergence"
                 return
-            self.epoch += 1
-            for member in self._alive.tolist():
-                self.net.epochs_seen[member] += 1
-            self._close_epoch(means)
-            bar.report(self.row)
-            for callback in self.settings.callbacks:
-                self._show_weights()
-                callback.epoch(self)
+            if not self._done:
+                self._complete_epoch(means, bar)
             if self._stop_asked:
                 self.history.stopped = "callback"
                 return
             self._retire()
-            if self._alive.shape[0] == 0:
-                self.history.stopped = "patience"
+            if not self._goes_on():
                 return
+
+    def _goes_on(self) -> bool:
+        """Say whether members are left; a run that is resumed after its end has none, or was stopped for good."""
+        if self._alive.shape[0] == 0:
+            self.history.stopped = "divergence" if self._diverged == self._members else "patience"
+        elif self._stop_asked:
+            self.history.stopped = "callback"
+        return self._alive.shape[0] > 0 and not self._stop_asked
+
+    def _complete_epoch(self, means: Array, bar: Progress) -> None:
+        """Count the epoch, write its row, and tell callbacks."""
+        self.epoch += 1
+        for member in self._alive.tolist():
+            self.net.epochs_seen[member] += 1
+        self._close_epoch(means)
+        bar.report(self.row)
+        for callback in self.callbacks:
+            self._show_weights()
+            callback.epoch(self)
 
     def _show_weights(self) -> None:
         """Give the network the present weights."""
-        self.net.vector = self._assembled(self.net.backend.copy(self._state.parameters))
+        self.net.vector = self._assembled(self.net.backend.copy(self._evaluated))
 
-    def _copied_state(self) -> State:
-        """Return a copy of the state, over that from before the last epoch."""
-        copy, old = self.net.backend.copy, self._before if self._before is not self._state else None
-        new = trees.leaves(self._state)
-        places = [None] * len(new) if old is None else trees.leaves(old)
-        return trees.rebuilt(self._state, map(copy, new, places))  # type: ignore[no-any-return]
+    @property
+    def _evaluated(self) -> Array:
+        """The parameters that are validated and kept: the averaged ones, where there are any."""
+        return self._state.parameters if self.averaged is None else self.averaged
 
     # An epoch.
 
     def _train_epoch(self, bar: Progress) -> Array:
-        """Make the steps of an epoch; return the means of the terms of loss and metrics by member, on the host."""
+        """Make the steps of an epoch; return the means of the terms of loss and metrics by member, on the host.
+
+        `_done` is 0 after a whole epoch, else the number of its batches that were made.
+        """
         ops, alive = self.net.backend, self._alive
-        terms = ops.copy(self._zero, self._state.terms)
-        if terms is not self._state.terms:
-            self._state = self._state._replace(terms=terms)
-        weight: Any = 0.0
+        if not self._done:
+            self._begin_sums()
+        if self.settings.finite:
+            self._set_mark()
         members = alive.shape[0] if self._stack else None
-        for data, batches, total, steps in self._runs(self._steps):
+        whole = True
+        for data, batches, totals, steps in self._runs(self._done):
             if data is not self._fixed[0]:
                 self._fixed = data, self._masks
             self._state = self._fold(self._fixed, self._state, batches, members)
             self._steps = self._counted(steps)
-            weight = weight + total
+            self._weight = _added(self._weight, totals)
+            self._done += batches.index.shape[0]
             bar.advance(batches.index.shape[0] * batches.index.shape[-1])
-        if self.epoch + 1 < self.epochs:
-            self._batches.draw_ahead(self._train.rows, alive, self.epoch + 1)
+            whole = self._goes_through()
+            if not whole:
+                break
+        if whole:
+            self._made_before, self._done = self._made_before + self._done, 0
+            if self.epoch + 1 < self.epochs:
+                self._batches.draw_ahead(self._train.rows, alive, self.epoch + 1)
         sums = hxp.reshape(ops.to_numpy(self._state.terms), (alive.shape[0], -1))
-        return sums / hxp.reshape(weight, (-1, 1))
+        return sums / hxp.reshape(self._weight, (-1, 1))
 
-    def _runs(self, steps: Array) -> Iterator[tuple[Data, Batch, Array, Array]]:
-        """Yield the runs of the epoch under way with their data, after so many steps of all members."""
-        if steps.shape[0] == self._members:
-            steps = hxp.take(steps, self._alive)
+    def _begin_sums(self) -> None:
+        terms = self.net.backend.copy(self._zero, self._state.terms)
+        if terms is not self._state.terms:
+            self._state = self._state._replace(terms=terms)
+        self._weight, self._epoch_steps = 0.0, self._steps
+
+    def _goes_through(self) -> bool:
+        """Look at the sums where it is time, tell callbacks, and say whether the epoch goes on."""
+        if self._watching and self._done - self._mark.done >= _WATCHED and not self._look():
+            return False
+        made = self._made_before + self._done
+        for callback in self._listeners:
+            if callback.every is None or made % callback.every == 0:
+                callback.batch(self)
+        return not self._stop_asked
+
+    def _look(self) -> bool:
+        """Mark the present state where all is finite; say whether any member still is.
+
+        Where only some are, training goes on to the end of the epoch, when they leave.
+        """
+        terms = hxp.reshape(self.net.backend.to_numpy(self._state.terms), (self._alive.shape[0], -1))
+        finite = hxp.isfinite(terms[:, 0]) & self._are_finite(self._state.parameters, *self._state.moments)
+        if hxp.all(finite):
+            self._set_mark()
+        else:
+            self._watching = False
+        return bool(hxp.any(finite))
+
+    def _set_mark(self) -> None:
+        """Keep a copy of the state, over that of the last mark."""
+        copy, old = self.net.backend.copy, self._mark.state if self._mark.state is not self._state else None
+        new = trees.leaves(self._state)
+        places = [None] * len(new) if old is None else trees.leaves(old)
+        self._mark, self._watching = _Mark(trees.rebuilt(self._state, map(copy, new, places)), self._done), True
+
+    def _runs(self, done: int) -> Iterator[tuple[Data, Batch, Array, Array]]:
+        """Yield the runs of the epoch under way with their data, without so many of its batches."""
+        for sample, runs in self._windows(done):
+            yield from self._feed(sample.data, runs)
+
+    def _windows(self, done: int, most: int | None = None) -> Iterator[tuple[Sample, Iterator[Steps]]]:
+        """Yield what is trained on one after the other, each with its runs; these are of at most so many batches."""
+        steps = self._epoch_steps
+        self._batches.begin(hxp.take(steps, self._alive) if steps.shape[0] == self._members else steps)
         for sample in self._train.windows(self.epoch):
-            staged = partial(self._feed.most_steps, sample.data)
-            runs = self._batches(sample, self._alive, self.epoch, steps, self._schedule_state, staged)
-            for data, batches, total, after in self._feed(sample.data, runs):
-                yield data, batches, total, after
-                steps = after
+            allowed = partial(self._most, sample.data) if most is None else lambda *_: most
+            yield sample, self._batches(sample, self._alive, self.epoch, self._schedule_state, allowed, done)
+
+    def _most(self, data: Data, index: Array, position: int) -> int | None:
+        """Return how many batches may be handed over at once from a position in the epoch on."""
+        made = self._made_before + position
+        found = [c.every - made % c.every for c in self._listeners if c.every is not None]
+        staged = self._feed.most_steps(data, index)
+        return min(found if staged is None else [*found, staged], default=None)
 
     def _counted(self, steps: Array) -> Array:
         """Return the step counters of all members from those of the members that are left."""
@@ -371,7 +411,7 @@ class Run:
         }
         if self._validation is not None:
             held_out = score(
-                net.backend, net.architecture, self._validation, self._state.parameters, settings.held_out_metrics
+                net.backend, net.architecture, self._validation, self._evaluated, settings.held_out_metrics
             )
             row.update({f"validation_{name}": self._by_member(value) for name, value in held_out.items()})
         if settings.scorer is not None:
@@ -405,7 +445,7 @@ class Run:
         best = self._best
         if self.settings.keep_best:
             better = standing.epoch == self.epoch
-            best = self._choose(better, self.net.backend.copy(self._state.parameters), best)
+            best = self._choose(better, self.net.backend.copy(self._evaluated), best)
         # in one go, so that Ctrl-C finds either all of it or nothing
         self._best, self._standing = best, standing
         return standing.waited == 0
@@ -428,7 +468,7 @@ class Run:
         over = self.settings.stopping.over(self._standing.waited, self.epoch)
         over = over | self._schedule.exhausted(self._schedule_state)
         if hxp.any(over):
-            self._leave(~hxp.take(over, self._alive), self._final(self._state.parameters))
+            self._leave(~hxp.take(over, self._alive), self._final(self._evaluated))
 
     def _leave(self, staying: Array, final: Array) -> None:
         """Drop members; their final parameters are kept."""
@@ -437,10 +477,15 @@ class Run:
         finished = dict(self._finished)
         for position in hxp.nonzero(~staying)[0].tolist():
             finished[int(self._alive[position])] = final[position, ...] if self._stack else final
-        kept = hxp.nonzero(staying)[0]
-        state, best, zero = self._state, self._best, self._zero
+        # in one go, so that Ctrl-C finds either all of it or nothing
+        self._finished = finished
+        self._keep(hxp.nonzero(staying)[0])
+
+    def _keep(self, kept: Array) -> None:
+        """Drop all members but those at some positions."""
+        state, best, zero, averaged = self._state, self._best, self._zero, self.averaged
         train, held_out = self._train, self._validation
-        if kept.shape[0]:
+        if 0 < kept.shape[0] < self._alive.shape[0]:
             ops = self.net.backend
             index = ops.asarray(kept)
             state = trees.mapped(lambda leaf: ops.xp.take(leaf, index, axis=0), state)
@@ -448,9 +493,10 @@ class Run:
             train = train.select(ops, kept)
             held_out = None if held_out is None else held_out.select(ops, kept)
             zero = ops.xp.take(zero, index, axis=0)
+            averaged = None if averaged is None else ops.xp.take(averaged, index, axis=0)
         # in one go, so that Ctrl-C finds either all of it or nothing
-        self._finished, self._alive = finished, hxp.take(self._alive, kept)
-        self._state, self._best, self._zero = state, best, zero
+        self._alive = hxp.take(self._alive, kept)
+        self._state, self._best, self._zero, self.averaged = state, best, zero, averaged
         self._train, self._validation = train, held_out
 
     # The end of training.
@@ -468,7 +514,7 @@ class Run:
 
     def _last_finite(self) -> Array:
         """Return the present parameters, or those from before the epoch where Ctrl-C came upon infinite ones."""
-        now, before = self._state.parameters, self._before.parameters
+        now, before = self._evaluated, self._mark.state.parameters
         if not self.settings.finite or self._alive.shape[0] == 0 or now.shape != before.shape:
             return now
         return self._choose(scatter(self._are_finite(now), self._alive, self._members), now, before)
@@ -487,37 +533,210 @@ class Run:
         rows = self._finished | {member: current[i, ...] for i, member in enumerate(self._alive.tolist())}
         return self.net.backend.xp.stack([rows[member] for member in range(self._members)])
 
+    # Going on after an interruption.
+
+    def snapshot(self) -> Snapshot | None:
+        """Return all that is needed to go on from here; None where some number is no longer finite.
+
+        Returns
+        -------
+        Snapshot or None
+            The state between two steps; to be asked for in a callback that comes `last`.
+        """
+        if not self._is_sound():
+            return None
+        history, standing = self.history, self._standing
+        callbacks, arrays = snapshots.callback_states(self.callbacks)
+        facts = {
+            "asked": self.asked,
+            "epoch": self.epoch,
+            "done": self._done,
+            "made_before": self._made_before,
+            "diverged": self._diverged,
+            "stopped": self._stop_asked and not self._may_go_on,
+            "epochs_seen": list(self.net.epochs_seen),
+            "seconds": history.seconds,
+            "columns": list(history),
+            "callbacks": callbacks,
+            "finished": sorted(self._finished),
+        }
+        present = (self._alive, self._steps, self._epoch_steps, hxp.asarray(self._weight), self._batches.rate)
+        tensors = {
+            **snapshots.packed("state", self._state),
+            **snapshots.packed("schedule", self._schedule_state),
+            **snapshots.packed("present", present),
+            **snapshots.packed("standing", standing),
+            **snapshots.packed("best", (self._best, self._scaling)),
+            **snapshots.packed("averaged", self.averaged),
+            **snapshots.packed("finished", tuple(self._finished[member] for member in sorted(self._finished))),
+            **{f"history.{i}": hxp.asarray(history[name], dtype=hxp.float64) for i, name in enumerate(history)},
+            **arrays,
+        }
+        return Snapshot(facts, tensors)
+
+    def _is_sound(self) -> bool:
+        """Say whether the numbers of all members that are left are finite."""
+        if not self.settings.finite or self._alive.shape[0] == 0:
+            return True
+        return self._watching and self._look() and self._watching
+
+    def resume(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot of a run like this one; to be asked for in `Callback.start`.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+            What `snapshot` gave, in this process or another.
+
+        Raises
+        ------
+        ModelFileError
+            Where it is of a run that was asked for something else.
+        """
+        found = snapshots.differences(self.asked, snapshot.facts.get("asked"))
+        if found:
+            msg = f"it is of a run that was asked for something else: {'; '.join(found)}. Ask for the same again."
+            raise ModelFileError(msg)
+        self._resumed = snapshot
+
+    @cached_property
+    def asked(self) -> dict[str, Any]:
+        """What this run was asked for, as JSON can hold it: only a run that was asked for the same may go on from it.
+
+        More epochs may be asked for where the learning rate does not depend on their number.
+        """
+        net, settings = self.net, self.settings
+        if not settings.order.resumable:
+            msg = "Checkpoints are for Network.fit: they do not hold the random stream of a scikit-learn estimator."
+            raise ValueError(msg)
+        x, y, weight = self.fetch(self.first_rows(256))
+        return snapshots.plain(  # type: ignore[no-any-return]
+            {
+                "layers": [layer.to_config() for layer in net.layers],
+                "loss": net.loss.to_config(),
+                "l2": net.l2,
+                "dtype": net.dtype_name,
+                "members": net.members,
+                "seeds": net.keys,
+                "epochs before": net.epochs_seen,
+                "steps before": net.steps_seen,
+                "optimizer": settings.optimizer.to_config(),
+                "epochs": None if settings.optimizer.constant else settings.epochs,
+                "batch_size": settings.batch_size,
+                "clip_norm": settings.clip_norm,
+                "shuffle": getattr(settings.order, "shuffle", None),
+                "shared_order": getattr(settings.order, "shared", None),
+                "monitor": settings.monitor,
+                "metrics": [metric.name for metric in settings.metrics],
+                "patience": getattr(settings.stopping, "epochs", None),
+                "keep_best": settings.keep_best,
+                "rows": self._train.rows.count.tolist(),
+                "validation rows": None if self._validation is None else self._validation.rows.count.tolist(),
+                "first rows": snapshots.checksum((x, y, weight)),
+            }
+        )
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        """Put everything back as it was."""
+        facts, tensors, ops = snapshot.facts, snapshot.tensors, self.net.backend
+        try:
+            alive = tensors["present.0"]
+            self._keep(hxp.nonzero(hxp.any(self._alive[:, None] == alive, axis=1))[0])
+            axes = int(self._stack)
+            state = snapshots.unpacked("state", self._state, tensors, axes=axes)
+            self._state = trees.mapped(ops.asarray, state)
+            self._schedule_state = snapshots.unpacked("schedule", self._schedule_state, tensors, axes=1)
+            self._standing = snapshots.unpacked("standing", self._standing, tensors)
+            _, self._steps, self._epoch_steps, self._weight, self._batches.rate = (
+                tensors[f"present.{i}"] for i in range(5)
+            )
+            best, self._scaling = snapshots.unpacked("best", (self._best, self._scaling), tensors, axes=axes)
+            self._best = ops.asarray(best)
+            if "averaged.0" in tensors:
+                self.averaged = ops.asarray(tensors["averaged.0"])
+            self._finished = {
+                int(member): ops.asarray(tensors[f"finished.{i}"]) for i, member in enumerate(facts["finished"])
+            }
+            counted = (check_count(name, facts[name], least=0) for name in ("epoch", "done", "made_before", "diverged"))
+            self.epoch, self._done, self._made_before, self._diverged = counted
+            self._stop_asked = check_flag("stopped", facts["stopped"])
+            self.net.epochs_seen = [check_count("epochs_seen", value, least=0) for value in facts["epochs_seen"]]
+            self._restore_history(facts, tensors)
+            snapshots.restore_callbacks(self.callbacks, facts["callbacks"], tensors)
+        except ModelFileError:
+            raise
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            msg = f"The checkpoint to go on from is no whole one ({type(error).__name__}: {error})."
+            raise ModelFileError(msg) from error
+
+    def _restore_history(self, facts: dict[str, Any], tensors: dict[str, Array]) -> None:
+        columns = {name: tensors[f"history.{i}"].tolist() for i, name in enumerate(facts["columns"])}
+        for values in zip(*columns.values(), strict=True):
+            self.row = dict(zip(columns, values, strict=True))
+            self.history.append(self.row)
+        self.history.seconds = float(facts["seconds"])
+
     # What is not finite.
 
-    def _without_diverged(self, means: Array, before: State, steps_before: Array) -> Array:
+    def _without_diverged(self, means: Array) -> Array:
         """Take members whose loss or weights are not finite out of the stack; raise where none is left."""
         finite = hxp.isfinite(means[:, 0]) & self._are_finite(self._state.parameters, *self._state.moments)
         if self._state.scaling:
             finite = finite & (hxp.take(self._scaling[0, :], self._alive) >= LEAST_SCALE)
         if hxp.all(finite):
             return means
-        position = int(hxp.nonzero(~finite)[0][0])
-        runs = ((data, trees.mapped(self.net.backend.asarray, run)) for data, run, *_ in self._runs(steps_before))
-        batches = ((data, trees.entry(run, i)) for data, run in runs for i in range(trees.length(run)))
-        where = divergence.find(self._step, self._masks, before, batches, position if self._stack else None)
-        member, count = int(self._alive[position]), int(hxp.sum(~finite))
-        message = where.message(
-            self.epoch + 1,
-            half=self.net.dtype_name == "float16",
-            best=self.settings.keep_best and bool(self._standing.epoch[member] > 0),
-            member=member if self._stack else None,
-            count=count,
-        )
+        position, count = int(hxp.nonzero(~finite)[0][0]), int(hxp.sum(~finite))
+        error = self._autopsy(position, count)
         self._diverged += count
-        self._leave(finite, self._final(before.parameters))
+        self._leave(finite, self._final(self._mark.state.parameters))
         if self._diverged == self._members:
-            raise DivergenceError(
-                message,
-                epoch=self.epoch + 1,
-                step=where.step,
-                layer=where.layer,
-                quantity=where.quantity,
-                history=self.history,
-            )
-        warnings.warn(message, RuntimeWarning, stacklevel=5)
+            raise error
+        warnings.warn(str(error), RuntimeWarning, stacklevel=5)
         return hxp.take(means, hxp.nonzero(finite)[0], axis=0)
+
+    def _autopsy(self, position: int, count: int) -> DivergenceError:
+        """Make the steps from the last mark on again, with checks; return what happened to a member, by its position.
+
+        `count` is how many diverged.
+        """
+        mark, member = self._mark, int(self._alive[position])
+        runs = ((data, trees.mapped(self.net.backend.asarray, run)) for data, run, *_ in self._runs(mark.done))
+        batches = ((data, trees.entry(run, i)) for data, run in runs for i in range(trees.length(run)))
+        found = divergence.find(self._step, self._masks, mark.state, batches, position if self._stack else None)
+        step = mark.done + found.step
+        batch, _, after = next(run for _, runs in self._windows(step - 1, most=1) for run in runs)
+        index = batch.index[0, ...]
+        where = {
+            "epoch": self.epoch + 1,
+            "step": step,
+            # those of a source have no numbers
+            "rows": (index[position, :] if index.ndim == 2 else index)[found.place.rows].tolist()
+            if isinstance(self._train, Sample)
+            else [],
+            "member": member if self._stack else None,
+        }
+        last = self._diverged + count == self._members
+        before = self.net.steps_seen[member] + int(after[position if after.shape[0] > 1 else 0]) - 1
+        return divergence.error(
+            found,
+            **where,
+            mark=mark.done,
+            best=self.settings.keep_best and bool(self._standing.epoch[member] > 0),
+            count=count,
+            net=self.net,
+            history=self.history,
+            path=self._kept_step(found, before, where) if last else None,
+        )
+
+    def _kept_step(self, found: divergence.Found, steps: int, where: dict[str, Any]) -> Path | None:
+        """Write the file from which a step can be made again; None where that is not possible."""
+        try:
+            return Autopsy.of(found, self.net, steps=steps, where=where).keep()
+        except ValueError:  # functions of the user's own
+            return None
+
+
+def _added(weight: Any, totals: Array) -> Array:
+    """Return a sum to which numbers are added one after the other, so that it does not depend on how they are cut."""
+    first = hxp.broadcast_to(hxp.asarray(weight, dtype=totals.dtype), totals.shape[1:])
+    return hxp.cumulative_sum(hxp.concat([first[None, ...], totals]), axis=0)[-1, ...]

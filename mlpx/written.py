@@ -26,6 +26,9 @@ class Written:
         from mlpx.differentiation.formula import check_parameters
         from mlpx.differentiation.symbolic import derived
 
+        if not isinstance(self.text, str):
+            msg = f"`text` must be a formula as a text, got {self.text!r}."
+            raise TypeError(msg)
         parameters = check_parameters(self.parameters, self.variables)
         value, slope = derived(self.text, parameters, self.variables)
         for name, found in (("parameters", parameters), ("_value", value), ("_slope", slope)):

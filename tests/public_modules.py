@@ -5,9 +5,9 @@ import importlib.util
 from types import ModuleType
 
 _ALL = [
-    "mlpx", "mlpx.activations", "mlpx.bench", "mlpx.conversion", "mlpx.diagnostics", "mlpx.differentiation",
-    "mlpx.initializers", "mlpx.losses", "mlpx.metrics", "mlpx.optimizers", "mlpx.plots", "mlpx.schedules",
-    "mlpx.sklearn", "mlpx.sources", "mlpx.threshold",
+    "mlpx", "mlpx.activations", "mlpx.bench", "mlpx.callbacks", "mlpx.conversion", "mlpx.diagnostics",
+    "mlpx.differentiation", "mlpx.initializers", "mlpx.losses", "mlpx.metrics", "mlpx.optimizers", "mlpx.plots",
+    "mlpx.schedules", "mlpx.sklearn", "mlpx.sources", "mlpx.threshold",
 ]  # fmt: skip
 PUBLIC = [name for name in _ALL if importlib.util.find_spec(name)]
 

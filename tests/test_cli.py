@@ -104,7 +104,7 @@ def test_train_tells_what_it_inferred_and_learns(flowers: Path, capsys: pytest.C
         "weight, part (as asked)",
         "species: classification, 3 classes: aster (30%), lily (",
         "48 for testing (20% drawn from each class)",
-        "5 - 32 relu - 3 softmax, 291 parameters",
+        "6 - 32 relu - 3 softmax, 323 parameters",
         "flowers.mlpx",
     ]:
         assert words in " ".join(out.split())
@@ -113,7 +113,7 @@ def test_train_tells_what_it_inferred_and_learns(flowers: Path, capsys: pytest.C
     assert max(map(len, out.splitlines())) <= 80
     net = mlpx.load("flowers.mlpx")
     assert list(net.classes) == ["aster", "lily", "rose"]
-    assert Preprocessing.from_dict(net.preprocessing).width == 5
+    assert Preprocessing.from_dict(net.preprocessing).width == 6
 
 
 def test_regression_is_reported_in_the_unit_of_the_target(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,6 +146,16 @@ def test_a_model_trained_by_a_split_column_is_measured_on_its_test_rows(
     pd.read_csv(flowers).assign(part="later").to_csv("later.csv", index=False)
     run("evaluate", "flowers.mlpx", "later.csv")
     assert "later.csv, 240 rows" in capsys.readouterr().out
+
+
+def test_a_split_column_may_name_the_rows_that_decide_when_to_stop(
+    flowers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(flowers)
+    frame["part"] = np.repeat(["train", "validation", "test"], [150, 40, 50])
+    frame.to_csv("flowers.csv", index=False)
+    run("train", "flowers.csv", "--target", "species", "--split", "part", *QUICK[:2])
+    assert "150 for training, 40 for validation; 50 for testing" in " ".join(capsys.readouterr().out.split())
 
 
 def test_npz_of_images_trains_and_is_measured_on_its_own_test_rows(
@@ -420,7 +430,7 @@ def test_info_tells_what_is_in_a_model(model: Path, capsys: pytest.CaptureFixtur
     run("info", str(model))
     out = capsys.readouterr().out
     for words in [
-        "5 - 16 relu - 3 softmax, 147 parameters, float32",
+        "6 - 16 relu - 3 softmax, 163 parameters, float32",
         "aster, lily, rose",
         "species: classification",
         "2: height, petals",
@@ -470,7 +480,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
         "the target `species` must not be among",
     ),
     "split missing": ("train flowers.csv --target species --split parts", "did you mean `part`?"),
-    "split words": ("train flowers.csv --target species --split colour", "data row 1 says"),
+    "split words": ("train flowers.csv --target species --split colour", "data row 1 holds 'red'"),
     "two tests": ("train flowers.csv --target species --split part --test-fraction 0.1", "not allowed with"),
     "test fraction": ("train flowers.csv --target species --test-fraction 1.5", "from 0 to below 1; got '1.5'"),
     "hidden": (
@@ -521,7 +531,7 @@ def test_a_model_whose_columns_do_not_fit_its_network_is_refused(
     model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     net = mlpx.load(model)
-    for damage, words in [({"version": 99}, "version 1; got 99"), ({"left_out": 3}, "must be a list; got 3")]:
+    for damage, words in [({"version": 99}, "version 2 or lower; got 99"), ({"left_out": 3}, "must be a list; got 3")]:
         net.preprocessing = mlpx.load(model).preprocessing | damage
         net.save("damaged.mlpx")
         assert words in mistake(capsys, "info", "damaged.mlpx")

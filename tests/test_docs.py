@@ -44,7 +44,7 @@ def run_examples(test: doctest.DocTest) -> None:
 
 def skip_without(*codes: str) -> None:
     """Skip where the code imports a library that is not installed."""
-    for library in ("sklearn", "pandas", "torch"):
+    for library in ("sklearn", "pandas", "torch", "onnx", "onnxruntime"):
         if any(re.search(rf"^(>>> )?(import|from) {library}\b", code, re.MULTILINE) for code in codes):
             pytest.importorskip(library)
     if any(
@@ -122,7 +122,7 @@ def lookup(path: str) -> Any:
         return None
 
 
-@pytest.mark.parametrize("command", ["train", "predict", "evaluate", "info", "bench"])
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate", "export", "info", "bench"])
 def test_every_option_is_in_the_guide(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The page on the command line names every option that ``--help`` shows."""
     from mlpx.cli import main

@@ -11,7 +11,7 @@ import pytest
 
 import mlpx
 from elementwise import NAMES
-from mlpx import AlphaDropout, Dense, Dropout, Maxout, Network, PReLU, Skip, activations, losses
+from mlpx import AlphaDropout, Dense, Dropout, Embedding, Maxout, Network, PReLU, Skip, activations, losses
 from mlpx.backends import trees
 from mlpx.backends.host import Key, StepKeys
 from mlpx.differentiation import check_gradients
@@ -348,6 +348,7 @@ LAYERS = [
     Dense(3, 4, "relu", bias="frozen"),
     Dropout(0.4),
     AlphaDropout(0.4),
+    Embedding(3, [(2, 5, 2), (0, 4, 3)]),
     Maxout(3, 4, pieces=3),
     PReLU(3),
     Skip(Dense(3, 2, "tanh"), Dropout(0.5), Skip(PReLU(2), Dense(2, 5)), Dense(5, 4), activation="relu"),

@@ -27,8 +27,11 @@ LIBRARIES = NAMES | {"jaxlib", "cupyx"}
 # Edges that may import an array library, each with its reason.
 EDGES = {
     "mlpx.inputs": {"numpy"},  # takes in lists, tables and labels, which are host data
+    "mlpx.files": {"numpy"},  # safetensors reads and writes NumPy arrays
+    "mlpx.snapshots": {"numpy"},  # what goes into such files
+    "mlpx.autopsy": {"numpy"},  # and this
+    "mlpx.persistence": {"numpy"},  # what such files hold
     "mlpx.sources": {"numpy"},  # Arrow's columns become NumPy arrays
-    "mlpx.persistence": {"numpy"},  # safetensors reads and writes NumPy arrays
     "mlpx.tables": {"numpy"},  # tables are host data before there is a network
     "mlpx.sklearn": {"numpy"},  # scikit-learn's attributes and tables are NumPy's
     "mlpx.bench": {"numpy"},  # draws its data on the host, and times NumPy's own products
@@ -171,7 +174,7 @@ def test_the_examples_of_docstrings_run(module: str, tmp_path: Path, monkeypatch
     loaded = load(module)
     if module.startswith("mlpx.plots"):
         pytest.importorskip("matplotlib").use("Agg")
-    for library in ("sklearn", "torch"):  # which an example may show
+    for library in ("onnx", "sklearn", "tensorboard", "torch"):  # which an example may show
         if f">>> import {library}" in inspect.getsource(loaded) or f">>> from {library}" in inspect.getsource(loaded):
             pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)

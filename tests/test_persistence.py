@@ -171,7 +171,7 @@ def joined(header: object, tensors: bytes, size: int | None = None) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Return the bytes of a small file."""
     path = tmp_path_factory.mktemp("small") / "model.mlpx"
     net = mlpx.MLP([1, 2], members=2, seed=[1, 2])
@@ -179,6 +179,14 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     net.preprocessing = {"mean": [0.0]}
     net.save(path)
     return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def content(whole: bytes) -> bytes:
+    """Return the same without the checksum, as files were once written; else it would tell of every change."""
+    header, tensors = parts(whole)
+    del header["__metadata__"]["sha256"]
+    return joined(header, tensors)
 
 
 def check(path: Path, content: bytes, *, may_load: bool = False) -> None:
@@ -231,6 +239,13 @@ def test_flipped_bits_raise_nothing_else(content: bytes, tmp_path: Path) -> None
     assert min(loaded.values()) > 10, "the case shows nothing"
 
 
+def test_the_checksum_tells_of_every_flipped_bit(whole: bytes, tmp_path: Path) -> None:
+    for place in range(len(whole)):
+        spoiled = bytearray(whole)
+        spoiled[place] ^= 1 << (place % 8)
+        check(tmp_path / "flipped.mlpx", bytes(spoiled))
+
+
 HUGE = 2**40
 HEADERS = {
     "declared size too large": lambda h, t: joined(h, t, size=HUGE),
@@ -254,6 +269,8 @@ HEADERS = {
     "no metadata": lambda h, t: joined({k: v for k, v in h.items() if k != "__metadata__"}, t),
     "of another kind": lambda h, t: joined(h | {"__metadata__": {"format": "pt"}}, t),
     "a later version": lambda h, t: joined(h | {"__metadata__": h["__metadata__"] | {"format_version": "2"}}, t),
+    "metadata of another name": lambda h, t: joined(h | {"__metadata__": h["__metadata__"] | {"sha25v": "0"}}, t),
+    "another checksum": lambda h, t: joined(h | {"__metadata__": h["__metadata__"] | {"sha256": "0" * 64}}, t),
     "metadata of another type": lambda h, t: joined(h | {"__metadata__": {"kind": 1}}, t),
 }
 
@@ -379,5 +396,5 @@ def test_other_files_and_no_file_are_told_apart(tmp_path: Path) -> None:
         check(tmp_path / "other", other)
     plain = joined({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, bytes(4))
     (tmp_path / "plain.safetensors").write_bytes(plain)
-    with pytest.raises(mlpx.ModelFileError, match="safetensors file, but not of this package"):
+    with pytest.raises(mlpx.ModelFileError, match="it is a safetensors file, but no mlpx model"):
         mlpx.load(tmp_path / "plain.safetensors")

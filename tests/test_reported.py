@@ -49,6 +49,7 @@ DESCRIPTIONS = [
     mlpx.Dropout(HALF, scale=np.float64(1.5)),
     mlpx.AlphaDropout(HALF),
     mlpx.Dense(TWO, TWO, max_norm=HALF),
+    mlpx.Embedding(TWO, [(np.int64(0), TWO, TWO)]),
     mlpx.Maxout(TWO, TWO, pieces=TWO, max_norm=HALF),
     mlpx.PReLU(TWO, gamma=HALF),
     schedules.Constant(HALF),

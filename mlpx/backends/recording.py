@@ -29,6 +29,7 @@ from mlpx.backends.notes import (
     Variable,
     Way,
     blank,
+    can_be_reshaped,
     is_one_number,
     reshaped,
 )  # fmt: skip
@@ -61,6 +62,12 @@ class Recorder:
             msg = "a view that NumPy can only make by copying"
             raise NotRecordable(msg)
         return Recorded(self, Variable(value, base=x.variable, way=way))
+
+    def reshape(self, x: Recorded, shape: tuple[int, ...]) -> Recorded:
+        """Note a view of another shape, of a copy where the array itself has none."""
+        if not can_be_reshaped(x.variable.value, shape):
+            x = self.call(Call("cast"), x, rowwise=True, value=blank(x.shape, x.dtype))
+        return self.view(x, lambda _, a: reshaped(a, shape))
 
     def call(
         self,
@@ -351,7 +358,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "min": _reduction("min", np.minimum),
     "ones_like": _constant(np.ones_like),
     "permute_dims": lambda recorder, x, axes: recorder.view(x, lambda xp, a: xp.permute_dims(a, axes)),
-    "reshape": lambda recorder, x, shape: recorder.view(x, lambda _, a: reshaped(a, shape)),
+    "reshape": lambda recorder, x, shape: recorder.reshape(x, shape),
     "round": lambda recorder, x: recorder.ufunc(np.rint, x),
     "squeeze": lambda recorder, x, axis: recorder.view(x, lambda xp, a: xp.squeeze(a, axis=axis)),
     "stack": lambda recorder, arrays, *, axis=0: _concat(recorder, [_expand(a, axis) for a in arrays], axis=axis),

@@ -110,9 +110,12 @@ def _numpy_class() -> type[Backend]:
 
 def make_backend(name: str, device: str | None = None, precision: str | None = None) -> Backend:
     """Return the backend of this name on this device and with this precision, always the same object."""
-    if precision not in (None, "tf32"):
+    if not (precision is None or (isinstance(precision, str) and precision == "tf32")):
         msg = f'`precision` must be None, for products in the network\'s dtype, or "tf32"; got {precision!r}.'
         raise ValueError(msg)
+    if not (device is None or isinstance(device, str)):
+        msg = f'`device` must be None or a text such as "cuda:1", got {device!r}.'
+        raise TypeError(msg)
     return _make(check_choice("backend", name, [*_PLACES, "auto"], _ALIASES), device, precision)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
@@ -23,6 +24,9 @@ class Workers:
     count : int
         How many there are: as many as BLAS has, so that ``OMP_NUM_THREADS`` and `threadpoolctl` rule over both.
     """
+
+    def __init__(self) -> None:
+        _every.add(self)
 
     @cached_property
     def count(self) -> int:
@@ -59,6 +63,9 @@ class Workers:
             finally:
                 waiting.clear()
                 _wait_for(busy)
+
+
+_every: weakref.WeakSet[Workers] = weakref.WeakSet()
 
 
 def _taken_from(waiting: list[Any]) -> Iterator[Any]:
@@ -99,6 +106,10 @@ class _SingleThreadedBlas:
     """
 
     def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Set out with nobody inside."""
         self._lock = Lock()
         self._inside = 0
         self._limits: Any = None
@@ -115,11 +126,28 @@ class _SingleThreadedBlas:
         with self._lock:
             self._inside -= 1
             if not self._inside:
-                self._limits.restore_original_limits()
-                self.count = 0
+                self.restore()
+
+    def restore(self) -> None:
+        """Give BLAS its threads back."""
+        self._limits.restore_original_limits()
+        self.count = 0
 
 
 _single_threaded_blas = _SingleThreadedBlas()
+
+
+def _after_fork() -> None:
+    """Start anew in a child process, where the threads that work and hold locks are not."""
+    for workers in _every:
+        workers.__dict__.pop("_pool", None)
+    if _single_threaded_blas.count:
+        _single_threaded_blas.restore()
+    _single_threaded_blas.start()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @cache

@@ -6,29 +6,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mlpx.cli.console import note
 from mlpx.datasets import TARGETS, load_dataset
 from mlpx.tables import Table, read_table
 from mlpx.tables.preprocessing import check_columns, labelled_rows
 from mlpx.tables.requirements import named, plural, suggestion
+from mlpx.tables.splits import Split, parts_of, split_by_column, split_by_fraction
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Fewer training rows than this are too few to give up some of them for validation.
 FEWEST_FOR_VALIDATION = 20
-PARTS = ("train", "test")
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Training and test rows, and in words where the test rows come from."""
+    """Training, test and validation rows, and in words where the test rows come from."""
 
     train: pd.DataFrame
     test: pd.DataFrame | None
     source: str
+    validation: pd.DataFrame | None = None
 
 
 def load_table(source: str) -> Table:
@@ -63,36 +62,22 @@ def drop_unlabelled(frame: pd.DataFrame, target: str) -> pd.DataFrame:
     return kept
 
 
-def split_by_column(frame: pd.DataFrame, column: str) -> Rows:
-    """Divide the rows by a column that holds ``train`` and ``test`` and nothing else."""
+def divide_by_column(frame: pd.DataFrame, column: str) -> Rows:
+    """Divide the rows by a column that says train, test and, where it likes, validation."""
     check_columns(frame, [column])
-    words = _words(frame, column)
-    others = words[~words.isin(PARTS)]
-    if len(others):
-        row, word = others.index[0] + 1, others.iloc[0]
-        msg = (
-            f"the column `{column}` of `--split` must say train or test in every row; data row {row} says {word[:60]!r}"
-        )
-        raise ValueError(msg)
-    test = frame[words == "test"]
-    return Rows(frame[words == "train"], test if len(test) else None, f"column {column}")
+    return rows_of(frame, split_by_column(frame[column]))
 
 
-def _words(frame: pd.DataFrame, column: str) -> pd.Series:
-    return frame[column].astype(str).str.strip().str.lower()
-
-
-def split_by_fraction(frame: pd.DataFrame, target: str, fraction: float, seed: int, *, by_class: bool) -> Rows:
+def divide_by_fraction(frame: pd.DataFrame, target: str, fraction: float, seed: int, *, by_class: bool) -> Rows:
     """Draw test rows, from each class the same share where the target has classes."""
-    generator = np.random.default_rng(seed)
-    groups = frame.groupby(frame[target].astype(str)).indices.values() if by_class else [np.arange(len(frame))]
-    chosen = np.zeros(len(frame), dtype=bool)
-    for rows in groups:
-        count = round(fraction * len(rows))
-        chosen[generator.permutation(rows)[:count]] = True
-    if not chosen.any():
-        return Rows(frame, None, "")
-    return Rows(frame[~chosen], frame[chosen], f"{fraction:.0%} drawn" + (" from each class" if by_class else ""))
+    classes = frame[target] if by_class else None
+    return rows_of(frame, split_by_fraction(len(frame), fraction, classes=classes, seed=seed))
+
+
+def rows_of(frame: pd.DataFrame, split: Split) -> Rows:
+    """Give the rows of a split."""
+    train, test, validation = (frame.iloc[rows] for rows in (split.train, split.test, split.validation))
+    return Rows(train, test if len(test) else None, split.source, validation if len(validation) else None)
 
 
 def check_rows(rows: Rows) -> Rows:
@@ -108,7 +93,7 @@ def rows_to_measure(table: Table, split: str | None) -> tuple[pd.DataFrame, str]
     if table.test is not None:
         return table.test, "the test rows of the file"
     if split is not None and split in table.frame.columns:
-        words = _words(table.frame, split)
-        if set(words) == set(PARTS):
-            return table.frame[words == "test"], f"the rows that `{split}` calls test"
+        parts = parts_of(table.frame[split])
+        if {"train", "test"} <= set(parts) and "" not in parts:
+            return table.frame[parts == "test"], f"the rows that `{split}` calls test"
     return table.frame, ""

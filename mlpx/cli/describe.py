@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mlpx
 from mlpx.cli.console import figure, listed, whole
-from mlpx.tables import CategoryColumn, NumberColumn, NumberTarget, Preprocessing
+from mlpx.tables import CategoryColumn, DateColumn, NumberColumn, NumberTarget, Preprocessing
 
 Field = tuple[str, str]
 
@@ -18,6 +18,7 @@ def columns(preprocessing: Preprocessing) -> list[Field]:
     return [
         ("numbers", _counted([column.name for column in used if isinstance(column, NumberColumn)])),
         ("categories", _counted([f"{c.name} ({c.width})" for c in used if isinstance(c, CategoryColumn)])),
+        ("dates", _counted([f"{c.name} ({c.width})" for c in used if isinstance(c, DateColumn)])),
         ("left out", "; ".join(f"{listed(names)} ({reason})" for reason, names in reasons.items())),
         ("target", target(preprocessing)),
     ]

@@ -45,6 +45,7 @@ def make_parser() -> Parser:
     _add_train(commands)
     _add_predict(commands)
     _add_evaluate(commands)
+    _add_export(commands)
     _add_info(commands)
     _add_bench(commands)
     return parser
@@ -71,7 +72,7 @@ def _add_train(commands: Any) -> None:
     tests = files.add_mutually_exclusive_group()
     tests.add_argument("--test-fraction", metavar="F", type=fraction, help="share of rows kept for testing (0.2)")
     tests.add_argument("--test", metavar="FILE", help="a table of test rows")
-    tests.add_argument("--split", metavar="COLUMN", help="the column that says train or test")
+    tests.add_argument("--split", metavar="COLUMN", help="the column that says train, test or validation")
     _add_network(parser.add_argument_group("network"))
     _add_training(parser.add_argument_group("training"))
     output = parser.add_argument_group("output")
@@ -126,6 +127,23 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("data", metavar="DATA", help=DATA)
     _add_dtype(parser)
     _add_place(parser)
+
+
+def _add_export(commands: Any) -> None:
+    parser = _command(commands, "export", "write a model for where mlpx is not installed")
+    parser.add_argument("model", metavar="MODEL", help="a file that `mlpx train` or `save` wrote")
+    kinds = parser.add_mutually_exclusive_group()
+    for kind, text in (
+        ("onnx", "a graph for onnxruntime and others, with the columns of the table (by default)"),
+        ("numpy", "a program of under 200 lines that needs NumPy alone, and its parameters beside it"),
+        ("npz", "the parameters as arrays of NumPy"),
+        ("torch", "a module of PyTorch, without the columns"),
+    ):
+        kinds.add_argument(
+            f"--{kind}", dest="kind", action="store_const", const={"numpy": "program"}.get(kind, kind), help=text
+        )
+    parser.add_argument("-o", "--output", metavar="PATH", help="file to write (MODEL's name in the current folder)")
+    parser.add_argument("--force", action="store_true", help="overwrite a file")
 
 
 def _add_info(commands: Any) -> None:

@@ -16,8 +16,8 @@ from mlpx.cli import models
 from mlpx.cli.console import counted, note
 from mlpx.cli.data import load_table
 from mlpx.tables import NumberTarget, Preprocessing
-from mlpx.tables.columns import kind_of, to_numbers
 from mlpx.tables.requirements import plural
+from mlpx.tables.values import kind_of, to_numbers
 
 if TYPE_CHECKING:
     import argparse

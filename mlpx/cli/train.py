@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mlpx
 from mlpx.cli import describe, measure, models
@@ -14,15 +14,15 @@ from mlpx.cli.data import (
     Rows,
     check_rows,
     choose_target,
+    divide_by_column,
+    divide_by_fraction,
     drop_unlabelled,
     load_table,
-    split_by_column,
-    split_by_fraction,
 )
 from mlpx.tables import ClassTarget, Preprocessing, Table, infer_task
-from mlpx.tables.columns import kind_of
 from mlpx.tables.preprocessing import check_columns
 from mlpx.tables.requirements import plural
+from mlpx.tables.values import kind_of
 
 if TYPE_CHECKING:
     import argparse
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 TEST_FRACTION = 0.2
 VALIDATION = 0.1
+#: Its networks have no embedding: a column of so many categories still becomes an input each.
+MOST_ONE_HOT = 200
 
 
 def run(options: argparse.Namespace) -> None:
@@ -76,7 +78,7 @@ def choose_task(options: argparse.Namespace, table: Table, target: pd.Series) ->
 def choose_rows(options: argparse.Namespace, table: Table, frame: pd.DataFrame, target: str, *, by_class: bool) -> Rows:
     """Divide the rows into training and test rows, in the way that was asked for."""
     if options.split:
-        return check_rows(split_by_column(frame, options.split))
+        return check_rows(divide_by_column(frame, options.split))
     test, source = table.test, "test rows of the file"
     if options.test:
         test, source = load_table(options.test).frame, Path(options.test).name
@@ -86,14 +88,21 @@ def choose_rows(options: argparse.Namespace, table: Table, frame: pd.DataFrame, 
     if test is not None:
         return check_rows(Rows(frame, drop_unlabelled(test, target), source))
     fraction = TEST_FRACTION if options.test_fraction is None else options.test_fraction
-    return check_rows(split_by_fraction(frame, target, fraction, options.seed, by_class=by_class))
+    return check_rows(divide_by_fraction(frame, target, fraction, options.seed, by_class=by_class))
 
 
 def fit_preprocessing(options: argparse.Namespace, table: Table, rows: Rows, target: str, task: Task) -> Preprocessing:
     """Learn the columns from the training rows, and see that the test rows can be read by them."""
     drop = dropped_columns(options.drop, table)
     preprocessing = Preprocessing.fit(
-        rows.train, target, task=task, drop=drop, split=options.split, one_scale=table.one_scale, source=table.source
+        rows.train,
+        target,
+        task=task,
+        drop=drop,
+        split=options.split,
+        most_one_hot=MOST_ONE_HOT,
+        one_scale=table.one_scale,
+        source=table.source,
     )
     if options.class_weight and not isinstance(preprocessing.target, ClassTarget):
         msg = f"`--class-weight` is for classification; predicting `{target}` is a regression"
@@ -140,18 +149,20 @@ def default_batch_size(rows: int) -> int:
 
 
 def validation_share(rows: Rows) -> float | None:
-    """Give the share of the training rows that decides when to stop; few rows can spare none."""
+    """Give the share of the training rows that decides when to stop: none where rows are few, or others decide."""
+    if rows.validation is not None:
+        return None
     return VALIDATION if len(rows.train) >= FEWEST_FOR_VALIDATION else None
 
 
 def fit(net: mlpx.MLP, preprocessing: Preprocessing, rows: Rows, options: argparse.Namespace) -> mlpx.History:
     """Train the network on the training rows."""
-    inputs = preprocessing.transform(rows.train, dtype=net.master_dtype_name, note=note)
-    y = preprocessing.transform_target(rows.train)
+    inputs, y = encoded(preprocessing, rows.train, net.master_dtype_name)
+    held_out = None if rows.validation is None else encoded(preprocessing, rows.validation, net.master_dtype_name)
     return net.fit(
         inputs,
         y,
-        validation=validation_share(rows),
+        validation=held_out or validation_share(rows),
         epochs=options.epochs,
         batch_size=min(options.batch_size or default_batch_size(len(y)), len(y)),
         optimizer=mlpx.Adam(options.learning_rate),
@@ -160,6 +171,11 @@ def fit(net: mlpx.MLP, preprocessing: Preprocessing, rows: Rows, options: argpar
         class_weight=options.class_weight,
         progress=not options.quiet,
     )
+
+
+def encoded(preprocessing: Preprocessing, frame: pd.DataFrame, dtype: str) -> tuple[Any, Any]:
+    """Give inputs and targets of rows."""
+    return preprocessing.transform(frame, dtype=dtype, note=note), preprocessing.transform_target(frame)
 
 
 def divergence(error: mlpx.DivergenceError, learning_rate: float) -> str:
@@ -173,6 +189,8 @@ def describe_run(options: argparse.Namespace, table: Table, rows: Rows) -> list[
     count = len(rows.train)
     share = validation_share(rows)
     validation = f", {share:.0%} of them for validation" if share else ""
+    if rows.validation is not None:
+        validation = f", {whole(len(rows.validation))} for validation"
     test = "none" if rows.test is None else whole(len(rows.test))
     source = f" ({rows.source})" if rows.source else ""
     size = f"{counted(len(table.frame), 'row')}, {counted(len(table.frame.columns), 'column')}"

@@ -1,6 +1,6 @@
-"""Networks to and from other libraries: what goes over predicts the same there.
+"""Networks to and from other libraries, and out of the package: what goes over predicts the same there.
 
-scikit-learn and PyTorch are imported when a function first needs them, not before.
+scikit-learn, PyTorch and ONNX are imported when a function first needs them, not before.
 
 Examples
 --------
@@ -14,7 +14,10 @@ Examples
 MLPRegressor(hidden_layer_sizes=(8,))
 """
 
+from mlpx.conversion.npz import to_npz
+from mlpx.conversion.onnx import to_onnx
 from mlpx.conversion.scikit_learn import from_sklearn, to_sklearn
+from mlpx.conversion.standalone import to_standalone
 from mlpx.conversion.torch import from_torch, to_torch
 
-__all__ = ["from_sklearn", "from_torch", "to_sklearn", "to_torch"]
+__all__ = ["from_sklearn", "from_torch", "to_npz", "to_onnx", "to_sklearn", "to_standalone", "to_torch"]

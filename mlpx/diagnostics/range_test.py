@@ -242,6 +242,7 @@ class _StepByStep:
     """
 
     ahead = True
+    resumable = False
 
     def __init__(self, net: Any, size: int) -> None:
         self._keys, self._first, self._stack = net.keys, list(net.epochs_seen), net.members is not None

@@ -13,8 +13,9 @@ from mlpx.layers.alpha_dropout import AlphaDropout
 from mlpx.layers.base import Layer
 from mlpx.layers.dense import Dense
 from mlpx.layers.dropout import Dropout
+from mlpx.layers.embedding import Embedding
 from mlpx.layers.maxout import Maxout
 from mlpx.layers.prelu import PReLU
 from mlpx.layers.skip import Skip
 
-__all__ = ["AlphaDropout", "Dense", "Dropout", "Layer", "Maxout", "PReLU", "Skip"]
+__all__ = ["AlphaDropout", "Dense", "Dropout", "Embedding", "Layer", "Maxout", "PReLU", "Skip"]

@@ -30,10 +30,11 @@ class Affine(Layer, abstract=True):
         """Check and complete the common fields."""
         for name in ("fan_in", "fan_out"):
             self._store(name, check_count(name, getattr(self, name)))
-        if not (self.bias is True or self.bias is False or self.bias == "frozen"):
+        if not (self.bias is True or self.bias is False or (isinstance(self.bias, str) and self.bias == "frozen")):
             msg = f'`bias` must be True, False or "frozen", got {self.bias!r}.'
             raise ValueError(msg)
-        if self.initializer != "auto":  # which waits until it is known whether the layer is the output
+        waits = isinstance(self.initializer, str) and self.initializer == "auto"
+        if not waits:  # until it is known whether the layer is the output
             self._store("initializer", initializers.get(self.initializer))
         self._store("bias_initializer", initializers.get(self.bias_initializer))
         if self.max_norm is not None:

@@ -226,7 +226,7 @@ class Layer(Description, abstract=True):
         -------
         dx : array of shape (..., N, M_in) or None
             Derivative by the input; None unless `need_dx`.
-        gradients : named tuple
+        gradients : named tuple or dict
             One field a parameter, of its name and shape.
         """
         raise NotImplementedError
@@ -243,6 +243,20 @@ class Layer(Description, abstract=True):
         ------
         ValueError
             Where there is another count of numbers.
+        """
+
+    def check_dtype(self, dtype: str) -> None:
+        """Refuse a type of the network that the layer cannot compute in.
+
+        Parameters
+        ----------
+        dtype : str
+            Such as ``"float16"``.
+
+        Raises
+        ------
+        ValueError
+            For such a type.
         """
 
     def member(self, index: int) -> Layer:
@@ -337,7 +351,7 @@ def shortened(text: str, width: int) -> str:
 def first_width(layer: Layer) -> Any:
     """Return the number of units that go into the first layer that knows it; None where none does."""
     for name in ("fan_in", "units"):
-        if name in getattr(layer, "__dataclass_fields__", ()):
+        if name in getattr(layer, "__dataclass_fields__", ()) or hasattr(type(layer), name):
             return getattr(layer, name)
     found = (first_width(part) for part in layer.parts().values())
     return next((width for width in found if width is not None), None)

@@ -64,6 +64,11 @@ class Composite(Layer, abstract=True):
         for part in self.parts().values():
             part.check_stack(members)
 
+    def check_dtype(self, dtype: str) -> None:
+        """Refuse a type that some part cannot compute in."""
+        for part in self.parts().values():
+            part.check_dtype(dtype)
+
     def _gathered(self, of: Any) -> dict[str, Any]:
         return {joined(name, key): value for name, part in self.parts().items() for key, value in of(part).items()}
 

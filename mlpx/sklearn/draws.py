@@ -89,6 +89,7 @@ class Shuffles:
     """
 
     ahead = False
+    resumable = False
 
     def __init__(self, streams: Sequence[Stream], *, shuffle: bool, stack: bool) -> None:
         positions: dict[Hashable, int] = {}

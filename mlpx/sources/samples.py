@@ -38,6 +38,7 @@ class AsRead:
     """The order of rows that a window already has; see `mlpx.batches.Order`."""
 
     ahead = False
+    resumable = True
 
     def __call__(self, rows: Rows, members: Array, epoch: int) -> Rows:
         """Return the rows as they are."""

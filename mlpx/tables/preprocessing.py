@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from mlpx.tables import stored
-from mlpx.tables.columns import CategoryColumn, Column, LeftOut, NumberColumn, Source, fit_column
+from mlpx.tables.columns import Column, EmbeddedColumn, LeftOut, NumberColumn, Source
+from mlpx.tables.facts import facts
+from mlpx.tables.fitting import MOST_ONE_HOT, Rules, Scaling, fit_column
+from mlpx.tables.frames import as_frame
 from mlpx.tables.requirements import named, plural, suggestion
 from mlpx.tables.targets import Target, Task, fit_target, infer_task
 
@@ -33,7 +36,7 @@ class Preprocessing:
 
     Attributes
     ----------
-    columns : tuple of NumberColumn or CategoryColumn
+    columns : tuple of NumberColumn, CategoryColumn, EmbeddedColumn or DateColumn
         The columns that are used, in the order of the network's inputs.
     left_out : tuple of LeftOut
         The columns of the training table that are not used, and why.
@@ -46,10 +49,28 @@ class Preprocessing:
 
     Notes
     -----
-    Numbers: missing values become the median of the training rows, then the column is standardised to mean 0 and
-    variance 1 (with the divisor n). Texts, truth values and categories: one input a category, and one for "missing"
-    where a training row had it. Left out: columns of one value only, columns of missing values only, texts that
-    differ from row to row as identifiers do, dates and whatever else is neither number nor text.
+    Numbers: missing values become the median of the training rows, and a second input says 1 there; then the column
+    is scaled by its median and quartiles and clipped smoothly (`NumberColumn`). Texts, truth values and categories: one
+    input a category, and one for "missing" where a training row had it; many categories become one input, a number
+    for `mlpx.Embedding` to look up (`EmbeddedColumn`). Dates, and texts that are dates of ISO 8601: the trend and the
+    phases of year, week and day (`DateColumn`). Left out: columns of one value only, columns of missing values only,
+    texts that differ from row to row as identifiers do, and whatever else is no number, text or date.
+
+    The table may be a frame of pandas or polars, of Arrow, or anything else that `as_frame` takes; the same table gives
+    the same inputs.
+
+    Examples
+    --------
+    >>> from mlpx.tables import Preprocessing
+    >>> flowers = {"height": [50.0, 61.5, None, 43.0], "colour": ["red", "red", "white", "red"], "wild": [1, 2, 3, 4]}
+    >>> preprocessing = Preprocessing.fit(flowers, "wild", task="regression")
+    >>> for name, becomes in preprocessing.describe():
+    ...     print(f"{name}: {becomes}")
+    height: numbers, 2 inputs: (value - 50) / 9.25, clipped smoothly at 3; 50 where missing, and an input that says so
+    colour: categories, 2 inputs: one for each of 2 categories (`red`, `white`)
+    wild: target, regression: (value - 2.5) / 1.11803
+    >>> preprocessing.transform({"colour": ["white"], "height": [50.0]})
+    array([[0., 0., 0., 1.]], dtype=float32)
     """
 
     columns: tuple[Column, ...]
@@ -61,12 +82,15 @@ class Preprocessing:
     @classmethod
     def fit(
         cls,
-        frame: pd.DataFrame,
+        table: Any,
         target: str,
         *,
         task: Task | Literal["auto"] = "auto",
         drop: Collection[str] = (),
         split: str | None = None,
+        scaling: Scaling = "robust",
+        most_one_hot: int = MOST_ONE_HOT,
+        bins: int = 0,
         one_scale: bool = False,
         source: Source | None = None,
     ) -> Preprocessing:
@@ -74,18 +98,26 @@ class Preprocessing:
 
         Parameters
         ----------
-        frame : pandas.DataFrame
-            Training rows only: what test rows hold must not be known.
+        table : table
+            Training rows only: what test rows hold must not be known. See `as_frame` for what it may be.
         target : str
             The column to predict; no row of it may be missing (see `labelled_rows`).
         task : {"auto", "classification", "regression"}
             ``"auto"`` follows the target, see `infer_task`.
-        drop : collection of str
+        drop : str or collection of str
             Columns to leave out.
         split : str, optional
             The column that tells training rows from test rows; left out as well.
+        scaling : {"robust", "standard"}
+            How numbers are scaled: by median and quartiles, with the smooth clipping, or to mean 0 and variance 1 (with
+            the divisor n), without.
+        most_one_hot : int
+            A column of more categories is embedded.
+        bins : int
+            Number of pieces along each column of numbers that get inputs of their own, see `NumberColumn`; 0 for none.
         one_scale : bool
-            Standardise all numbers by one mean and one scale, as for pixels. Columns of one value are then kept.
+            Standardise all numbers by one mean and one scale, as for pixels, whatever `scaling` says. Columns of one
+            value are then kept.
         source : Source, optional
             The table that the rows come from.
 
@@ -99,14 +131,16 @@ class Preprocessing:
             If a named column is not there, the target shall be left out, nothing is left to learn from, or a column
             cannot be used as it stands.
         """
-        check_columns(frame, [target, *drop, *([split] if split else [])])
-        if target in drop:
-            msg = f"the target `{target}` must not be among the columns to leave out; name another, or do not drop it"
-            raise ValueError(msg)
-        wanted = [name for name in frame.columns if name not in (target, split)]
+        frame = as_frame(table)
+        target, drop = str(target), [str(name) for name in ([drop] if isinstance(drop, str) else drop)]
+        _check_arguments(frame, target, drop, split, scaling)
+        rules = Rules(
+            "standard" if one_scale else scaling, most_one_hot, keep_constant=one_scale, bins=0 if one_scale else bins
+        )
         fitted = [
-            LeftOut(name, "as asked") if name in drop else fit_column(frame[name], keep_constant=one_scale)
-            for name in wanted
+            LeftOut(name, "as asked") if name in drop else fit_column(frame[name], rules)
+            for name in frame.columns
+            if name not in (target, split)
         ]
         columns = tuple(column for column in fitted if not isinstance(column, LeftOut))
         left_out = tuple(column for column in fitted if isinstance(column, LeftOut))
@@ -128,18 +162,36 @@ class Preprocessing:
         """``"classification"`` or ``"regression"``."""
         return "regression" if hasattr(self.target, "mean") else "classification"
 
-    def transform(self, frame: pd.DataFrame, *, dtype: str = "float32", note: Note = warn) -> NDArray[Any]:
+    @property
+    def embeddings(self) -> tuple[tuple[int, int, int], ...]:
+        """The `tables` of `mlpx.Embedding`: position of the input, numbers that it takes, length of the vectors.
+
+        Empty where no column has many categories.
+        """
+        tables, start = [], 0
+        for column in self.columns:
+            if isinstance(column, EmbeddedColumn):
+                tables.append((start, len(column.categories) + 1, column.units))
+            start += column.width
+        return tuple(tables)
+
+    def describe(self) -> tuple[tuple[str, str], ...]:
+        """Tell of every column of the training table what it becomes and why, as pairs of name and sentence."""
+        return facts(self.columns, self.left_out, self.target)
+
+    def transform(self, table: Any, *, dtype: str = "float32", note: Note = warn) -> NDArray[Any]:
         """Turn a table into the network's inputs.
 
         Parameters
         ----------
-        frame : pandas.DataFrame
-            A table with the columns of the training table, in any order; the target may be absent.
+        table : table
+            With the columns of the training table, in any order; the target may be absent. See `as_frame`.
         dtype : str
             Type of the result.
         note : callable
             Takes a sentence for everything that was passed over: columns that are not used, categories that the
-            training rows did not have (all their inputs are 0). A warning by default.
+            training rows did not have (all their inputs are 0), missing numbers where they had none (taken as the
+            median). A warning by default.
 
         Returns
         -------
@@ -149,8 +201,9 @@ class Preprocessing:
         Raises
         ------
         ValueError
-            If columns are missing, or a column of numbers holds something else.
+            If columns are missing, or a column of numbers or dates holds something else.
         """
+        frame = as_frame(table)
         self._check_present(frame, note)
         out = np.empty((len(frame), self.width), dtype=dtype)
         unknown: dict[str, Counter[str]] = {}
@@ -159,11 +212,13 @@ class Preprocessing:
             stop = start + column.width
             column.encode(frame[column.name], out[:, start:stop], unknown.setdefault(column.name, Counter()))
             start = stop
+        _note_missing(self.columns, unknown, note)
         _note_unknown(unknown, note)
         return out
 
-    def transform_target(self, frame: pd.DataFrame) -> NDArray[Any]:
+    def transform_target(self, table: Any) -> NDArray[Any]:
         """Give the labels as texts, or the standardised numbers, of shape (n,); no row may be missing."""
+        frame = as_frame(table)
         check_columns(frame, [self.target.name])
         return self.target.encode(frame[self.target.name])
 
@@ -204,6 +259,20 @@ def check_columns(frame: pd.DataFrame, names: Collection[str]) -> None:
     raise ValueError(msg)
 
 
+def _check_arguments(frame: pd.DataFrame, target: str, drop: Collection[str], split: str | None, scaling: str) -> None:
+    """Refuse what `Preprocessing.fit` cannot work with."""
+    check_columns(frame, [target, *drop, *([split] if split else [])])
+    if not len(frame):
+        msg = "the table must have rows to learn from; it has a header and no rows"
+        raise ValueError(msg)
+    if target in drop:
+        msg = f"the target `{target}` must not be among the columns to leave out; name another, or do not drop it"
+        raise ValueError(msg)
+    if scaling not in get_args(Scaling):
+        msg = f"`scaling` must be 'robust' or 'standard'; got {scaling!r}"
+        raise ValueError(msg)
+
+
 def labelled_rows(frame: pd.DataFrame, target: str) -> pd.DataFrame:
     """Give the rows whose target is not missing.
 
@@ -225,13 +294,21 @@ def _share_scale(columns: tuple[Column, ...]) -> tuple[Column, ...]:
     numbers = [column for column in columns if isinstance(column, NumberColumn)]
     if not numbers:
         return columns
-    means = np.array([column.mean for column in numbers])
+    means = np.array([column.center for column in numbers])
     variances = np.array([column.scale for column in numbers]) ** 2
     mean, scale = float(means.mean()), float(np.sqrt((variances + (means - means.mean()) ** 2).mean()))
     if scale == 0:
         msg = f"all numbers of the table are {mean:g}; there is nothing to learn from"
         raise ValueError(msg)
-    return tuple(replace(c, mean=mean, scale=scale) if isinstance(c, NumberColumn) else c for c in columns)
+    return tuple(replace(c, center=mean, scale=scale) if isinstance(c, NumberColumn) else c for c in columns)
+
+
+def _note_missing(columns: Iterable[Column], unknown: dict[str, Counter[str]], note: Note) -> None:
+    """Tell in one line of missing numbers in columns where the training rows had none."""
+    gaps = {c.name: unknown.pop(c.name).total() for c in columns if isinstance(c, NumberColumn)}
+    parts = [f"`{name}` {count}" for name, count in gaps.items() if count]
+    if parts:
+        note(f"{plural(sum(gaps.values()), 'missing value')} of numbers, taken as the median: {', '.join(parts)}")
 
 
 def _note_unknown(unknown: dict[str, Counter[str]], note: Note) -> None:
@@ -246,6 +323,3 @@ def _note_unknown(unknown: dict[str, Counter[str]], note: Note) -> None:
     ]
     total = plural(sum(values.total() for values in counts.values()), "value")
     note(f"{total} unknown from training, encoded as zeros: {', '.join(parts)}")
-
-
-__all__ = ["CategoryColumn", "LeftOut", "NumberColumn", "Preprocessing", "check_columns", "labelled_rows"]

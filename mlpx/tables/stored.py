@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import fields
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mlpx.tables.columns import CategoryColumn, Column, LeftOut, NumberColumn, Source
+from mlpx.tables.columns import CategoryColumn, Column, DateColumn, EmbeddedColumn, LeftOut, NumberColumn, Source
 from mlpx.tables.targets import ClassTarget, NumberTarget, Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KIND = "mlpx.tables.Preprocessing"
-VERSION = 1
+VERSION = 2
 #: More inputs than this are no table; the bound keeps a hostile file from asking for endless memory.
 MOST_INPUTS = 10_000_000
+#: A date has no more periods than these, and none shorter than a second or longer than three centuries.
+MOST_PHASES, SHORTEST_PHASE, LONGEST_PHASE = 8, 1.0, 1e10
+#: In seconds: no calendar reaches so far from 1970, and no dates are so close to each other.
+FURTHEST_DATE, CLOSEST_DATES = 1e13, 1e-12
 
 
 def to_dict(
@@ -46,10 +54,12 @@ def from_dict(
         msg = f"the stored preprocessing must be a dictionary of the kind {KIND!r}; this one is not"
         raise ValueError(msg)
     version = entry.get("version")
-    if version != VERSION or isinstance(version, bool):
-        msg = f"the stored preprocessing must have version {VERSION}; got {version!r}; a newer mlpx may read it"
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= VERSION:
+        read = f"version {VERSION} or lower; got {repr(version)[:60]}"
+        msg = f"the stored preprocessing must have {read}; a newer mlpx may read it"
         raise ValueError(msg)
-    columns = tuple(_column(item, f"columns[{i}]") for i, item in enumerate(_list(entry, "columns", "")))
+    column = _column if version > 1 else _column_of_version_1
+    columns = tuple(column(item, f"columns[{i}]") for i, item in enumerate(_list(entry, "columns", "")))
     left_out = tuple(_left_out(item, f"left_out[{i}]") for i, item in enumerate(_list(entry, "left_out", "")))
     target = _target(entry.get("target"))
     split = None if entry.get("split") is None else _text(entry, "split", "")
@@ -61,9 +71,10 @@ def from_dict(
 
 
 def _column_to_dict(column: Column) -> dict[str, Any]:
-    if isinstance(column, NumberColumn):
-        return {"name": column.name, "median": column.median, "mean": column.mean, "scale": column.scale}
-    return {"name": column.name, "categories": list(column.categories), "missing": column.missing}
+    kind = next(kind for kind, (type_, _) in KINDS.items() if isinstance(column, type_))
+    values = {field.name: getattr(column, field.name) for field in fields(column) if field.init}
+    listed = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    return {"kind": kind, **listed}
 
 
 def _target_to_dict(target: Target) -> dict[str, Any]:
@@ -74,15 +85,73 @@ def _target_to_dict(target: Target) -> dict[str, Any]:
 
 def _column(item: object, where: str) -> Column:
     entry = _dictionary(item, where)
-    name = _text(entry, "name", where)
-    if "categories" not in entry:
-        median, mean = _number(entry, "median", where), _number(entry, "mean", where)
-        return NumberColumn(name, median, mean, _scale(entry, where))
+    kind = _text(entry, "kind", where)
+    if kind not in KINDS:
+        _refuse(where, "kind", f"one of {', '.join(KINDS)}", kind)
+    _, read = KINDS[kind]
+    return read(entry, where)
+
+
+def _number_column(entry: dict[str, Any], where: str) -> NumberColumn:
+    clip = None if entry.get("clip") is None else _positive(entry, "clip", where)
+    fill, center = _number(entry, "fill", where), _number(entry, "center", where)
+    scale, missing = _positive(entry, "scale", where), _truth(entry, "missing", where)
+    return NumberColumn(_text(entry, "name", where), fill, center, scale, clip, missing, _knots(entry, where))
+
+
+def _knots(entry: dict[str, Any], where: str) -> tuple[float, ...]:
+    """Give ascending knots; files from before there were any have none."""
+    knots = _list(entry, "knots", where) if "knots" in entry else []
+    real = all(isinstance(k, (int, float)) and not isinstance(k, bool) and _finite(k) for k in knots)
+    values = tuple(float(k) for k in knots) if real else ()
+    if not real or len(values) == 1 or any(high <= low for low, high in pairwise(values)):
+        _refuse(where, "knots", "finite numbers that ascend, two or more, or none", knots)
+    return values
+
+
+def _category_column(entry: dict[str, Any], where: str) -> CategoryColumn:
+    categories, missing = _texts(entry, "categories", where), _truth(entry, "missing", where)
+    return CategoryColumn(_text(entry, "name", where), categories, missing)
+
+
+def _embedded_column(entry: dict[str, Any], where: str) -> EmbeddedColumn:
     categories = _texts(entry, "categories", where)
-    missing = entry.get("missing")
-    if not isinstance(missing, bool):
-        _refuse(where, "missing", "true or false", missing)
-    return CategoryColumn(name, categories, missing)
+    if not categories:
+        _refuse(where, "categories", "at least one text", categories)
+    missing, rare = _truth(entry, "missing", where), _truth(entry, "rare", where)
+    return EmbeddedColumn(_text(entry, "name", where), categories, missing, rare)
+
+
+def _date_column(entry: dict[str, Any], where: str) -> DateColumn:
+    phases = _list(entry, "phases", where)
+    real = all(isinstance(p, (int, float)) and not isinstance(p, bool) for p in phases)
+    if len(phases) > MOST_PHASES or not real or not all(SHORTEST_PHASE <= p <= LONGEST_PHASE for p in phases):
+        rule = f"at most {MOST_PHASES} numbers of seconds from {SHORTEST_PHASE:g} to {LONGEST_PHASE:g}"
+        _refuse(where, "phases", rule, phases)
+    center, scale = _number(entry, "center", where), _number(entry, "scale", where)
+    if abs(center) > FURTHEST_DATE or scale < CLOSEST_DATES:
+        rule = f"within {FURTHEST_DATE:g} seconds of 1970, with a scale of at least {CLOSEST_DATES:g}"
+        _refuse(where, "center", rule, (center, scale))
+    return DateColumn(_text(entry, "name", where), center, scale, tuple(float(p) for p in phases))
+
+
+def _column_of_version_1(item: object, where: str) -> Column:
+    """Read a column as mlpx wrote it before it knew dates, embeddings and clipping."""
+    entry = _dictionary(item, where)
+    if "categories" in entry:
+        return _category_column(entry, where)
+    fill, center = _number(entry, "median", where), _number(entry, "mean", where)
+    scale = _positive(entry, "scale", where)
+    return NumberColumn(_text(entry, "name", where), fill, center, scale, clip=None, missing=False)
+
+
+#: The kinds of columns by their stored names, and what reads them.
+KINDS: dict[str, tuple[type[Column], Callable[[dict[str, Any], str], Column]]] = {
+    "number": (NumberColumn, _number_column),
+    "category": (CategoryColumn, _category_column),
+    "embedded": (EmbeddedColumn, _embedded_column),
+    "date": (DateColumn, _date_column),
+}
 
 
 def _left_out(item: object, where: str) -> LeftOut:
@@ -94,7 +163,7 @@ def _target(item: object) -> Target:
     entry = _dictionary(item, "target")
     name = _text(entry, "name", "target")
     if "classes" not in entry:
-        return NumberTarget(name, _number(entry, "mean", "target"), _scale(entry, "target"))
+        return NumberTarget(name, _number(entry, "mean", "target"), _positive(entry, "scale", "target"))
     classes = _texts(entry, "classes", "target")
     counts = _list(entry, "counts", "target")
     whole = all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts)
@@ -146,10 +215,17 @@ def _number(entry: dict[str, Any], key: str, where: str) -> float:
     return float(value)
 
 
-def _scale(entry: dict[str, Any], where: str) -> float:
-    value = _number(entry, "scale", where)
+def _positive(entry: dict[str, Any], key: str, where: str) -> float:
+    value = _number(entry, key, where)
     if value <= 0:
-        _refuse(where, "scale", "a positive number", value)
+        _refuse(where, key, "a positive number", value)
+    return value
+
+
+def _truth(entry: dict[str, Any], key: str, where: str) -> bool:
+    value = entry.get(key)
+    if not isinstance(value, bool):
+        _refuse(where, key, "true or false", value)
     return value
 
 
@@ -163,7 +239,7 @@ def _finite(value: float) -> bool:
 
 def _check_names(names: list[str]) -> None:
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = Counter(names).most_common(1)[0][0]
         msg = f"the stored preprocessing must name each column once; `{twice[:60]}` comes twice"
         raise ValueError(msg)
 

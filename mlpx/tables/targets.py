@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mlpx.tables.columns import kind_of, to_numbers, to_texts
 from mlpx.tables.requirements import named, plural
+from mlpx.tables.values import kind_of, to_numbers, to_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,8 @@ class ClassTarget:
         return self.classes[int(np.argmax(self.counts))]
 
     def encode(self, series: pd.Series) -> NDArray[np.str_]:
-        """Give the labels of shape (n,); a label that training did not have is refused."""
+        """Give the labels of shape (n,); a missing one, or one that training did not have, is refused."""
+        _refuse_missing(series)
         codes, texts = to_texts(series)
         unknown = sorted(set(texts) - set(self.classes))
         if unknown:
@@ -75,7 +76,8 @@ class NumberTarget:
         return 1
 
     def encode(self, series: pd.Series) -> NDArray[np.float64]:
-        """Give the standardised values, shape (n,)."""
+        """Give the standardised values, shape (n,); a missing one is refused."""
+        _refuse_missing(series)
         return (to_numbers(series) - self.mean) / self.scale
 
     def decode(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
@@ -91,8 +93,18 @@ def infer_task(series: pd.Series) -> Task:
 
     Texts, truth values and whole numbers with few different values ask for classification, all other numbers for
     regression.
+
+    Raises
+    ------
+    ValueError
+        If it holds dates, which are neither classes nor numbers.
     """
-    if kind_of(series) != "number":
+    kind = kind_of(series)
+    if kind == "date":
+        remedy = "turn them into a number such as days, or name the task classification"
+        msg = f"the target `{series.name}` must hold classes or numbers; it holds dates; {remedy}"
+        raise ValueError(msg)
+    if kind != "number":
         return "classification"
     values = to_numbers(series)
     values = values[~np.isnan(values)]
@@ -101,15 +113,24 @@ def infer_task(series: pd.Series) -> Task:
 
 
 def fit_target(series: pd.Series, task: Task) -> Target:
-    """Describe the target of the training rows, which must not be missing anywhere.
+    """Describe the target of the training rows.
 
     Raises
     ------
     ValueError
-        If there is only one class or value, if nearly every row is a class of its own, or if a text stands among the
-        numbers of a regression.
+        If it is missing in a row, if there is only one class or value, if nearly every row is a class of its own, or if
+        a text stands among the numbers of a regression.
     """
+    _refuse_missing(series)
     return _fit_classes(series) if task == "classification" else _fit_numbers(series)
+
+
+def _refuse_missing(series: pd.Series) -> None:
+    missing = series.isna().to_numpy(dtype=bool)
+    if missing.any():
+        row = plural(int(missing.sum()), "row")
+        msg = f"the target `{series.name}` must be there in every row; it is missing in {row}; leave them out"
+        raise ValueError(msg)
 
 
 def _fit_classes(series: pd.Series) -> ClassTarget:
