@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 WIDTH, BATCH = 256, 1024
-SIZES = [WIDTH, 256, 10]
+SIZES = [WIDTH, 64, 10]
 ROW_GROUP = 8192
 BOUND = 1.5
 NETWORKS = {

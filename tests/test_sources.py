@@ -226,6 +226,38 @@ def test_the_same_seed_gives_the_same_network(tmp_path: Path) -> None:
     assert not np.array_equal(one, other)
 
 
+class Killed(BaseException):
+    """What ends a run at once."""
+
+
+class Kill(mlpx.Callback):
+    """Ends a run after some batches, as a signal would."""
+
+    every = 1
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def batch(self, run: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batches", [1, 4, 20, 37])
+def test_a_run_goes_on_in_the_middle_of_an_epoch(kind: str, batches: int, tmp_path: Path) -> None:
+    fit = {"validation": Mapped(X, Y), "batch_size": 32, "epochs": 3, "progress": False}
+    whole, _, _ = fitted((source_of(kind, tmp_path),), **fit)
+    with pytest.raises(Killed):
+        network().fit(
+            source_of(kind, tmp_path), callbacks=[mlpx.Checkpoint(tmp_path / "c", steps=1), Kill(batches)], **fit
+        )
+    net = network()
+    net.fit(source_of(kind, tmp_path), callbacks=mlpx.Checkpoint(tmp_path / "c", steps=1, resume=True), **fit)
+    np.testing.assert_array_equal(mlpx.to_numpy(net.vector), whole)
+
+
 def test_a_second_fit_draws_other_orders() -> None:
     nets = [network() for _ in range(2)]
     nets[0].fit(Mapped(X, Y, buffer=SMALL), epochs=4, progress=False, optimizer=mlpx.SGD(0.1), batch_size=32)

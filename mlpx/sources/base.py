@@ -162,6 +162,11 @@ class Source:
         -------
         Piece
 
+        Raises
+        ------
+        ValueError
+            Where there is none.
+
         Examples
         --------
         >>> import mlpx

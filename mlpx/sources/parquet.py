@@ -249,6 +249,11 @@ class Parquet(Source):
         -------
         pandas.DataFrame
 
+        Raises
+        ------
+        ValueError, TypeError
+            For a number that is none, and where there are no rows.
+
         Examples
         --------
         >>> import mlpx
