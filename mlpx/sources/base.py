@@ -120,6 +120,9 @@ class Source:
     3
     """
 
+    held = 0
+    """Bytes that a source itself keeps; they count against the buffer."""
+
     def __init__(self, *, rows: int | None = None, classes: Any = None, buffer: int = BUFFER) -> None:
         self.rows = None if rows is None else check_count("rows", rows)
         self.classes = None if classes is None else _labels(classes)

@@ -130,7 +130,9 @@ class Windows:
     def _window_size(self) -> int:
         """Return how many rows a window has: a whole number of batches."""
         row = self._row_bytes + _PLACE + (_WEIGHT if self._first.weight is not None else 0)
-        half, size = self._source.buffer // 2, self._batch_size
+        # a source that keeps more than half of the buffer itself exceeds it
+        half = max(self._source.buffer - self._source.held, self._source.buffer // 2) // 2
+        size = self._batch_size
         if self._source.rows is not None:
             size = min(size, self._source.rows)
         if row * size > half:
