@@ -57,7 +57,7 @@ def source_of(kind: str, folder: Path, weight: Any = None, buffer: int = SMALL) 
         columns = {**{f"x{i}": X[:, i] for i in range(M)}, "y": Y}
         columns |= {} if weight is None else {"w": weight}
         path = parquet(folder / "table.parquet", **columns)
-        return mlpx.sources.Parquet(path, "y", weight=None if weight is None else "w", buffer=buffer)
+        return mlpx.sources.Parquet(path, "y", weight=None if weight is None else "w", buffer=2 * buffer)
     return Batches(cut(37, X, Y, *beside), buffer=buffer)
 
 
@@ -423,7 +423,7 @@ def test_parquet_folders_partitions_and_columns_of_vectors(tmp_path: Path) -> No
     parquet(tmp_path / "0.parquet", v=vectors[:300], y=Y[:300])
     parquet(tmp_path / "1.parquet", v=vectors[300:], y=Y[300:])
     own, _, _ = fitted((X, Y), shuffle=False)
-    streamed, _, _ = fitted((mlpx.sources.Parquet(tmp_path, "y", buffer=SMALL),), shuffle=False)
+    streamed, _, _ = fitted((mlpx.sources.Parquet(tmp_path, "y", buffer=2 * SMALL),), shuffle=False)
     np.testing.assert_array_equal(streamed, own)
     table = pa.table({**{f"x{i}": X[:, i] for i in range(M - 1)}, "part": np.sort(Y).astype(np.int32), "y": Y})
     dataset.write_dataset(table, tmp_path / "hive", format="parquet", partitioning=["part"], partitioning_flavor="hive")

@@ -138,7 +138,7 @@ class Windows:
         if row * size > half:
             msg = (
                 f"`buffer` of {self._source.buffer} bytes must hold two batches, each of {size} rows of {row} bytes: "
-                f"give at least {2 * row * size}, or lower `batch_size`."
+                f"give at least {2 * row * size + self._source.held}, or lower `batch_size`."
             )
             raise ValueError(msg)
         most: int = half // row // self._batch_size * self._batch_size
