@@ -121,7 +121,7 @@ def is_missing(value):
 _TEXT = '''
 def text(value):
     """Return a category as a text; 3.0 is the text 3."""
-    return str(int(value)) if isinstance(value, (float, np.floating)) and value == int(value) else str(value)
+    return str(int(value)) if isinstance(value, (float, np.floating)) and float(value).is_integer() else str(value)
 '''
 
 _SCALED = '''
@@ -232,9 +232,9 @@ MISSING = {"", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "N
 def read(path):
     """Return the columns of a CSV file, as numbers where all values of a column are numbers."""
     with open(path, newline="", encoding="utf-8-sig") as file:
-        header = file.readline()
+        unquoted = "".join(file.readline().split('"')[::2])
         file.seek(0)
-        delimiter = max(",;\\t|", key=header.count)
+        delimiter = max(",;\\t|", key=unquoted.count)
         names, *rows = [row for row in csv.reader(file, delimiter=delimiter, skipinitialspace=True) if row]
     return {name: converted(values) for name, values in zip(names, zip(*rows))}
 
