@@ -26,6 +26,7 @@ FEW_CLASSES = 20
 LONGEST_LABEL = 1000
 #: Whole numbers beyond this are not all told apart by float64, and stay texts.
 MOST_WHOLE = 2**53
+REAL = (int, float, np.integer, np.floating)
 
 
 @dataclass(frozen=True)
@@ -188,9 +189,7 @@ def _label_kind(series: pd.Series) -> LabelKind:
     values = series.astype(object).unique().tolist()
     if all(isinstance(value, (bool, np.bool_)) for value in values):
         return "truth"
-    if not all(
-        isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) for value in values
-    ):
+    if any(isinstance(value, bool) or not isinstance(value, REAL) for value in values):
         return "text"
     if all(float(value).is_integer() for value in values):
         return "whole" if max(map(abs, values)) <= MOST_WHOLE else "text"

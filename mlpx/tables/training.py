@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,28 @@ if TYPE_CHECKING:
     from mlpx.history import History
     from mlpx.tables.preprocessing import Preprocessing
     from mlpx.tables.splits import Split
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What a model learns from, and how.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        The rows that have a target.
+    split : mlpx.tables.splits.Split
+        Which of them train, validate and test.
+    recipe : mlpx.tables.recipe.Recipe
+        Layers, epochs, rates.
+    preprocessing : Preprocessing
+        What the columns become.
+    """
+
+    frame: pd.DataFrame
+    split: Split
+    recipe: Recipe
+    preprocessing: Preprocessing
 
 
 def build_network(preprocessing: Preprocessing, recipe: Recipe, **where: Any) -> Network:
@@ -51,7 +74,8 @@ def build_network(preprocessing: Preprocessing, recipe: Recipe, **where: Any) ->
         output="softmax" if isinstance(preprocessing.target, ClassTarget) else "linear",
         dropout=recipe.dropout,
     ).layers
-    return Network([*first, *layers], members=None if recipe.members == 1 else recipe.members, **where)
+    members = None if recipe.members == 1 else recipe.members
+    return Network([*first, *layers], l2=recipe.l2, members=members, **where)
 
 
 def train_network(
