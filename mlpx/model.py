@@ -699,7 +699,7 @@ class Network:
         )
         with stream:
             train: Any = stream
-            run = Run(self, replace(settings, order=AsRead()), train, held_out)
+            run = Run(self, replace(settings, order=AsRead(shuffle)), train, held_out)
             self.classes = classes
             return run()
 

@@ -36,8 +36,9 @@ def run(options: argparse.Namespace) -> None:
     try:
         fit(model, table, target, options, [Announcement(model, options.data, table, quiet=options.quiet), *callbacks])
     except mlpx.DivergenceError as error:
-        raise ValueError(divergence(error, options.learning_rate)) from error
-    assert model.history is not None
+        assert model.training is not None, "it diverges once it has begun"
+        raise ValueError(divergence(error, model.training.recipe.learning_rate)) from error
+    assert model.history is not None, "it has learnt"
     if not model.history.epochs:
         note("stopped before the first epoch was over; no model is written")
         raise KeyboardInterrupt
@@ -153,13 +154,14 @@ class Announcement(mlpx.Callback):
         if self.quiet or training is None:
             return
         recipe = training.recipe
+        rate = f"rate {recipe.learning_rate:.2g}"
         say_fields(
             [
                 ("data", f"{Path(self.data).name}: {size(self.table.frame)}"),
                 ("rows", rows(self.model)),
                 *describe.columns(training.preprocessing),
                 ("network", describe.network(run.net)),
-                ("training", f"{plural(recipe.epochs, 'epoch')}, {recipe.batch_size} rows a step"),
+                ("training", f"{plural(recipe.epochs, 'epoch')}, {recipe.batch_size} rows a step, {rate}"),
             ]
         )
         say()

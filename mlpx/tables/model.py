@@ -527,6 +527,14 @@ class TabularModel:
         ------
         ValueError
             If it holds no description of columns.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"x": list(range(50)), "y": [2.0 * i for i in range(50)]}
+        >>> model = mlpx.TabularModel(epochs=2).fit(table, "y")
+        >>> mlpx.TabularModel.from_network(model.network).predict({"x": [3]}).shape
+        (1,)
         """
         if network.preprocessing is None:
             msg = "`network` must hold a description of columns in `network.preprocessing`; this one holds none"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpx.exceptions import DivergenceError
 from mlpx.tables.inferred import rows_inferred
 from mlpx.tables.predicting import predict_outputs
 from mlpx.tables.preprocessing import labelled_rows
@@ -120,10 +119,10 @@ def _baseline(target: Target) -> str:
 def _linear(model: TabularModel, frame: pd.DataFrame, truth: NDArray[Any]) -> dict[str, dict[str, float]]:
     """Measure a linear model, where one can be trained."""
     assert model.training is not None
-    try:
-        net, preprocessing = train_linear(model.training, seed=model.seed, backend=model.network.backend)
-    except DivergenceError:
+    found = train_linear(model.training, seed=model.seed, backend=model.network.backend)
+    if found is None:
         return {}
+    net, preprocessing = found
     outputs = predict_outputs(net, preprocessing, frame, note=str)
     return {"linear model": _scores(preprocessing.target, truth, outputs)}
 

@@ -35,7 +35,7 @@ p, ul { margin: .5rem 0; } .quiet { color: var(--quiet); font-size: .9rem; }
 th, td { padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 .numbers td, .numbers thead th + th { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .numbers td, .numbers th { padding: .25rem .5rem; overflow-wrap: normal; } tbody th { font-weight: 500; }
-.numbers tbody th { white-space: nowrap; } .words tbody th { min-width: 8rem; }
+.numbers tbody th { min-width: 4rem; max-width: 11rem; overflow-wrap: anywhere; } .words tbody th { min-width: 8rem; }
 .model { font-weight: 700; } svg { display: block; width: 100%; max-width: 40rem; height: auto; }
 """
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mlpx.tables.report.numbers import Numbers
     from mlpx.tables.report.report import Report
 
-#: Lines of a list that are shown, of columns and of epochs.
-MOST_COLUMNS, MOST_EPOCHS = 30, 6
+#: Lines that are shown: of columns, of those that the model needs most, and of epochs.
+MOST_COLUMNS, MOST_NEEDED, MOST_EPOCHS = 30, 15, 6
 
 
 def write(report: Report, width: int) -> str:
@@ -86,8 +86,8 @@ def numbers(findings: Numbers, width: int) -> list[str]:
     places = decimals(value for _, value in quantiles)
     lines = table([head, ("residual below", *(f"{value:z.{places}f}" for _, value in quantiles))], width)
     rows = [(str(g.rows), figure(g.predicted), figure(g.true), figure(g.rmse)) for g in findings.groups()]
-    ordered = "from the smallest predictions to the largest:"
-    lines = ["residuals: predicted less true", *lines, "", ordered]
+    lines = ["residuals: predicted less true", *lines, ""]
+    lines += wrap("from the smallest predictions to the largest:", width)
     return lines + table([("rows", "predicted", "true", "RMSE"), *rows], width)
 
 
@@ -99,8 +99,8 @@ def importance(report: Report, width: int) -> list[str]:
     loss, score = (MEASURES[name][0] for name in RANKED_BY[report.task])
     rows = [("column", f"{loss} rises by", f"{score} falls by")]
     places = decimals((item.loss for item in report.importance), 4)
-    rows += [_needed(item, places) for item in report.importance[:MOST_COLUMNS]]
-    more = len(report.importance) - MOST_COLUMNS
+    rows += [_needed(item, places) for item in report.importance[:MOST_NEEDED]]
+    more = len(report.importance) - MOST_NEEDED
     return [*table(rows, width), *([f"and {more} more"] if more > 0 else []), *note]
 
 
@@ -119,7 +119,7 @@ def training(history: History, width: int) -> list[str]:
     rows += [(str(i + 1), *(figure(mean(column[i]), 4) for column in columns.values())) for i in shown]
     epochs = f"{plural(history.epochs, 'epoch')} in {history.seconds:.1f} s"
     chosen = f", the best {best:g}" if best else ""
-    return [f"training: {epochs}{chosen}", *table(rows, width)]
+    return [*wrap(f"training: {epochs}{chosen}", width), *table(rows, width)]
 
 
 def inferred(report: Report, width: int) -> list[str]:
