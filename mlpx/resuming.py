@@ -100,7 +100,8 @@ def taken(run: Any) -> Snapshot:
         **snapshots.packed("schedule", run._schedule_state),
         **snapshots.packed("present", present),
         **snapshots.packed("standing", run._standing),
-        **snapshots.packed("best", (run._best, run._scaling)),
+        **snapshots.packed("best", run._best),
+        **snapshots.packed("scaling", run._scaling),
         **snapshots.packed("averaged", run.averaged),
         # between two epochs the mark is set anew
         **(snapshots.packed("mark", run._watch.mark.state) if run._done and run.settings.finite else {}),
@@ -177,14 +178,18 @@ def _checked(run: Any, facts: dict[str, Any], tensors: dict[str, Array]) -> _Res
         msg = f"it tells of the members {alive.tolist()} and {finished}, of {members}"
         raise ValueError(msg)
     state = snapshots.unpacked("state", run._state, tensors, axes=axes)
-    best, scaling = snapshots.unpacked("best", (run._best, run._scaling), tensors, axes=axes)
+    best = snapshots.unpacked("best", run._best, tensors, axes=axes)
+    schedule = snapshots.unpacked("schedule", run._schedule_state, tensors, axes=1)
     left = alive.shape[0] or state.parameters.shape[0]  # when the last leave, their state stays
     mark = None
     if "mark.0" in tensors:
-        done = check_count("marked", facts["marked"], least=0)
-        mark = Mark(snapshots.unpacked("mark", run._state, tensors, axes=axes), done)
+        marked = min(check_count("marked", facts["marked"], least=0), facts["done"])
+        mark = Mark(snapshots.unpacked("mark", run._state, tensors, axes=axes), marked)
     if axes and any(leaf.shape[0] != left for leaf in trees.leaves((state, best, mark and mark.state))):
         msg = f"its arrays are not those of {left} members"
+        raise ValueError(msg)
+    if any(leaf.shape not in ((), (1,), (members,)) for leaf in trees.leaves(schedule)):
+        msg = f"the state of its schedule is not that of {members} members"
         raise ValueError(msg)
     counts = (check_count(name, facts[name], least=0) for name in ("epoch", "done", "made_before", "diverged"))
     epoch, done, made_before, diverged = counts
@@ -194,13 +199,13 @@ def _checked(run: Any, facts: dict[str, Any], tensors: dict[str, Array]) -> _Res
         alive=alive,
         state=state,
         mark=mark,
-        schedule=snapshots.unpacked("schedule", run._schedule_state, tensors, axes=1),
+        schedule=schedule,
         steps=(steps[0], steps[1]),
         weight=_array(tensors, "present.3", "float64", (), (left,)),
         rate=_array(tensors, "present.4", "float64", (), (1,), (members,)),
         standing=snapshots.unpacked("standing", run._standing, tensors),
         best=best,
-        scaling=scaling,
+        scaling=_array(tensors, "scaling.0", "float64", (2, members)),
         averaged=_array(tensors, "averaged.0", str(vector.dtype), vector.shape) if "averaged.0" in tensors else None,
         finished={m: _array(tensors, f"finished.{i}", str(vector.dtype), one) for i, m in enumerate(finished)},
         counts=(epoch, done, made_before, diverged),

@@ -240,7 +240,7 @@ class Run:
         for callback in self._started:
             try:
                 callback.end(self)
-            except Exception as error:
+            except BaseException as error:
                 errors.append(error)
         if not errors:
             return

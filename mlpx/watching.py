@@ -103,7 +103,8 @@ def diagnosed(run: Any, position: int, count: int, *, last: bool) -> DivergenceE
     try:
         found = _found(run, mark, position)
     except SourceError as error:  # of what can be gone through once
-        return divergence.unknown(run.epoch + 1, run._done or 1, run.history, str(error))
+        made = int(hxp.max(run._steps - run._epoch_steps))
+        return divergence.unknown(run.epoch + 1, made, run.history, str(error))
     step = mark.done + found.step
     batch, _, after = next(steps for _, runs in run._windows(step - 1, most=1) for steps in runs)
     index = batch.index[0, ...]
