@@ -97,8 +97,8 @@ class Autopsy:
         return cls(description, kept)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it, for `mlpx.replay` and ``mlpx replay``."""
-        AUTOPSY.write(path, self.description, self.tensors)
+        """Write it, for `mlpx.replay` and ``mlpx replay``; it holds rows of data, which other users shall not read."""
+        AUTOPSY.write(path, self.description, self.tensors, private=True)
 
     def keep(self) -> Path | None:
         """Write it into the folder for temporary files, over an earlier one of this process; None where that fails."""

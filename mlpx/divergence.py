@@ -13,7 +13,7 @@ from mlpx.layers.base import at, named
 from mlpx.plan import Batch, Data, State, TrainingStep, rows
 from mlpx.precision import LEAST_SCALE
 
-__all__ = ["Found", "Place", "error", "find", "inspect", "name_of"]
+__all__ = ["Found", "Place", "error", "find", "inspect", "name_of", "unknown"]
 
 _SHOWN = 8
 
@@ -249,6 +249,15 @@ def error(
         history=history,
         path=None if path is None else str(path),
     )
+
+
+def unknown(epoch: int, step: int, history: Any, why: str) -> DivergenceError:
+    """Return what is known where the steps cannot be made again: that they went wrong, by the step that is given."""
+    message = (
+        f"Training diverged in epoch {epoch}, by step {step}: the loss or the weights are not finite. Lower the "
+        f"learning rate, bound the gradient with `clip_norm`, or scale the features. Where it began is not known: {why}"
+    )
+    return DivergenceError(message, epoch=epoch, step=step, layer="the output", quantity="loss", history=history)
 
 
 def _rows(rows: list[int], found: Found) -> str:

@@ -85,7 +85,10 @@ class DivergenceError(MlpxError, ArithmeticError):
         self.path = path
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild_divergence, (str(self), dict(self.__dict__))
+        return _rebuild_divergence, (str(self), {name: self.__dict__[name] for name in _FIELDS})
+
+
+_FIELDS = ("epoch", "step", "layer", "quantity", "rows", "history", "path")
 
 
 def _rebuild_divergence(message: str, fields: dict[str, Any]) -> DivergenceError:

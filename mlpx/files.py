@@ -113,7 +113,14 @@ class Format:
     noun: str
     key: str = "description"
 
-    def write(self, path: str | os.PathLike[str], description: dict[str, Any], tensors: Mapping[str, Array]) -> None:
+    def write(
+        self,
+        path: str | os.PathLike[str],
+        description: dict[str, Any],
+        tensors: Mapping[str, Array],
+        *,
+        private: bool = False,
+    ) -> None:
         """Write a file; one that is there is replaced only when the new one lies on the disk.
 
         Parameters
@@ -124,6 +131,8 @@ class Format:
             What JSON can hold.
         tensors : mapping of array
             NumPy arrays by name.
+        private : bool
+            Whether other users may not read it.
 
         Raises
         ------
@@ -137,9 +146,9 @@ class Format:
         path = Path(path)
         _check_place(path)
         text = as_json("description", description)
-        arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+        arrays = {name: _plain(np.asarray(array)) for name, array in tensors.items()}
         metadata = {"kind": self.kind, "format_version": str(self.version), self.key: text}
-        _replace(path, to_bytes(arrays, metadata | {_CHECKSUM: _checksum(text, arrays)}))
+        _replace(path, to_bytes(arrays, metadata | {_CHECKSUM: _checksum(text, arrays)}), private=private)
 
     @contextlib.contextmanager
     def open(self, path: str | os.PathLike[str]) -> Iterator[Contents]:
@@ -200,6 +209,11 @@ class Format:
         if set(metadata) - {_CHECKSUM} != {"kind", "format_version", self.key}:
             msg = f"its metadata are {_first(metadata)}, not what a file of version {self.version} has."
             raise ModelFileError(msg)
+
+
+def _plain(array: Array) -> Array:
+    """Return an array as files hold it: row by row, the low bytes first."""
+    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
 def _first(names: Any) -> str:
@@ -315,11 +329,11 @@ def _check_size(path: Path) -> None:
         raise ModelFileError(msg)
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes, *, private: bool) -> None:
     """Put a file in its place by a renaming, once all of it lies on the disk."""
     temporary = path.parent / f".{secrets.token_hex(8)}.part"
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=_opened_by_owner if private else None) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -332,6 +346,10 @@ def _replace(path: Path, content: bytes) -> None:
     except BaseException:
         _discard(temporary)
         raise
+
+
+def _opened_by_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _discard(temporary: Path) -> None:

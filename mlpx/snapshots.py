@@ -93,7 +93,7 @@ def callback_states(callbacks: Iterable[Callback]) -> tuple[list[dict[str, Any]]
     """Return the states of callbacks: what JSON can hold as a list, and the arrays by name."""
     facts, tensors = [], {}
     for i, callback in enumerate(callbacks):
-        state = callback.state()
+        state = _checked(callback)
         arrays = {key: value for key, value in state.items() if isinstance(value, np.ndarray)}
         tensors.update({f"callback.{i}.{key}": np.array(value) for key, value in arrays.items()})
         rest = {key: _finite(value) for key, value in state.items() if key not in arrays}
@@ -101,20 +101,42 @@ def callback_states(callbacks: Iterable[Callback]) -> tuple[list[dict[str, Any]]
     return facts, tensors
 
 
+def _checked(callback: Callback) -> dict[str, Any]:
+    """Return the state of a callback, which must be what a file can hold."""
+    state = callback.state()
+    msg = (
+        f"`{type(callback).__qualname__}.state` must return a dict of names to arrays of numbers and what JSON can hold"
+    )
+    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
+        msg = f"{msg}, got {state!r}."
+        raise TypeError(msg)
+    for key, value in state.items():
+        try:
+            fits = value.dtype.kind in "biuf" if isinstance(value, np.ndarray) else bool(json.dumps(value))
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
+            msg = f"{msg}, got {value!r} as {key!r}."
+            raise TypeError(msg)
+    return state
+
+
 def restore_callbacks(callbacks: Iterable[Callback], stored: Any, tensors: Mapping[str, Array]) -> None:
     """Give callbacks their states, each that of the first not yet taken of its class."""
     left = [(i, entry) for i, entry in enumerate(stored) if entry["state"] or entry["arrays"]]
+    found = []
     for callback in callbacks:
         own = next((item for item in left if item[1]["class"] == type(callback).__qualname__), None)
         if own is not None:
             left.remove(own)
-            i, entry = own
-            arrays = {key: tensors[f"callback.{i}.{key}"] for key in entry["arrays"]}
-            callback.restore({**{key: _numbers(value) for key, value in entry["state"].items()}, **arrays})
+            found.append((callback, *own))
     if left:
         missing = ", ".join(entry["class"] for _, entry in left)
         msg = f"The checkpoint holds what {missing} needs to go on, and there is no such callback; give it as before."
         raise ModelFileError(msg)
+    for callback, i, entry in found:
+        arrays = {key: tensors[f"callback.{i}.{key}"] for key in entry["arrays"]}
+        callback.restore({**{key: _numbers(value) for key, value in entry["state"].items()}, **arrays})
 
 
 def _finite(value: Any) -> Any:

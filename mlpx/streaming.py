@@ -7,7 +7,7 @@ their position there. The steps see the same numbers either way.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -150,27 +150,33 @@ class Feed:
                 yield data, *run
             return
         first = next(runs, None)
-        if first is None:
-            return
+        while first is not None:
+            first = yield from self._staged(data, first, runs)
+
+    def _staged(
+        self, data: Data, first: tuple[Batch, Any, Any], runs: Iterator[tuple[Batch, Any, Any]]
+    ) -> Generator[tuple[Data, Batch, Any, Any], None, tuple[Batch, Any, Any] | None]:
+        """Yield runs up to one that is too long for the buffers, and return that."""
         layout = _Layout.of(data, first[0].index)
         with self._stager_for(layout, layout.positions(first[0].index).size) as stager:
-            present: tuple[Batch, Any, Any] | None = first
+            present, fits = first, True
             stager.stage(layout.gathered(first[0].index))
-            while present is not None:
+            while fits:
                 coming = next(runs, None)
-                if coming is not None:
+                fits = coming is not None and layout.positions(coming[0].index).size <= self._length
+                if coming is not None and fits:
                     stager.stage(layout.gathered(coming[0].index))
                 batches, *rest = present
-                yield (
-                    self._data(data, stager.arrays()),
-                    batches._replace(index=layout.positions(batches.index)),
-                    *rest,
-                )
+                positions = layout.positions(batches.index)
+                yield (self._data(data, stager.arrays()), batches._replace(index=positions), *rest)
                 stager.release()
+                if coming is None or not fits:
+                    return coming
                 present = coming
+        return None
 
     def _stager_for(self, layout: _Layout, length: int) -> Stager:
-        """Return a stager whose blocks are long enough: the first run of an epoch is its longest."""
+        """Return a stager whose blocks are long enough."""
         kind = layout.shapes(0)
         if self._stager is None or kind != self._kind or length > self._length:
             self._stager = None  # its buffers go first

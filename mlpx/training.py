@@ -12,13 +12,10 @@ import time
 import warnings
 from collections.abc import Iterator
 from functools import cached_property, partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from mlpx import divergence, snapshots
-from mlpx._checks import check_count, check_flag
+from mlpx import resuming
 from mlpx._typing import Array
-from mlpx.autopsy import Autopsy
 from mlpx.backends import trees
 from mlpx.backends.host import scatter
 from mlpx.backends.host import xp as hxp
@@ -27,27 +24,18 @@ from mlpx.batches import Run as Steps
 from mlpx.callbacks import Callback
 from mlpx.data import Rows, Slices, slices
 from mlpx.evaluation import Sample, score, summarize
-from mlpx.exceptions import DivergenceError, ModelFileError, SourceError
+from mlpx.exceptions import DivergenceError, SourceError
 from mlpx.history import History
-from mlpx.plan import Batch, Data, Finite, State, TrainingStep, compiled
+from mlpx.plan import Batch, Data, State, TrainingStep
 from mlpx.precision import LEAST_SCALE, Scaling
 from mlpx.progress import Progress
 from mlpx.settings import Carried, Settings
 from mlpx.snapshots import Snapshot
 from mlpx.stopping import Standing
 from mlpx.streaming import Feed, fetch
+from mlpx.watching import Watch, diagnosed
 
 __all__ = ["Carried", "Run", "Settings"]
-
-_WATCHED = 1024
-"""After so many steps the sums of the loss are read, and the state is kept to come back to."""
-
-
-class _Mark(NamedTuple):
-    """The last state that was seen to be finite, and how many batches of the epoch had been made by then."""
-
-    state: State
-    done: int
 
 
 class Run:
@@ -94,6 +82,8 @@ class Run:
         self._alive = hxp.arange(self._members)
         self._stop_asked = self._may_go_on = False
         self._resumed: Snapshot | None = None
+        self._started: list[Callback] = []
+        self._clock = 0.0
         self._diverged = 0
         self._prepare_step(carried or Carried.start(self._members))
 
@@ -130,7 +120,7 @@ class Run:
             by_row=settings.by_row,
         )
         self._scaling = hxp.zeros((2, self._members))
-        self._mark, self._watching = _Mark(self._state, 0), settings.finite
+        self._watch = Watch(ops, self._state, on=settings.finite)
         self._done = self._made_before = 0
         self._weight: Any = 0.0
         self._fold = ops.fold(self._step, int(hxp.max(self._batches.steps_asked)))
@@ -203,44 +193,60 @@ class Run:
         steps = hxp.broadcast_to(self._steps, (self._members,))
         return Carried(self._state.moments, steps, self._standing.best, self._standing.waited, self._schedule_state)
 
+    @property
+    def seconds(self) -> float:
+        """How long training has taken, with that before an interruption."""
+        return self.history.seconds + time.perf_counter() - self._clock
+
     def __call__(self) -> History:
         """Train, and return what happened."""
-        started = time.perf_counter()
+        self._clock = time.perf_counter()
         bar = Progress(self.settings.progress, self.epochs, self.samples)
-        first = self._steps
+        before, first = self.net.vector, self._steps
+        begun, failed = False, None
         try:
-            for callback in self.callbacks:
-                callback.start(self)
-            if self._resumed is not None:
-                self._restore(self._resumed)
-                bar.advance(self.epoch * (self.samples or 0))
+            self._start(bar)
+            begun = True
             self._loop(bar)
         except KeyboardInterrupt:
             self.history.stopped = "interrupted"
         except BaseException as error:
+            failed = error
             self.history.stopped = "divergence" if isinstance(error, DivergenceError) else "error"
-            if isinstance(error, SourceError):
-                error.history = self.history
             if isinstance(error, SourceError):
                 error.history = self.history
             raise
         finally:
             bar.close()
             self._finish(first)
-            self.history.seconds += time.perf_counter() - started
-            self._end()
+            self.history.seconds, self._clock = self.seconds, time.perf_counter()
+            self._end(failed)
+            if not begun:  # what a callback kept of an earlier run does not count
+                self.net.vector = before
         return self.history
 
-    def _end(self) -> None:
-        """Tell all callbacks, also where one of them raises."""
-        errors = []
+    def _start(self, bar: Progress) -> None:
+        """Tell all callbacks, and go on from a snapshot where one of them found it."""
         for callback in self.callbacks:
+            self._started.append(callback)
+            callback.start(self)
+        if self._resumed is not None:
+            resuming.put_back(self, self._resumed)
+            bar.advance(self.epoch * (self.samples or 0))
+
+    def _end(self, failed: BaseException | None) -> None:
+        """Tell all callbacks, also where one of them raises; what ended training comes before that."""
+        errors = []
+        for callback in self._started:
             try:
                 callback.end(self)
-            except Exception as error:
+            except BaseException as error:
                 errors.append(error)
-        if errors:
+        if not errors:
+            return
+        if failed is None:
             raise errors[0]
+        failed.add_note(f"A callback failed at the end too, {type(errors[0]).__name__}: {errors[0]}")
 
     def _loop(self, bar: Progress) -> None:
         if not self._goes_on():
@@ -258,19 +264,16 @@ class Run:
                 return
             if not self._done:
                 self._complete_epoch(means, bar)
-            if self._stop_asked:
-                self.history.stopped = "callback"
-                return
-            self._retire()
+                self._retire()
             if not self._goes_on():
                 return
 
     def _goes_on(self) -> bool:
         """Say whether members are left; a run that is resumed after its end has none, or was stopped for good."""
-        if self._alive.shape[0] == 0:
-            self.history.stopped = "divergence" if self._diverged == self._members else "patience"
-        elif self._stop_asked:
+        if self._stop_asked:
             self.history.stopped = "callback"
+        elif self._alive.shape[0] == 0:
+            self.history.stopped = "divergence" if self._diverged == self._members else "patience"
         return self._alive.shape[0] > 0 and not self._stop_asked
 
     def _complete_epoch(self, means: Array, bar: Progress) -> None:
@@ -303,8 +306,8 @@ class Run:
         ops, alive = self.net.backend, self._alive
         if not self._done:
             self._begin_sums()
-        if self.settings.finite:
-            self._set_mark()
+            if self.settings.finite:
+                self._watch.set_mark(self._state, 0)
         members = alive.shape[0] if self._stack else None
         whole = True
         for data, batches, totals, steps in self._runs(self._done):
@@ -333,7 +336,7 @@ class Run:
 
     def _goes_through(self) -> bool:
         """Look at the sums where it is time, tell callbacks, and say whether the epoch goes on."""
-        if self._watching and self._done - self._mark.done >= _WATCHED and not self._look():
+        if self._watch.is_time(self._done) and not self._look():
             return False
         made = self._made_before + self._done
         for callback in self._listeners:
@@ -346,20 +349,7 @@ class Run:
 
         Where only some are, training goes on to the end of the epoch, when they leave.
         """
-        terms = hxp.reshape(self.net.backend.to_numpy(self._state.terms), (self._alive.shape[0], -1))
-        finite = hxp.isfinite(terms[:, 0]) & self._are_finite(self._state.parameters, *self._state.moments)
-        if hxp.all(finite):
-            self._set_mark()
-        else:
-            self._watching = False
-        return bool(hxp.any(finite))
-
-    def _set_mark(self) -> None:
-        """Keep a copy of the state, over that of the last mark."""
-        copy, old = self.net.backend.copy, self._mark.state if self._mark.state is not self._state else None
-        new = trees.leaves(self._state)
-        places = [None] * len(new) if old is None else trees.leaves(old)
-        self._mark, self._watching = _Mark(trees.rebuilt(self._state, map(copy, new, places)), self._done), True
+        return bool(hxp.any(self._watch.look(self._state, self._done)))
 
     def _runs(self, done: int) -> Iterator[tuple[Data, Batch, Array, Array]]:
         """Yield the runs of the epoch under way with their data, without so many of its batches."""
@@ -378,6 +368,8 @@ class Run:
         """Return how many batches may be handed over at once from a position in the epoch on."""
         made = self._made_before + position
         found = [c.every - made % c.every for c in self._listeners if c.every is not None]
+        if self.settings.finite:
+            found.append(self._watch.steps_left(position))
         staged = self._feed.most_steps(data, index)
         return min(found if staged is None else [*found, staged], default=None)
 
@@ -390,15 +382,21 @@ class Run:
         return counted
 
     def _note_scaling(self) -> None:
-        """Put loss scale and number of skipped steps of the members that are left into the history."""
-        scaling, history = self._state.scaling, self.history
+        """Note loss scale and number of skipped steps of the members that are left."""
+        scaling = self._state.scaling
         if not scaling:
             return
         found = [hxp.reshape(self.net.backend.to_numpy(leaf), (-1,)) for leaf in (scaling.scale, scaling.skipped)]
         now = scatter(hxp.stack(found), self._alive, self._members, hxp.nan)
         self._scaling = hxp.where(hxp.isnan(now), self._scaling, now)
+        self._report_scaling()
+
+    def _report_scaling(self) -> None:
+        """Put loss scale and number of skipped steps into the history."""
         scale, skipped = self._scaling[0, :].tolist(), hxp.astype(self._scaling[1, :], hxp.int64).tolist()
-        history.loss_scale, history.skipped_steps = (scale, skipped) if self._stack else (scale[0], skipped[0])
+        self.history.loss_scale, self.history.skipped_steps = (
+            (scale, skipped) if self._stack else (scale[0], skipped[0])
+        )
 
     # The end of an epoch.
 
@@ -484,7 +482,7 @@ class Run:
     def _keep(self, kept: Array) -> None:
         """Drop all members but those at some positions."""
         state, best, zero, averaged = self._state, self._best, self._zero, self.averaged
-        train, held_out = self._train, self._validation
+        train, held_out, weight = self._train, self._validation, self._weight
         if 0 < kept.shape[0] < self._alive.shape[0]:
             ops = self.net.backend
             index = ops.asarray(kept)
@@ -494,10 +492,11 @@ class Run:
             held_out = None if held_out is None else held_out.select(ops, kept)
             zero = ops.xp.take(zero, index, axis=0)
             averaged = None if averaged is None else ops.xp.take(averaged, index, axis=0)
+            weight = hxp.take(weight, kept) if hxp.asarray(weight).ndim else weight
         # in one go, so that Ctrl-C finds either all of it or nothing
         self._alive = hxp.take(self._alive, kept)
         self._state, self._best, self._zero, self.averaged = state, best, zero, averaged
-        self._train, self._validation = train, held_out
+        self._train, self._validation, self._weight = train, held_out, weight
 
     # The end of training.
 
@@ -514,15 +513,10 @@ class Run:
 
     def _last_finite(self) -> Array:
         """Return the present parameters, or those from before the epoch where Ctrl-C came upon infinite ones."""
-        now, before = self._evaluated, self._mark.state.parameters
+        now, before = self._evaluated, self._watch.mark.state.parameters
         if not self.settings.finite or self._alive.shape[0] == 0 or now.shape != before.shape:
             return now
-        return self._choose(scatter(self._are_finite(now), self._alive, self._members), now, before)
-
-    def _are_finite(self, *vectors: Array) -> Array:
-        """Say for each member that is left whether vectors are finite, on the host."""
-        ops = self.net.backend
-        return hxp.reshape(ops.to_numpy(compiled(Finite(ops))(vectors)), (-1,))
+        return self._choose(scatter(self._watch.finite(now), self._alive, self._members), now, before)
 
     def _assembled(self, current: Array) -> Array:
         """Return the parameters of all members: those that left, and `current` for the others."""
@@ -543,42 +537,13 @@ class Run:
         Snapshot or None
             The state between two steps; to be asked for in a callback that comes `last`.
         """
-        if not self._is_sound():
-            return None
-        history, standing = self.history, self._standing
-        callbacks, arrays = snapshots.callback_states(self.callbacks)
-        facts = {
-            "asked": self.asked,
-            "epoch": self.epoch,
-            "done": self._done,
-            "made_before": self._made_before,
-            "diverged": self._diverged,
-            "stopped": self._stop_asked and not self._may_go_on,
-            "epochs_seen": list(self.net.epochs_seen),
-            "seconds": history.seconds,
-            "columns": list(history),
-            "callbacks": callbacks,
-            "finished": sorted(self._finished),
-        }
-        present = (self._alive, self._steps, self._epoch_steps, hxp.asarray(self._weight), self._batches.rate)
-        tensors = {
-            **snapshots.packed("state", self._state),
-            **snapshots.packed("schedule", self._schedule_state),
-            **snapshots.packed("present", present),
-            **snapshots.packed("standing", standing),
-            **snapshots.packed("best", (self._best, self._scaling)),
-            **snapshots.packed("averaged", self.averaged),
-            **snapshots.packed("finished", tuple(self._finished[member] for member in sorted(self._finished))),
-            **{f"history.{i}": hxp.asarray(history[name], dtype=hxp.float64) for i, name in enumerate(history)},
-            **arrays,
-        }
-        return Snapshot(facts, tensors)
+        return resuming.taken(self) if self._is_sound() else None
 
     def _is_sound(self) -> bool:
         """Say whether the numbers of all members that are left are finite."""
         if not self.settings.finite or self._alive.shape[0] == 0:
             return True
-        return self._watching and self._look() and self._watching
+        return self._watch.sound and bool(hxp.all(self._watch.are_finite(self._state)))
 
     def resume(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot of a run like this one; to be asked for in `Callback.start`.
@@ -593,147 +558,34 @@ class Run:
         ModelFileError
             Where it is of a run that was asked for something else.
         """
-        found = snapshots.differences(self.asked, snapshot.facts.get("asked"))
-        if found:
-            msg = f"it is of a run that was asked for something else: {'; '.join(found)}. Ask for the same again."
-            raise ModelFileError(msg)
+        resuming.check(self, snapshot)
         self._resumed = snapshot
 
     @cached_property
     def asked(self) -> dict[str, Any]:
-        """What this run was asked for, as JSON can hold it: only a run that was asked for the same may go on from it.
-
-        More epochs may be asked for where the learning rate does not depend on their number.
-        """
-        net, settings = self.net, self.settings
-        if not settings.order.resumable:
-            msg = "Checkpoints are for Network.fit: they do not hold the random stream of a scikit-learn estimator."
-            raise ValueError(msg)
-        x, y, weight = self.fetch(self.first_rows(256))
-        return snapshots.plain(  # type: ignore[no-any-return]
-            {
-                "layers": [layer.to_config() for layer in net.layers],
-                "loss": net.loss.to_config(),
-                "l2": net.l2,
-                "dtype": net.dtype_name,
-                "members": net.members,
-                "seeds": net.keys,
-                "epochs before": net.epochs_seen,
-                "steps before": net.steps_seen,
-                "optimizer": settings.optimizer.to_config(),
-                "epochs": None if settings.optimizer.constant else settings.epochs,
-                "batch_size": settings.batch_size,
-                "clip_norm": settings.clip_norm,
-                "shuffle": getattr(settings.order, "shuffle", None),
-                "shared_order": getattr(settings.order, "shared", None),
-                "monitor": settings.monitor,
-                "metrics": [metric.name for metric in settings.metrics],
-                "patience": getattr(settings.stopping, "epochs", None),
-                "keep_best": settings.keep_best,
-                "rows": self._train.rows.count.tolist(),
-                "validation rows": None if self._validation is None else self._validation.rows.count.tolist(),
-                "first rows": snapshots.checksum((x, y, weight)),
-            }
-        )
-
-    def _restore(self, snapshot: Snapshot) -> None:
-        """Put everything back as it was."""
-        facts, tensors, ops = snapshot.facts, snapshot.tensors, self.net.backend
-        try:
-            alive = tensors["present.0"]
-            self._keep(hxp.nonzero(hxp.any(self._alive[:, None] == alive, axis=1))[0])
-            axes = int(self._stack)
-            state = snapshots.unpacked("state", self._state, tensors, axes=axes)
-            self._state = trees.mapped(ops.asarray, state)
-            self._schedule_state = snapshots.unpacked("schedule", self._schedule_state, tensors, axes=1)
-            self._standing = snapshots.unpacked("standing", self._standing, tensors)
-            _, self._steps, self._epoch_steps, self._weight, self._batches.rate = (
-                tensors[f"present.{i}"] for i in range(5)
-            )
-            best, self._scaling = snapshots.unpacked("best", (self._best, self._scaling), tensors, axes=axes)
-            self._best = ops.asarray(best)
-            if "averaged.0" in tensors:
-                self.averaged = ops.asarray(tensors["averaged.0"])
-            self._finished = {
-                int(member): ops.asarray(tensors[f"finished.{i}"]) for i, member in enumerate(facts["finished"])
-            }
-            counted = (check_count(name, facts[name], least=0) for name in ("epoch", "done", "made_before", "diverged"))
-            self.epoch, self._done, self._made_before, self._diverged = counted
-            self._stop_asked = check_flag("stopped", facts["stopped"])
-            self.net.epochs_seen = [check_count("epochs_seen", value, least=0) for value in facts["epochs_seen"]]
-            self._restore_history(facts, tensors)
-            snapshots.restore_callbacks(self.callbacks, facts["callbacks"], tensors)
-        except ModelFileError:
-            raise
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
-            msg = f"The checkpoint to go on from is no whole one ({type(error).__name__}: {error})."
-            raise ModelFileError(msg) from error
-
-    def _restore_history(self, facts: dict[str, Any], tensors: dict[str, Array]) -> None:
-        columns = {name: tensors[f"history.{i}"].tolist() for i, name in enumerate(facts["columns"])}
-        for values in zip(*columns.values(), strict=True):
-            self.row = dict(zip(columns, values, strict=True))
-            self.history.append(self.row)
-        self.history.seconds = float(facts["seconds"])
+        """What this run was asked for, as JSON can hold it; to be looked at first in `Callback.start`."""
+        return resuming.asked(self)
 
     # What is not finite.
 
     def _without_diverged(self, means: Array) -> Array:
         """Take members whose loss or weights are not finite out of the stack; raise where none is left."""
-        finite = hxp.isfinite(means[:, 0]) & self._are_finite(self._state.parameters, *self._state.moments)
+        finite = hxp.isfinite(means[:, 0]) & self._watch.finite(self._state.parameters, *self._state.moments)
         if self._state.scaling:
             finite = finite & (hxp.take(self._scaling[0, :], self._alive) >= LEAST_SCALE)
         if hxp.all(finite):
             return means
         position, count = int(hxp.nonzero(~finite)[0][0]), int(hxp.sum(~finite))
-        error = self._autopsy(position, count)
+        last = self._diverged + count == self._members
+        error = diagnosed(self, position, count, last=last)
         self._diverged += count
-        self._leave(finite, self._final(self._mark.state.parameters))
-        if self._diverged == self._members:
+        self._leave(finite, self._final(self._watch.mark.state.parameters))
+        if self._done:  # a run that goes on does so from before, and they leave when the epoch is over
+            self._watch.sound = False
+        if last:
             raise error
         warnings.warn(str(error), RuntimeWarning, stacklevel=5)
         return hxp.take(means, hxp.nonzero(finite)[0], axis=0)
-
-    def _autopsy(self, position: int, count: int) -> DivergenceError:
-        """Make the steps from the last mark on again, with checks; return what happened to a member, by its position.
-
-        `count` is how many diverged.
-        """
-        mark, member = self._mark, int(self._alive[position])
-        runs = ((data, trees.mapped(self.net.backend.asarray, run)) for data, run, *_ in self._runs(mark.done))
-        batches = ((data, trees.entry(run, i)) for data, run in runs for i in range(trees.length(run)))
-        found = divergence.find(self._step, self._masks, mark.state, batches, position if self._stack else None)
-        step = mark.done + found.step
-        batch, _, after = next(run for _, runs in self._windows(step - 1, most=1) for run in runs)
-        index = batch.index[0, ...]
-        where = {
-            "epoch": self.epoch + 1,
-            "step": step,
-            # those of a source have no numbers
-            "rows": (index[position, :] if index.ndim == 2 else index)[found.place.rows].tolist()
-            if isinstance(self._train, Sample)
-            else [],
-            "member": member if self._stack else None,
-        }
-        last = self._diverged + count == self._members
-        before = self.net.steps_seen[member] + int(after[position if after.shape[0] > 1 else 0]) - 1
-        return divergence.error(
-            found,
-            **where,
-            mark=mark.done,
-            best=self.settings.keep_best and bool(self._standing.epoch[member] > 0),
-            count=count,
-            net=self.net,
-            history=self.history,
-            path=self._kept_step(found, before, where) if last else None,
-        )
-
-    def _kept_step(self, found: divergence.Found, steps: int, where: dict[str, Any]) -> Path | None:
-        """Write the file from which a step can be made again; None where that is not possible."""
-        try:
-            return Autopsy.of(found, self.net, steps=steps, where=where).keep()
-        except ValueError:  # functions of the user's own
-            return None
 
 
 def _added(weight: Any, totals: Array) -> Array:

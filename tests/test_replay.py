@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mlpx
-from mlpx import training
+from mlpx import watching
 from mlpx.exceptions import ModelFileError
 
 RNG = np.random.default_rng(0)
@@ -103,7 +103,7 @@ def test_of_the_last_member_of_a_stack() -> None:
 
 
 def test_long_epochs_are_looked_at_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_WATCHED", 4)
+    monkeypatch.setattr(watching, "WATCHED", 4)
     steps: list[int] = []
     net = mlpx.MLP([5, 3, 1], output="linear", seed=1)
 
@@ -130,12 +130,12 @@ def test_looking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         return mlpx.to_numpy(net.vector).tobytes()
 
     alone = weights()
-    monkeypatch.setattr(training, "_WATCHED", 1)
+    monkeypatch.setattr(watching, "WATCHED", 1)
     assert weights() == alone
 
 
 def test_in_a_stack_only_those_that_diverge_leave_when_the_epoch_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_WATCHED", 4)
+    monkeypatch.setattr(watching, "WATCHED", 4)
     target, rates = X[:, :1], (0.01, 1.2, 0.02)
     net = mlpx.MLP([5, 3, 1], output="linear", members=3, seed=[1, 2, 3])
     with pytest.warns(RuntimeWarning, match=r"of member 1 diverged in epoch 1.*from before step \d+ of this epoch"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from mlpx._checks import check_count
+
 __all__ = ["Callback", "FunctionCallback", "get"]
 
 
@@ -15,7 +17,7 @@ class Callback:
     ``step`` (steps made), ``parameters`` (the present ones, as a vector of the backend), ``history`` and ``row``: the
     numbers of the epoch that just ended, by name, with a stack as lists with one number a member. ``run.stop()`` ends
     training after the epoch, or at once where `batch` asks for it. An exception ends training with the weights that
-    it has reached in the network, and is raised again when every callback has had its `end`.
+    it has reached in the network, and is raised again when every callback that was started has had its `end`.
 
     Attributes
     ----------
@@ -143,8 +145,8 @@ def get(callbacks: Any) -> tuple[Callback, ...]:
 
     Raises
     ------
-    TypeError
-        For what is no callback.
+    TypeError, ValueError
+        For what is no callback, and for an `every` that is no number of steps.
 
     Examples
     --------
@@ -152,10 +154,11 @@ def get(callbacks: Any) -> tuple[Callback, ...]:
     >>> [type(callback).__name__ for callback in mlpx.callbacks.get([print, mlpx.TimeLimit(hours=1)])]
     ['FunctionCallback', 'TimeLimit']
     """
-    if not (isinstance(callbacks, (Callback, Iterable)) or callable(callbacks)):
+    one = isinstance(callbacks, Callback) or callable(callbacks)
+    if not one and (not isinstance(callbacks, Iterable) or getattr(callbacks, "ndim", None) == 0):
         msg = f"`callbacks` must be a Callback, a function of one argument or a sequence of these, got {callbacks!r}."
         raise TypeError(msg)
-    several = [callbacks] if isinstance(callbacks, Callback) or callable(callbacks) else list(callbacks)
+    several = [callbacks] if one else list(callbacks)
     found = []
     for i, callback in enumerate(several):
         if isinstance(callback, type) and issubclass(callback, Callback):
@@ -165,4 +168,6 @@ def get(callbacks: Any) -> tuple[Callback, ...]:
             msg = f"`callbacks[{i}]` must be a Callback or a function of one argument, got {callback!r}."
             raise TypeError(msg)
         found.append(callback if isinstance(callback, Callback) else FunctionCallback(callback))
+        if found[-1].every is not None:
+            check_count(f"callbacks[{i}].every", found[-1].every)
     return tuple(found)

@@ -107,6 +107,7 @@ class EarlyStopping(Callback):
     def start(self, run: Any) -> None:
         """Forget an earlier training."""
         self._begin(run.net.members or 1, stack=run.net.members is not None)
+        self._shape = run.net.vector.shape
         self._ops, self._sign = run.net.backend, self._direction(run.settings)
         bound = math.inf if self.baseline is None else self._sign * self.baseline
         self._rule = _Rule(self.patience, self.min_delta, bound)
@@ -137,8 +138,14 @@ class EarlyStopping(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self._standing = Standing(*(hxp.asarray(state[name]) for name in Standing._fields))
-        self._weights = self._ops.asarray(state["weights"]) if "weights" in state else None
+        standing = Standing(*(hxp.asarray(state[name]) for name in Standing._fields))
+        weights = state.get("weights")
+        fits = all(found.shape == now.shape for found, now in zip(standing, self._standing, strict=True))
+        if not fits or (weights is not None and weights.shape != self._shape):
+            msg = "what EarlyStopping noted is not of a network like this one"
+            raise ValueError(msg)
+        self._standing = standing
+        self._weights = None if weights is None else self._ops.asarray(weights)
         self.stopped_epoch = state["stopped_epoch"]
 
     def _direction(self, settings: Any) -> float:

@@ -79,7 +79,8 @@ class Progress(Callback):
     def batch(self, run: Any) -> None:
         """Write a line where it is time."""
         if self._is_time():
-            share = (run.step - self._first_step) * run.epochs / max(run.steps_asked, 1)
+            steps = run.steps_asked  # None: the source does not know its rows
+            share = (run.step - self._first_step) * run.epochs / max(steps, 1) if steps is not None else 0.0
             self._tell(run, run.epoch + 1, run.epoch + min(share, 1.0))
 
     def epoch(self, run: Any) -> None:

@@ -66,8 +66,8 @@ class RowLogger(Callback):
         self._file = None
 
     def state(self) -> dict[str, Any]:
-        """Return where in the file this run's rows begin, where that is not its start."""
-        return {"from": self._from} if self._from else {}
+        """Return where in the file this run's rows begin, where that may not be its start."""
+        return {"from": self._from} if self.append else {}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Begin there again."""

@@ -96,7 +96,7 @@ class WeightAverage(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self.steps = state["steps"]
+        self.steps = check_count("steps", state["steps"], least=0)
 
     def _share(self) -> float:
         """Return the share of the present weights in the average."""

@@ -177,6 +177,7 @@ class HeldOut:
         y: Any = first.y
         origin = None if hxp.isdtype(y.dtype, "integral") else ops.asarray(hxp.asarray(y[:1, ...], copy=True))
         self.data = Data(None, None, origin)
+        self.samples = source.rows
 
     def pieces(self, ops: Backend, size: int) -> Iterator[tuple[Array, Array, Array, Array]]:
         """Yield features and targets on the device, and on the host weights with the sum 1 and what it was."""

@@ -17,7 +17,7 @@ from mlpx.model import Network
 from mlpx.persistence import load as load_network
 from mlpx.tables.frames import as_frame
 from mlpx.tables.inferred import columns_inferred, rows_inferred
-from mlpx.tables.predicting import decide, predict_outputs
+from mlpx.tables.predicting import choose, predict_outputs
 from mlpx.tables.preprocessing import Note, Preprocessing, check_columns, labelled_rows, warn
 from mlpx.tables.reading import Table, read_table
 from mlpx.tables.recipe import Recipe
@@ -140,7 +140,7 @@ class TabularModel:
     ) -> None:
         self.task = check_choice("task", task, ("auto", "classification", "regression"))
         self._wishes: dict[str, Any] = {
-            "hidden": None if hidden is None else tuple(hidden),
+            "hidden": hidden,
             "members": members,
             "activation": activation,
             "bins": bins,
@@ -154,7 +154,8 @@ class TabularModel:
             "class_weight": class_weight,
             "patience": patience,
         }
-        Recipe.for_rows(1, **self._wishes)  # refuses at once what no table would make good
+        checked = Recipe.for_rows(1, **self._wishes)  # refuses at once what no table would make good
+        self._wishes["hidden"] = None if hidden is None else checked.hidden
         self.validation = check_number("validation", validation, least=0, below=1)
         self.seed = check_count("seed", seed, least=0)
         self.where = {"backend": backend, "device": device, "dtype": dtype}
@@ -222,15 +223,14 @@ class TabularModel:
         >>> model.inferred[0]
         'task: classification; `kind` holds the classes `big`, `small`'
         """
+        target, dropped = str(target), _as_list(drop)
+        split, group, time = (None if name is None else str(name) for name in (split, group, time))
         read = _as_table(table)
         test = read.test if test is None else test
         frame = labelled_rows(read.frame, target)
-        dropped = _as_list(drop)
         check_columns(frame, [*(name for name in (split, group, time) if name), *dropped])
         task: Task = infer_task(frame[target]) if self.task == "auto" else cast("Task", self.task)
-        share = (
-            0.0 if test is None or not isinstance(test, (int, float)) else check_number("test", test, above=0, below=1)
-        )
+        share = check_number("test", test, above=0, below=1) if isinstance(test, (int, float, np.number)) else 0.0
         divided = divide(
             frame,
             classes=frame[target] if task == "classification" else None,
@@ -266,19 +266,22 @@ class TabularModel:
             rows_inferred(divided),
             recipe.describe(preprocessing.target.width),
         )
-        self.history = train_network(
-            network, preprocessing, recipe, frame, divided, callbacks=callbacks, progress=self.progress
-        )
-        self.network, self.preprocessing = network, preprocessing
+        try:
+            self.history = train_network(
+                network, preprocessing, recipe, frame, divided, callbacks=callbacks, progress=self.progress
+            )
+        finally:
+            if any(network.steps_seen):  # what was learnt stays, also where a callback or Ctrl-C broke it off
+                self.network, self.preprocessing = network, preprocessing
         return self
 
     # Using what was learned.
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """The labels in the order of `predict_proba`'s columns; empty for a regression."""
+    def classes(self) -> tuple[Any, ...]:
+        """The labels, as the table has them, in the order of `predict_proba`'s columns; empty for a regression."""
         target = self._fitted().target
-        return target.classes if isinstance(target, ClassTarget) else ()
+        return tuple(target.labels.tolist()) if isinstance(target, ClassTarget) else ()
 
     def predict(self, table: Any, *, note: Note = warn) -> NDArray[Any]:
         """Predict the target of every row.
@@ -294,7 +297,8 @@ class TabularModel:
         Returns
         -------
         numpy.ndarray
-            Shape (n,): labels as texts, or numbers in the target's own unit.
+            Shape (n,): labels as the training table has them (texts, whole or other numbers, truth values; all as texts
+            where it mixes them), or numbers in the target's own unit.
 
         Raises
         ------
@@ -311,7 +315,7 @@ class TabularModel:
         """
         target = self._fitted().target
         outputs = predict_outputs(self.network, self.preprocessing, table, note=note)
-        return decide(outputs, target) if isinstance(target, ClassTarget) else target.decode(outputs)
+        return target.labels[choose(outputs)] if isinstance(target, ClassTarget) else target.decode(outputs)
 
     def predict_proba(self, table: Any, *, note: Note = warn) -> pd.DataFrame:
         """Predict the probability of each class.
@@ -566,4 +570,4 @@ def _as_list(names: Collection[str]) -> list[str]:
     if isinstance(names, str):
         msg = f"`drop` must be a list of columns, such as [{names!r}]; got {names!r}"
         raise TypeError(msg)
-    return list(names)
+    return [str(name) for name in names]

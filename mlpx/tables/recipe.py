@@ -7,7 +7,7 @@ rows than results are measured with; see the guide's page "Tables" and ``benchma
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,9 @@ class Recipe:
     patience: int | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.hidden, str) or not isinstance(self.hidden, Iterable):
+            msg = f"`hidden` must be a list of units, one number a hidden layer; got {self.hidden!r}"
+            raise TypeError(msg)
         units = tuple(check_count(f"hidden[{i}]", size) for i, size in enumerate(self.hidden))
         object.__setattr__(self, "hidden", units)
         for name, least in (("bins", 0), ("epochs", 1), ("batch_size", 1), ("members", 1)):

@@ -56,8 +56,10 @@ def divide(
             return _checked(outer)
     else:
         outer = _drawn(frame, classes, test, group, time, seed)
-    rest = outer.train
-    if not validation or len(rest) < FEWEST_FOR_VALIDATION:
+        _check_test(outer, test)
+    rest, by = outer.train, group or time
+    alike = by is not None and frame[by].iloc[rest].nunique(dropna=False) < 2  # one group or time is not to be divided
+    if not validation or len(rest) < FEWEST_FOR_VALIDATION or alike:
         return _checked(outer)
     inner = _drawn(frame.iloc[rest], None if classes is None else classes.iloc[rest], validation, group, time, seed)
     return _checked(Split(rest[inner.train], outer.test, rest[inner.test], outer.source))
@@ -80,6 +82,14 @@ def _check_ways(*, split: str | None, group: str | None, time: str | None, test:
     names += [f"`test={test}`"] if split and test else []
     if len(names) > 1:
         msg = f"rows are divided in one way; got {' and '.join(names)}; give one of them"
+        raise ValueError(msg)
+
+
+def _check_test(split: Split, share: float) -> None:
+    """Refuse a share so small that no row tests."""
+    if share and not len(split.test):
+        each = f"a share of {share:g} of {plural(len(split.train), 'row')}, the same of each class, is no row"
+        msg = f"`test` must keep rows: {each}; take a larger share, or give a table of test rows"
         raise ValueError(msg)
 
 

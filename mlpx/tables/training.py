@@ -113,22 +113,23 @@ def train_network(
         part = frame.iloc[rows]
         return preprocessing.transform(part, dtype=net.master_dtype_name), _numbers(target, part)
 
-    history = net.fit(
-        *sample(split.train),
-        validation=sample(split.validation) if len(split.validation) else None,
-        epochs=recipe.epochs,
-        batch_size=min(recipe.batch_size, len(split.train)),
-        optimizer=AdamW(OneCycle(recipe.learning_rate), beta_2=BETA_2, weight_decay=recipe.weight_decay),
-        patience=recipe.patience,
-        metrics=("accuracy",) if isinstance(target, ClassTarget) else ("r2",),
-        class_weight=class_weights(recipe.class_weight, target),
-        label_smoothing=recipe.label_smoothing if isinstance(target, ClassTarget) else 0.0,
-        shared_order=net.members is not None,
-        **options,
-    )
-    net.classes = target.classes if isinstance(target, ClassTarget) else None
     net.preprocessing = preprocessing.to_dict()
-    return history
+    try:
+        return net.fit(
+            *sample(split.train),
+            validation=sample(split.validation) if len(split.validation) else None,
+            epochs=recipe.epochs,
+            batch_size=min(recipe.batch_size, len(split.train)),
+            optimizer=AdamW(OneCycle(recipe.learning_rate), beta_2=BETA_2, weight_decay=recipe.weight_decay),
+            patience=recipe.patience,
+            metrics=("accuracy",) if isinstance(target, ClassTarget) else ("r2",),
+            class_weight=class_weights(recipe.class_weight, target),
+            label_smoothing=recipe.label_smoothing if isinstance(target, ClassTarget) else 0.0,
+            shared_order=net.members is not None,
+            **options,
+        )
+    finally:
+        net.classes = target.classes if isinstance(target, ClassTarget) else None
 
 
 def _numbers(target: Target, frame: pd.DataFrame) -> NDArray[Any]:
