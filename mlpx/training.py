@@ -83,7 +83,6 @@ class Run:
         self._alive = hxp.arange(self._members)
         self._stop_asked = self._may_go_on = False
         self._resumed: Snapshot | None = None
-        self._started: list[Callback] = []
         self._clock = 0.0
         self._diverged = 0
         self._prepare_step(carried or Carried.start(self._members))
@@ -229,7 +228,6 @@ class Run:
     def _start(self, bar: Progress) -> None:
         """Tell all callbacks, and go on from a snapshot where one of them found it."""
         for callback in self.callbacks:
-            self._started.append(callback)
             callback.start(self)
         if self._resumed is not None:
             resuming.put_back(self, self._resumed)
@@ -238,7 +236,7 @@ class Run:
     def _end(self, failed: BaseException | None) -> None:
         """Tell all callbacks, also where one of them raises; what ended training comes before that."""
         errors = []
-        for callback in self._started:
+        for callback in self.callbacks:
             try:
                 callback.end(self)
             except BaseException as error:
