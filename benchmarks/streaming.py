@@ -30,8 +30,8 @@ from pathlib import Path
 import numpy as np
 
 WIDTH, BATCH = 256, 1024
-SIZES = [WIDTH, 256, 10]
-ROW_GROUP = 8192
+SIZES = [WIDTH, 64, 10]
+ROW_GROUP = 16384
 BOUND = 1.5
 NETWORKS = {
     "784-256-128-10, batches of 256": ([784, 256, 128, 10], 256, 60_000),

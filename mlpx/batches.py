@@ -125,6 +125,7 @@ class Batches:
         l2_by_batch: bool = False,
         by_row: bool = False,
     ) -> None:
+        batch_size = min(batch_size, max(int(hxp.max(rows)), 1))  # int64 does not hold every whole number
         self._net, self._optimizer, self._batch_size = net, optimizer, batch_size
         self._order, self._ordered = order, (-1, hxp.zeros(0), Rows(rows, rows), Rows(rows, rows))
         self._l2, self._l2_by_batch, self._by_row = hxp.asarray(net.l2, dtype=hxp.float64), l2_by_batch, by_row

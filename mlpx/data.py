@@ -59,7 +59,7 @@ def choose_rows(n: int, subsets: Sequence[Any] | None, members: int | None) -> R
     if members is None:
         msg = "`subsets` is for stacks: it gives one list of rows a member, but `members` is None."
         raise ValueError(msg)
-    if not hasattr(subsets, "__len__") or len(subsets) != members:
+    if not hasattr(subsets, "__len__") or getattr(subsets, "ndim", 1) == 0 or len(subsets) != members:
         msg = f"`subsets` must hold one list of rows for each of the {members} members, got {subsets!r}."
         raise ValueError(msg)
     lists = [_check_subset(to_numpy(subset), n, s) for s, subset in enumerate(subsets)]

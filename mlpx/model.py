@@ -699,7 +699,7 @@ class Network:
         )
         with stream:
             train: Any = stream
-            run = Run(self, replace(settings, order=AsRead()), train, held_out)
+            run = Run(self, replace(settings, order=AsRead(shuffle)), train, held_out)
             self.classes = classes
             return run()
 
@@ -1101,7 +1101,7 @@ def _net_input_shapes(net: Architecture, rows: int, members: int | None) -> list
 
 
 def _keys(seed: Any, members: int | None) -> list[Key]:
-    if hasattr(seed, "__len__") and not isinstance(seed, (str, bytes)):
+    if hasattr(seed, "__len__") and not isinstance(seed, (str, bytes)) and getattr(seed, "ndim", 1) != 0:
         if len(seed) != members:
             rule = "one int, since `members` is None" if members is None else f"one int, or {members} of them"
             msg = f"`seed` must be {rule}; got {len(seed)}."

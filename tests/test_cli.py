@@ -20,7 +20,7 @@ import mlpx  # noqa: E402 - after the skip
 from mlpx.cli import main  # noqa: E402
 from mlpx.tables import Preprocessing, predict_table, read_table  # noqa: E402
 
-QUICK = ["--epochs", "40", "--hidden", "16", "--quiet"]
+QUICK = ["--epochs", "20", "--hidden", "16", "--members", "1", "--bins", "0", "--no-importance", "--quiet"]
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def table_row(text: str, name: str) -> list[float]:
 
 
 def test_train_tells_what_it_inferred_and_learns(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("train", "flowers.csv", "--target", "species", "--drop", "weight", "--drop", "part", "--epochs", "60")
+    run("train", "flowers.csv", "--target", "species", "--drop", "weight", "--drop", "part", "--epochs", "30")
     out = capsys.readouterr().out
     for words in [
         "flowers.csv: 240 rows, 6 columns",
@@ -103,22 +103,25 @@ def test_train_tells_what_it_inferred_and_learns(flowers: Path, capsys: pytest.C
         "1: colour (3)",
         "weight, part (as asked)",
         "species: classification, 3 classes: aster (30%), lily (",
-        "48 for testing (20% drawn from each class)",
-        "6 - 32 relu - 3 softmax, 323 parameters",
+        "173 to learn from, 19 to choose the best epoch by, 48 to test (20% drawn from each class)",
+        "2 whose predictions are averaged, each 12 - 64 mish - 64 mish - 3 softmax, 5 187 parameters",
+        "baseline: always `",
+        "log loss rises by",
         "flowers.mlpx",
     ]:
         assert words in " ".join(out.split())
-    accuracy, baseline = table_row(out, "accuracy")
+    accuracy, baseline, linear = table_row(out, "accuracy")
     assert accuracy > 0.9 > 0.5 > baseline
+    assert linear > 0.9
     assert max(map(len, out.splitlines())) <= 80
     net = mlpx.load("flowers.mlpx")
     assert list(net.classes) == ["aster", "lily", "rose"]
-    assert Preprocessing.from_dict(net.preprocessing).width == 6
+    assert Preprocessing.from_dict(net.preprocessing).width == 12
 
 
 def test_regression_is_reported_in_the_unit_of_the_target(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("train", "flowers.csv", "--target", "weight", "--drop", "part", *QUICK, "--epochs", "100", "-o", "w.mlpx")
-    rmse, trivial = table_row(capsys.readouterr().out, "RMSE")
+    run("train", "flowers.csv", "--target", "weight", "--drop", "part", *QUICK, "-o", "w.mlpx")
+    rmse, trivial, _ = table_row(capsys.readouterr().out, "RMSE")
     assert trivial == pytest.approx(170, rel=0.3)
     assert rmse < trivial / 2
     run("predict", "w.mlpx", "flowers.csv")
@@ -141,7 +144,7 @@ def test_a_model_trained_by_a_split_column_is_measured_on_its_test_rows(
     trained = table_row(capsys.readouterr().out, "accuracy")
     run("evaluate", "flowers.mlpx", "flowers.csv")
     captured = capsys.readouterr()
-    assert table_row(captured.out, "accuracy") == trained
+    assert table_row(captured.out, "accuracy") == trained[:2]  # the linear model is not stored
     assert "measuring the rows that `part` calls test" in captured.err
     pd.read_csv(flowers).assign(part="later").to_csv("later.csv", index=False)
     run("evaluate", "flowers.mlpx", "later.csv")
@@ -155,7 +158,7 @@ def test_a_split_column_may_name_the_rows_that_decide_when_to_stop(
     frame["part"] = np.repeat(["train", "validation", "test"], [150, 40, 50])
     frame.to_csv("flowers.csv", index=False)
     run("train", "flowers.csv", "--target", "species", "--split", "part", *QUICK[:2])
-    assert "150 for training, 40 for validation; 50 for testing" in " ".join(capsys.readouterr().out.split())
+    assert "150 to learn from, 40 to choose the best epoch by, 50 to test" in " ".join(capsys.readouterr().out.split())
 
 
 def test_npz_of_images_trains_and_is_measured_on_its_own_test_rows(
@@ -219,7 +222,7 @@ def test_the_same_seed_writes_the_same_model(flowers: Path) -> None:
 def test_tables_too_small_to_validate_still_train(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pd.DataFrame({"x": range(8), "y": ["a", "b"] * 4}).to_csv("tiny.csv", index=False)
     run("train", "tiny.csv", "--target", "y", "--epochs", "3")
-    assert "6 for training; 2 for testing" in capsys.readouterr().out
+    assert "6 to learn from, 2 to test" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("backend", [item.name for item in mlpx.available_backends() if item.available])
@@ -230,6 +233,87 @@ def test_a_model_of_one_backend_predicts_on_numpy(
     capsys.readouterr()
     run("predict", "flowers.mlpx", "flowers.csv", "--backend", "numpy")
     assert len(column(capsys.readouterr().out, "species")) == 240
+
+
+@pytest.mark.parametrize("way", ["group", "time"])
+def test_whole_groups_or_the_latest_rows_can_test(flowers: Path, capsys: pytest.CaptureFixture[str], way: str) -> None:
+    pytest.importorskip("sklearn", reason="draws groups")
+    frame = pd.read_csv(flowers)
+    frame.assign(garden=np.arange(240) % 24, day=np.arange(240)).to_csv("more.csv", index=False)
+    column = {"group": "garden", "time": "day"}[way]
+    run("train", "more.csv", "--target", "weight", f"--{way}", column, *[o for o in QUICK if o != "--quiet"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert {"group": "to test (5 groups of column garden)", "time": "48 to test (latest by column day)"}[way] in out
+
+
+def test_members_are_averaged(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("train", "flowers.csv", "--target", "species", *QUICK, "--members", "3")
+    capsys.readouterr()
+    run("info", "flowers.mlpx")
+    assert "3 whose predictions are averaged, each" in " ".join(capsys.readouterr().out.split())
+    run("predict", "flowers.mlpx", "flowers.csv", "--proba", "-o", "p.csv")
+    wanted = mlpx.TabularModel.load("flowers.mlpx").predict_proba("flowers.csv", note=str)
+    np.testing.assert_allclose(pd.read_csv("p.csv")[["aster", "lily", "rose"]], wanted, rtol=1e-6, atol=1e-30)
+    assert mlpx.load("flowers.mlpx").members == 3
+
+
+# Long runs
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(
+    flowers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "flowers.csv", "--target", "species", *QUICK, "--checkpoint-seconds", "0.000001"]
+    run(*command, "--checkpoint", "alone", "-o", "alone.mlpx")
+    epochs: list[Any] = []
+
+    def report(_: Any, row: Any) -> None:
+        epochs.append(row)
+        if len(epochs) == 7:
+            raise OSError(28, "No space left on device", "elsewhere")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlpx.progress.Progress.report", report)
+        assert "No space left on device: `elsewhere`" in mistake(capsys, *command, "--checkpoint", "broken")
+    assert not Path("flowers.mlpx").exists()
+    sentence = mistake(capsys, *command, "--checkpoint", "broken")
+    assert "`broken` holds checkpoints of an earlier run; go on with it by `--resume`" in sentence
+    run(*command, "--checkpoint", "broken", "--resume")
+    assert np.array_equal(mlpx.load("flowers.mlpx").vector, mlpx.load("alone.mlpx").vector)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_each_epoch_can_be_logged(flowers: Path, ending: str) -> None:
+    run("train", "flowers.csv", "--target", "species", *QUICK, "--log", f"log.{ending}")
+    lines = Path(f"log.{ending}").read_text().splitlines()
+    assert len(lines) == 20 + (ending == "csv")
+    assert "validation_loss" in lines[0]
+
+
+def test_training_ends_in_time(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("train", "flowers.csv", "--target", "species", *QUICK, "--epochs", "100000", "--time-limit", "0.005")
+    captured = capsys.readouterr()
+    assert "stopped by the time limit; the best model so far is kept" in captured.err
+    assert "accuracy" in captured.out
+
+
+# Reports
+
+
+def test_a_report_is_a_page(flowers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("train", "flowers.csv", "--target", "species", *QUICK, "--report", "trained.html")
+    assert "wrote the report `trained.html`" in capsys.readouterr().err
+    trained = Path("trained.html").read_text(encoding="utf-8")
+    assert trained.startswith("<!DOCTYPE html>")
+    assert "linear model" in trained
+    run("evaluate", "flowers.mlpx", "flowers.csv", "--report", "evaluated.html")
+    evaluated = Path("evaluated.html").read_text(encoding="utf-8")
+    assert "log loss rises by" in evaluated
+    assert "linear model" not in evaluated
+    capsys.readouterr()
+    run("train", "flowers.csv", "--target", "species", *QUICK, "--test-fraction", "0", "--report", "none.html")
+    assert "no report is written" in capsys.readouterr().err
+    assert not Path("none.html").exists()
 
 
 # The file that is written
@@ -430,7 +514,7 @@ def test_info_tells_what_is_in_a_model(model: Path, capsys: pytest.CaptureFixtur
     run("info", str(model))
     out = capsys.readouterr().out
     for words in [
-        "6 - 16 relu - 3 softmax, 163 parameters, float32",
+        "6 - 16 mish - 3 softmax, 163 parameters, float32",
         "aster, lily, rose",
         "species: classification",
         "2: height, petals",
@@ -497,6 +581,17 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "task": ("train flowers.csv --target species --task regression", "column `species` must hold numbers; data row"),
     "class weight": ("train flowers.csv --target weight --class-weight balanced -o w.mlpx", "is for classification"),
     "folder": ("train flowers.csv --target species -o no/such.mlpx", "the folder `no` does not exist"),
+    "log": ("train flowers.csv --target species --log log.txt", "ends in .csv, .json or .jsonl; got `log.txt`"),
+    "log folder": ("train flowers.csv --target species --log no/log.csv", "choose another `--log`"),
+    "report": ("train flowers.csv --target species --report r.pdf", "ends in .html; got `r.pdf`"),
+    "report folder": ("evaluate flowers.mlpx flowers.csv --report no/r.html", "choose another `--report`"),
+    "resume": ("train flowers.csv --target species --resume", "`--resume` needs `--checkpoint DIR`"),
+    "group missing": ("train flowers.csv --target species --group garden", "no column `garden`"),
+    "group and time": ("train flowers.csv --target species --group part --time petals", "not allowed with"),
+    "split and time": ("train flowers.csv --target species --split part --time petals", "divided in one way"),
+    "time of words": ("train flowers.csv --target species --time colour", "must hold dates or numbers"),
+    "replay of nothing": ("replay none", "the file `none` does not exist"),
+    "replay of a model": ("replay flowers.mlpx", "no file of a step"),
     "output is folder": ("train flowers.csv --target species -o .", "is a folder"),
     "test lacks columns": ("train flowers.csv --target species --test short.csv", "no column `colour`"),
     "test has new class": ("train flowers.csv --target species --test newer.csv", "holds `tulip`"),
@@ -545,8 +640,15 @@ def test_divergence_is_a_sentence(flowers: Path, capsys: pytest.CaptureFixture[s
     command = "train flowers.csv --target weight --learning-rate 1e30 --quiet --activation linear"
     sentence = mistake(capsys, *command.split())
     assert re.search(r"training diverged \(in epoch \d+, step \d+, .+: [a-z ]+ not finite\)", sentence)
-    assert sentence.endswith("no model is written; lower `--learning-rate`, which was 1e+30")
+    assert "no model is written; lower `--learning-rate`, which was 1e+30; `mlpx replay " in sentence
     assert not Path("flowers.mlpx").exists()
+    (path,) = re.findall("`mlpx replay (.+)`", sentence)
+    run("replay", path)
+    out = capsys.readouterr().out
+    assert re.search(r"step +epoch \d+, step \d+, member 0", out)
+    assert re.search(r"layers\[0\] \(Dense\) +net input +\S+ +\d+ +\d+", out)
+    assert "The first that is not finite is the" in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 # Interruptions
@@ -564,9 +666,9 @@ def test_ctrl_c_in_training_keeps_the_best_model(
 
     monkeypatch.setattr("mlpx.progress.Progress.report", report)
     run("train", "flowers.csv", "--target", "species", "--epochs", "1000", "--patience", "1000", "--quiet")
-    assert len(epochs) == 20
     captured = capsys.readouterr()
     assert "stopped by Ctrl-C; the best model so far is kept" in captured.err
+    assert "trained    20 epochs" in captured.out
     assert "accuracy" in captured.out
     assert mlpx.load("flowers.mlpx").classes is not None
 
@@ -606,7 +708,7 @@ def test_version_and_info_need_no_extra(tmp_path: Path) -> None:
         assert asked.stdout.read().startswith(f"mlpx {mlpx.__version__} (Python 3.")
 
 
-@pytest.mark.parametrize("command", ["train", "predict", "evaluate", "info"])
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate", "info", "replay"])
 def test_help_fits_the_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:

@@ -32,7 +32,18 @@ WITHOUT_EXAMPLE = {
     "Result": "that of `measure` shows it",
 }
 # Their methods are called by the package, not by users; the pages "Writing your own" show how to fill them in.
-PROTOCOLS = {"Activation", "Backend", "Callback", "Initializer", "Layer", "Loss", "Metric", "Optimizer", "Schedule"}
+PROTOCOLS = {
+    "Activation",
+    "Backend",
+    "Callback",
+    "Initializer",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Optimizer",
+    "Schedule",
+    "Source",
+}
 
 
 BY_OTHERS = PROTOCOLS | WITHOUT_EXAMPLE.keys()

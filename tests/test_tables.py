@@ -320,7 +320,7 @@ def test_task_follows_the_target(values: Any, task: str) -> None:
 def test_classes_are_texts_sorted_with_their_counts() -> None:
     frame = pd.DataFrame({"x": [1, 2, 3, 4], "y": [2.0, 1.0, 2.0, 2.0]})
     fitted = Preprocessing.fit(frame, "y")
-    assert fitted.target == ClassTarget("y", ("1", "2"), (1, 3))
+    assert fitted.target == ClassTarget("y", ("1", "2"), (1, 3), "whole")
     assert fitted.transform_target(frame).tolist() == ["2", "1", "2", "2"]
     with pytest.raises(ValueError, match="column `y` holds `3`, which the training rows do not have"):
         fitted.transform_target(pd.DataFrame({"y": [1, 3]}))

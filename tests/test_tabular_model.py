@@ -143,7 +143,7 @@ def test_rare_classes_weigh_more_where_balanced() -> None:
     x = generator.normal(size=600)
     table = pd.DataFrame({"x": x, "rare": np.where(x + generator.normal(size=600) > 1.8, "yes", "no")})
     plain, balanced, by_hand = (
-        mlpx.TabularModel(class_weight=weight, **QUICK).fit(table, "rare")
+        mlpx.TabularModel(class_weight=weight, **{**QUICK, "epochs": 30}).fit(table, "rare")
         for weight in (None, "balanced", {"yes": 5.0})
     )
     found = [(model.predict(table) == "yes").sum() for model in (plain, balanced, by_hand)]
@@ -267,6 +267,7 @@ def test_what_does_not_fit_is_refused(regressor: mlpx.TabularModel) -> None:
         ({"task": "clustering"}, {}, "`task` must be one of"),
         ({"validation": 1.0}, {}, "`validation` must be"),
         ({"bins": -1}, {}, "`bins` must be at least 0"),
+        ({"batch_size": "all"}, {}, "`batch_size` must be a whole number"),
     ]
     for options, arguments, message in cases:
         with pytest.raises((ValueError, TypeError), match=message):
@@ -291,6 +292,7 @@ def test_the_recipe_is_sensible_for_any_number_of_rows(rows: int) -> None:
     assert 8 <= recipe.epochs <= 100
     assert 16 <= recipe.batch_size <= 256
     assert recipe.bins <= rows / 20
+    assert 0.001 < recipe.learning_rate <= 0.008
     assert Recipe.for_rows(rows, bins=3, hidden=(5,)).bins == 3
 
 

@@ -154,10 +154,11 @@ def get(callbacks: Any) -> tuple[Callback, ...]:
     >>> [type(callback).__name__ for callback in mlpx.callbacks.get([print, mlpx.TimeLimit(hours=1)])]
     ['FunctionCallback', 'TimeLimit']
     """
-    if not (isinstance(callbacks, (Callback, Iterable)) or callable(callbacks)):
+    one = isinstance(callbacks, Callback) or callable(callbacks)
+    if not one and (not isinstance(callbacks, Iterable) or getattr(callbacks, "ndim", None) == 0):
         msg = f"`callbacks` must be a Callback, a function of one argument or a sequence of these, got {callbacks!r}."
         raise TypeError(msg)
-    several = [callbacks] if isinstance(callbacks, Callback) or callable(callbacks) else list(callbacks)
+    several = [callbacks] if one else list(callbacks)
     found = []
     for i, callback in enumerate(several):
         if isinstance(callback, type) and issubclass(callback, Callback):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,7 +133,7 @@ class _EventFile:
     def __init__(self, folder: Path, resumed: int | None) -> None:
         self._library = _library()
         # TensorBoard reads the files of a folder in the order of their names
-        self._path = folder / f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
+        self._path = folder / f"events.out.tfevents.{time.time():.6f}.{platform.node()}.{os.getpid()}"
         with naming(self._path):
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("xb")

@@ -1,8 +1,7 @@
-"""The rows that a command works on: which table, which rows of it train and which test."""
+"""The rows that a command works on: which table, which target, which rows to measure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,23 +10,10 @@ from mlpx.datasets import TARGETS, load_dataset
 from mlpx.tables import Table, read_table
 from mlpx.tables.preprocessing import check_columns, labelled_rows
 from mlpx.tables.requirements import named, plural, suggestion
-from mlpx.tables.splits import Split, parts_of, split_by_column, split_by_fraction
+from mlpx.tables.splits import parts_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: Fewer training rows than this are too few to give up some of them for validation.
-FEWEST_FOR_VALIDATION = 20
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Training, test and validation rows, and in words where the test rows come from."""
-
-    train: pd.DataFrame
-    test: pd.DataFrame | None
-    source: str
-    validation: pd.DataFrame | None = None
 
 
 def load_table(source: str) -> Table:
@@ -62,30 +48,12 @@ def drop_unlabelled(frame: pd.DataFrame, target: str) -> pd.DataFrame:
     return kept
 
 
-def divide_by_column(frame: pd.DataFrame, column: str) -> Rows:
-    """Divide the rows by a column that says train, test and, where it likes, validation."""
-    check_columns(frame, [column])
-    return rows_of(frame, split_by_column(frame[column]))
-
-
-def divide_by_fraction(frame: pd.DataFrame, target: str, fraction: float, seed: int, *, by_class: bool) -> Rows:
-    """Draw test rows, from each class the same share where the target has classes."""
-    classes = frame[target] if by_class else None
-    return rows_of(frame, split_by_fraction(len(frame), fraction, classes=classes, seed=seed))
-
-
-def rows_of(frame: pd.DataFrame, split: Split) -> Rows:
-    """Give the rows of a split."""
-    train, test, validation = (frame.iloc[rows] for rows in (split.train, split.test, split.validation))
-    return Rows(train, test if len(test) else None, split.source, validation if len(validation) else None)
-
-
-def check_rows(rows: Rows) -> Rows:
-    """Refuse to train on nearly nothing."""
-    if len(rows.train) < 2:
-        msg = f"training needs at least two rows; {plural(len(rows.train), 'row')} came"
-        raise ValueError(msg)
-    return rows
+def dropped_columns(parts: list[str], table: Table) -> list[str]:
+    """Read ``--drop a,b --drop c``; a name that holds a comma may stand alone."""
+    names = [name for part in parts for name in ([part] if part in table.frame.columns else part.split(","))]
+    names = [name.strip() for name in names if name.strip()]
+    check_columns(table.frame, names)
+    return names
 
 
 def rows_to_measure(table: Table, split: str | None) -> tuple[pd.DataFrame, str]:

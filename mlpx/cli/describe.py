@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mlpx
 from mlpx.cli.console import figure, listed, whole
-from mlpx.tables import CategoryColumn, DateColumn, NumberColumn, NumberTarget, Preprocessing
+from mlpx.tables import CategoryColumn, DateColumn, EmbeddedColumn, NumberColumn, NumberTarget, Preprocessing
 
 Field = tuple[str, str]
 
@@ -18,6 +18,7 @@ def columns(preprocessing: Preprocessing) -> list[Field]:
     return [
         ("numbers", _counted([column.name for column in used if isinstance(column, NumberColumn)])),
         ("categories", _counted([f"{c.name} ({c.width})" for c in used if isinstance(c, CategoryColumn)])),
+        ("embedded", _counted([f"{c.name} ({len(c.categories)})" for c in used if isinstance(c, EmbeddedColumn)])),
         ("dates", _counted([f"{c.name} ({c.width})" for c in used if isinstance(c, DateColumn)])),
         ("left out", "; ".join(f"{listed(names)} ({reason})" for reason, names in reasons.items())),
         ("target", target(preprocessing)),
@@ -38,7 +39,8 @@ def network(net: mlpx.Network, *, place: bool = True) -> str:
     """Tell the network's layers as its `repr` does, its size and type, and where it is."""
     layers = " - ".join([str(net.sizes[0]), *(layer.label for layer in net.layers)])
     where = f", {net.backend.name} on {net.backend.device_name}" if place else ""
-    return f"{layers}, {whole(net.n_parameters)} parameters, {net.dtype_name}{where}"
+    one = f"{layers}, {whole(net.n_parameters)} parameters, {net.dtype_name}{where}"
+    return one if net.members is None else f"{net.members} whose predictions are averaged, each {one}"
 
 
 def _counted(names: list[str]) -> str:

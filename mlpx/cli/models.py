@@ -19,20 +19,25 @@ if TYPE_CHECKING:
 def choose_output(output: str | None, table: Table, target: str, *, force: bool) -> Path:
     """Give the file to write, after a look whether it may be written; training should not end in a refusal."""
     path = Path(output) if output else Path(f"{table.name}.mlpx")
-    if path.is_dir():
-        msg = f"`--output` must name a file; `{path}` is a folder"
-        raise ValueError(msg)
-    if not path.parent.is_dir():
-        msg = f"the folder `{path.parent}` does not exist; make it, or choose another `--output`"
-        raise ValueError(msg)
-    if not os.access(path.parent, os.W_OK):
-        msg = f"the folder `{path.parent}` cannot be written to; choose another `--output`"
-        raise ValueError(msg)
+    check_folder("--output", path)
     what = _worth_keeping(path, target) if path.exists() and not force else ""
     if what:
         msg = f"`{path}` exists and {what}; choose another `--output`, or overwrite it with `--force`"
         raise ValueError(msg)
     return path
+
+
+def check_folder(option: str, path: Path) -> None:
+    """Refuse a path where no file can be written."""
+    if path.is_dir():
+        msg = f"`{option}` must name a file; `{path}` is a folder"
+        raise ValueError(msg)
+    if not path.parent.is_dir():
+        msg = f"the folder `{path.parent}` does not exist; make it, or choose another `{option}`"
+        raise ValueError(msg)
+    if not os.access(path.parent, os.W_OK):
+        msg = f"the folder `{path.parent}` cannot be written to; choose another `{option}`"
+        raise ValueError(msg)
 
 
 def _worth_keeping(path: Path, target: str) -> str:
@@ -72,10 +77,10 @@ def _checked(path: str, reading: Callable[[], mlpx.Network]) -> tuple[mlpx.Netwo
         sentence = str(error).removeprefix(f"{Path(path)} ")
         msg = f"the file `{path}` {sentence}"
         raise mlpx.ModelFileError(msg) from error
-    if net.members is not None:
-        msg = f"`{path}` holds a stack of {net.members} networks; save one of them with `net.member(i).save(…)`"
-        raise ValueError(msg)
     if net.preprocessing is None:
+        if net.members is not None:
+            msg = f"`{path}` holds a stack of {net.members} networks; save one of them with `net.member(i).save(…)`"
+            raise ValueError(msg)
         return net, None
     preprocessing = Preprocessing.from_dict(net.preprocessing)
     _check_fit(net, preprocessing)

@@ -1,4 +1,4 @@
-"""The command line's words. Nothing here imports a library; each command imports what it needs."""
+"""The command line's words. Nothing here imports an optional library; each command imports what it needs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlpx.cli.console import complain, say
+from mlpx.tables.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,7 @@ def make_parser() -> Parser:
     _add_evaluate(commands)
     _add_export(commands)
     _add_info(commands)
+    _add_replay(commands)
     _add_bench(commands)
     return parser
 
@@ -72,22 +74,65 @@ def _add_train(commands: Any) -> None:
     tests = files.add_mutually_exclusive_group()
     tests.add_argument("--test-fraction", metavar="F", type=fraction, help="share of rows kept for testing (0.2)")
     tests.add_argument("--test", metavar="FILE", help="a table of test rows")
-    tests.add_argument("--split", metavar="COLUMN", help="the column that says train, test or validation")
+    tests.add_argument("--split", metavar="COLUMN", help="the column that says train or test")
+    ways = files.add_mutually_exclusive_group()
+    ways.add_argument("--group", metavar="COLUMN", help="keep whole groups of this column, such as patients, apart")
+    ways.add_argument("--time", metavar="COLUMN", help="keep the latest rows by this column apart")
+    files.add_argument(
+        "--validation", metavar="F", type=fraction, default=0.1, help="share of the others that chooses the epoch (0.1)"
+    )
     _add_network(parser.add_argument_group("network"))
     _add_training(parser.add_argument_group("training"))
+    _add_course(parser.add_argument_group("long runs"))
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", metavar="MODEL", help="file to write (DATA's name with .mlpx)")
     output.add_argument("--force", action="store_true", help="overwrite a file that is no model of this target")
+    _add_report(output)
     output.add_argument("--quiet", action="store_true", help="write only the results")
 
 
 def _add_network(group: Any) -> None:
     group.add_argument("--hidden", metavar="N,N", type=sizes, help="units of the hidden layers, or none (by size)")
-    group.add_argument("--activation", metavar="NAME", default="relu", help="of the hidden layers (relu)")
-    group.add_argument("--l2", metavar="X", type=not_negative, default=1e-4, help="penalty on the weights (0.0001)")
-    group.add_argument("--dropout", metavar="RATE", type=fraction, default=0.0, help="of the hidden layers (0)")
+    group.add_argument(
+        "--activation", metavar="NAME", default=Recipe.activation, help=f"of the hidden layers ({Recipe.activation})"
+    )
+    group.add_argument(
+        "--members",
+        metavar="N",
+        type=positive_whole,
+        default=Recipe.members,
+        help=f"networks whose predictions are averaged ({Recipe.members})",
+    )
+    group.add_argument(
+        "--bins", metavar="N", type=not_negative_whole, help="pieces along a column of numbers (by size of the table)"
+    )
+    _add_numbers(group, "l2", not_negative, "penalty on the weights")
+    _add_numbers(group, "weight_decay", not_negative, "share of the weights that a step takes off, times its rate")
+    _add_numbers(group, "dropout", fraction, "of the hidden layers")
     group.add_argument("--dtype", choices=DTYPES, default="float32")
     _add_place(group)
+
+
+def _add_numbers(group: Any, name: str, kind: Callable[[str], float], text: str) -> None:
+    """Add an option whose default is that of `mlpx.TabularModel`."""
+    default = getattr(Recipe, name)
+    option = f"--{name.replace('_', '-')}"
+    group.add_argument(option, metavar="X", type=kind, default=default, help=f"{text} ({default:g})")
+
+
+def _add_report(group: Any) -> None:
+    group.add_argument("--report", metavar="FILE", help="a .html page to write: scores, errors, columns, pictures")
+    group.add_argument("--no-importance", action="store_true", help="do not measure which columns the model needs")
+
+
+def _add_course(group: Any) -> None:
+    group.add_argument("--checkpoint", metavar="DIR", help="a folder in which to write down where training is")
+    group.add_argument(
+        "--checkpoint-seconds", metavar="S", type=positive, default=60.0, help="time between two checkpoints (60)"
+    )
+    group.add_argument("--resume", action="store_true", help="go on from the latest checkpoint, where there is one")
+    group.add_argument("--time-limit", metavar="MINUTES", type=positive, help="end training after so long")
+    group.add_argument("--log", metavar="FILE", help="a .csv or .json file with the numbers of each epoch")
 
 
 def _add_dtype(group: Any) -> None:
@@ -100,11 +145,13 @@ def _add_place(group: Any) -> None:
 
 
 def _add_training(group: Any) -> None:
-    group.add_argument("--epochs", metavar="N", type=positive_whole, default=200, help="at most so many (200)")
-    group.add_argument("--batch-size", metavar="N", type=positive_whole, help="samples a step (by size of the table)")
-    group.add_argument("--learning-rate", metavar="X", type=positive, default=1e-3, help="of Adam (0.001)")
+    group.add_argument("--epochs", metavar="N", type=positive_whole, help="passes through the rows (by size)")
+    group.add_argument("--batch-size", metavar="N", type=positive_whole, help="rows a step (by size of the table)")
     group.add_argument(
-        "--patience", metavar="N", type=positive_whole, default=20, help="epochs without progress before the end (20)"
+        "--learning-rate", metavar="X", type=positive, help="of Adam, the greatest of one cycle (by rows a step)"
+    )
+    group.add_argument(
+        "--patience", metavar="N", type=positive_whole, help="epochs without progress before the end (none)"
     )
     group.add_argument("--class-weight", choices=["balanced"], help="let rare classes count as much as common ones")
     group.add_argument("--seed", metavar="N", type=not_negative_whole, default=0, help="of all random draws (0)")
@@ -125,6 +172,7 @@ def _add_evaluate(commands: Any) -> None:
     parser = _command(commands, "evaluate", "measure a model on a table that has the target")
     parser.add_argument("model", metavar="MODEL", help="a file that `mlpx train` wrote")
     parser.add_argument("data", metavar="DATA", help=DATA)
+    _add_report(parser)
     _add_dtype(parser)
     _add_place(parser)
 
@@ -149,6 +197,12 @@ def _add_export(commands: Any) -> None:
 def _add_info(commands: Any) -> None:
     parser = _command(commands, "info", "show the backends of this machine, or what is in a model file")
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a file that `mlpx train` wrote")
+
+
+def _add_replay(commands: Any) -> None:
+    parser = _command(commands, "replay", "make the step again in which training diverged")
+    parser.add_argument("file", metavar="FILE", help="the file that the error named")
+    _add_place(parser)
 
 
 def _add_bench(commands: Any) -> None:

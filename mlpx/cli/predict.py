@@ -16,6 +16,7 @@ from mlpx.cli import models
 from mlpx.cli.console import counted, note
 from mlpx.cli.data import load_table
 from mlpx.tables import NumberTarget, Preprocessing
+from mlpx.tables.predicting import predict_outputs
 from mlpx.tables.requirements import plural
 from mlpx.tables.values import kind_of, to_numbers
 
@@ -51,14 +52,9 @@ def choose_output(options: argparse.Namespace) -> Path | None:
     if path.resolve() in (Path(options.model).resolve(), Path(options.data).resolve()):
         msg = f"`--output` must not be the file that is read; got `{path}`"
         raise ValueError(msg)
-    if path.is_dir():
-        msg = f"`--output` must name a file; `{path}` is a folder"
-        raise ValueError(msg)
+    models.check_folder("--output", path)
     if path.is_file() and not options.force:
         msg = f"`{path}` exists; choose another `--output`, or overwrite it with `--force`"
-        raise ValueError(msg)
-    if not path.parent.is_dir():
-        msg = f"the folder `{path.parent}` does not exist; make it, or choose another `--output`"
         raise ValueError(msg)
     return path
 
@@ -84,18 +80,16 @@ def write_csv(columns: list[Named], output: Path | None) -> None:
 def predict(net: mlpx.Network, preprocessing: Preprocessing | None, frame: pd.DataFrame, *, proba: bool) -> list[Named]:
     """Give the columns to write: the predicted target, and the probability of each class where it is asked for."""
     if preprocessing is None:
-        inputs, name = numbers_as_they_are(net, frame), "prediction"
+        outputs, name = np.asarray(net.predict(numbers_as_they_are(net, frame))), "prediction"
     else:
-        inputs = preprocessing.transform(frame, dtype=net.master_dtype_name, note=note)
-        name = preprocessing.target.name
-    outputs = np.asarray(net.predict(inputs))
+        outputs, name = predict_outputs(net, preprocessing, frame, note=note), preprocessing.target.name
     classes = class_names(net)
     if not classes:
         return decoded(outputs, preprocessing, name, net.master_dtype_name)
     if outputs.shape[1] == 1:  # one sigmoid: the probability of the second of two classes
         outputs = np.concatenate([1 - outputs, outputs], axis=1)
     probabilities = list(zip(classes, outputs.T, strict=True)) if proba else []
-    return [(name, net.predict_labels(inputs)), *probabilities]
+    return [(name, np.asarray(classes)[outputs.argmax(axis=1)]), *probabilities]
 
 
 def decoded(outputs: NDArray[Any], preprocessing: Preprocessing | None, name: str, dtype: str) -> list[Named]:

@@ -57,7 +57,7 @@ def to_onnx(net: Network, path: str | os.PathLike[str] | None = None) -> Any:
     of shape (n, 1): categories are texts, and the empty text stands for a missing one; numbers are double, and so are
     dates, as seconds since 1970-01-01 UTC; NaN stands for a missing one. The outputs are ``label``, texts of shape
     (n,), and ``probabilities``, of shape (n, K); or ``prediction``, numbers of shape (n,) in the target's own unit. Of
-    a stack it is the mean over the members.
+    a stack it is the mean over the members. Where a column has the name of an output, that gets an underscore behind.
 
     Dropout is left out, as in prediction. On onnxruntime the outputs differ from those of mlpx by at most 1e-5. What
     onnxruntime has no float64 for, such as ``atan``, is computed in float32 there.
@@ -75,8 +75,13 @@ def to_onnx(net: Network, path: str | os.PathLike[str] | None = None) -> Any:
     onnx = _optional.require("onnx", "Exporting to ONNX", INSTALL)
     _optional.require("onnx.checker", "Exporting to ONNX", INSTALL)
     vector = np.asarray(to_numpy(net.vector), dtype=net.master_dtype_name)
-    graph = Graph(onnx, _names(net, vector))
-    inputs, outputs = (_plain if net.preprocessing is None else _table)(net, graph, vector)
+    if net.preprocessing is None:
+        graph = Graph(onnx, _names(net, vector))
+        inputs, outputs = _plain(net, graph, vector)
+    else:
+        entries, target = _columns(net)
+        graph = Graph(onnx, _names(net, vector), [entry["name"] for entry in entries])
+        inputs, outputs = _table(net, graph, vector, entries, target)
     made = onnx.helper.make_graph(graph.nodes, "mlpx", inputs, outputs, graph.constants)
     model = onnx.helper.make_model(
         made,
@@ -158,16 +163,28 @@ def _classes(graph: Graph, classes: tuple[Any, ...]) -> str:
     if kind is not str:
         return graph.constant(np.asarray(classes))
     texts = [str(label).encode() for label in classes]
-    graph.constants.append(graph.onnx.helper.make_tensor("classes", graph.onnx.TensorProto.STRING, [len(texts)], texts))
-    return "classes"
+    name = graph.free("classes")
+    graph.constants.append(graph.onnx.helper.make_tensor(name, graph.onnx.TensorProto.STRING, [len(texts)], texts))
+    return name
 
 
-def _table(net: Network, graph: Graph, vector: Array) -> tuple[list[Any], list[Any]]:
-    """Write a network with its columns, and return inputs and outputs."""
+def _columns(net: Network) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return what is done to the columns, and the target."""
     from mlpx.tables import Preprocessing
 
     preprocessing = Preprocessing.from_dict(net.preprocessing)
-    entries, target, dtype = column_entries(preprocessing), target_entry(preprocessing), net.master_dtype_name
+    entries = column_entries(preprocessing)
+    if any(not entry["name"] for entry in entries):
+        msg = "`net` has a column whose name is empty, which an input of a graph cannot be; name it and train again."
+        raise ValueError(msg)
+    return entries, target_entry(preprocessing)
+
+
+def _table(
+    net: Network, graph: Graph, vector: Array, entries: list[dict[str, Any]], target: dict[str, Any]
+) -> tuple[list[Any], list[Any]]:
+    """Write a network with its columns, and return inputs and outputs."""
+    dtype = net.master_dtype_name
     x = source(prepared(graph, entries, dtype), dtype, net.architecture.widths[0])
     y = _outputs(net, x, vector)
     if net.members is not None:

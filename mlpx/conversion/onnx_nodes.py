@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -76,22 +77,30 @@ class Graph:
         The library.
     names : dict of str
         Names of parameters by the address of their first number, for as long as these are there.
+    taken : collection of str
+        Names of inputs, which nothing else is called; it gets underscores behind its name instead.
     """
 
-    def __init__(self, onnx: Any, names: dict[int, str] | None = None) -> None:
+    def __init__(self, onnx: Any, names: dict[int, str] | None = None, taken: Collection[str] = ()) -> None:
         self.onnx = onnx
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self._names = names or {}
+        self._names, self._taken = names or {}, frozenset(taken)
         self._written: dict[int, tuple[Traced, str]] = {}  # the array too, so that its id stays its own
         self._known: dict[Any, str] = {}
 
     def node(self, kind: str, *inputs: str, domain: str = "", name: str | None = None, **attributes: Any) -> str:
         """Add a node and return the name of its output."""
-        output = name or f"{kind}_{len(self.nodes)}"
+        output = self.free(name or f"{kind}_{len(self.nodes)}")
         made = self.onnx.helper.make_node(kind, list(inputs), [output], output, domain=domain, **attributes)
         self.nodes.append(made)
         return output
+
+    def free(self, name: str) -> str:
+        """Return a name that no input has."""
+        while name in self._taken:
+            name += "_"
+        return name
 
     def constant(self, value: Any, dtype: Any = None) -> str:
         """Add a constant, each one once, and return its name."""
@@ -99,7 +108,7 @@ class Graph:
         name = self._names.get(array.__array_interface__["data"][0])
         key = name or (array.dtype.str, array.shape, array.tobytes())
         if key not in self._known:
-            self._known[key] = found = name or f"constant_{len(self.constants)}"
+            self._known[key] = found = self.free(name or f"constant_{len(self.constants)}")
             self.constants.append(self.onnx.numpy_helper.from_array(np.asarray(array, order="C"), found))
         return self._known[key]
 

@@ -23,6 +23,8 @@ P = dict(np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False))
 ABOUT = json.loads(str(P.pop("description")))
 """
 
+_DATES = "from datetime import datetime, timezone\n"
+
 HEAD = '''"""A multi-layer perceptron in NumPy alone, written by mlpx <VERSION>.
 
 Layers: <LAYERS>.
@@ -31,10 +33,9 @@ In Python: `from <NAME> import predict` and `predict(X)`, with one row a sample.
 `python <NAME>.py data.csv > predictions.csv`, where the columns of the file are those of X.
 The parameters are in <NAME>.npz, beside this file.
 """
-''' + _LOAD.replace("from datetime import datetime, timezone\n", "")
+''' + _LOAD.replace(_DATES, "")
 
-HEAD_OF_COLUMNS = (
-    '''"""Predict <TARGET> from a table, in NumPy alone; written by mlpx <VERSION>.
+HEAD_OF_COLUMNS = '''"""Predict <TARGET> from a table, in NumPy alone; written by mlpx <VERSION>.
 
 Layers: <LAYERS>.
 
@@ -42,9 +43,7 @@ In Python: `from <NAME> import predict` and `predict({<COLUMN>: [...], ...})`, w
 On the command line: `python <NAME>.py data.csv > predictions.csv`.
 The parameters and the description of the columns are in <NAME>.npz, beside this file.
 """
-'''
-    + _LOAD
-)
+''' + _LOAD.replace(_DATES, f"{_DATES}from itertools import zip_longest\n")
 
 ERF = '''
 # erf(x) = 1 - exp(-x^2) P(x)/Q(x) for 0 <= x <= 6.5, and 1 beyond; it is odd
@@ -121,7 +120,7 @@ def is_missing(value):
 _TEXT = '''
 def text(value):
     """Return a category as a text; 3.0 is the text 3."""
-    return str(int(value)) if isinstance(value, (float, np.floating)) and value == int(value) else str(value)
+    return str(int(value)) if isinstance(value, (float, np.floating)) and float(value).is_integer() else str(value)
 '''
 
 _SCALED = '''
@@ -232,11 +231,11 @@ MISSING = {"", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "N
 def read(path):
     """Return the columns of a CSV file, as numbers where all values of a column are numbers."""
     with open(path, newline="", encoding="utf-8-sig") as file:
-        header = file.readline()
+        unquoted = "".join(file.readline().split('"')[::2])
         file.seek(0)
-        delimiter = max(",;\\t|", key=header.count)
+        delimiter = max(",;\\t|", key=unquoted.count)
         names, *rows = [row for row in csv.reader(file, delimiter=delimiter, skipinitialspace=True) if row]
-    return {name: converted(values) for name, values in zip(names, zip(*rows))}
+    return {name: converted(values) for name, values in zip(names, zip_longest(*rows, fillvalue=""))}
 
 
 def converted(values):

@@ -54,7 +54,7 @@ class Program:
         """Return a piece with the names of this program."""
         first = (self.columns or [{"name": ""}])[0]["name"]
         words = {
-            "NAME": self.name,
+            "NAME": _one_line(self.name),
             "VERSION": __version__,
             "LAYERS": _one_line(" - ".join([str(self.net.sizes[0]), *(layer.label for layer in self.net.layers)])),
             "TARGET": _one_line(self.target["name"]) if self.target else "",
@@ -141,7 +141,8 @@ class Program:
             return z
         if activation not in self.functions:
             name = self._name(activation)
-            lines = function_lines(name, activation, _one_line(_comment(activation)), self.net.master_dtype_name)
+            comment = _one_line(_comment(activation)).replace('"', "'")  # one at the end would close a fourth
+            lines = function_lines(name, activation, comment, self.net.master_dtype_name)
             self.functions[activation] = name, lines
         return f"{self.functions[activation][0]}({z})"
 

@@ -136,6 +136,8 @@ def bounded(W: Array, bound: Any, xp: Namespace) -> Array:
     array([[0.6, 0.3],
            [0.8, 0.4]])
     """
-    norm = xp.sqrt(xp.sum(W * W, axis=-2, keepdims=True))
+    unit = xp.maximum(xp.max(xp.abs(W), axis=-2, keepdims=True), bound)  # the square of a large weight would overflow
+    u = W / unit
+    norm = unit * xp.sqrt(xp.sum(u * u, axis=-2, keepdims=True))
     # min(1, c / norm) without a division by zero
     return W * (bound / xp.maximum(norm, bound))

@@ -52,6 +52,13 @@ class Piece(NamedTuple):
         Returns
         -------
         Piece
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> import numpy as np
+        >>> mlpx.sources.Piece(np.ones((5, 2)), np.arange(5), None, "all").part(slice(3, 5)).y
+        array([3, 4])
         """
         X, y, weight = (None if array is None else array[rows] for array in self[:3])
         return Piece(X, y, weight, self.name if name is None else name)
@@ -113,6 +120,9 @@ class Source:
     3
     """
 
+    held = 0
+    """Bytes that a source itself keeps; they count against the buffer."""
+
     def __init__(self, *, rows: int | None = None, classes: Any = None, buffer: int = BUFFER) -> None:
         self.rows = None if rows is None else check_count("rows", rows)
         self.classes = None if classes is None else _labels(classes)
@@ -154,6 +164,18 @@ class Source:
         Returns
         -------
         Piece
+
+        Raises
+        ------
+        ValueError
+            Where there is none.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> import numpy as np
+        >>> mlpx.sources.Mapped(np.ones((5, 2))).first().name
+        'rows 0 to 0'
         """
         found = next(self.pieces(1), None)
         if found is None:
@@ -171,6 +193,13 @@ class Source:
         Yields
         ------
         Piece
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> import numpy as np
+        >>> [len(piece.X) for piece in mlpx.sources.Mapped(np.ones((5, 2))).pieces(2)]
+        [2, 2, 1]
         """
         for block in self.blocks(size):
             yield from self.read(block, size)

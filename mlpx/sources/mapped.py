@@ -87,6 +87,27 @@ class Mapped(Source):
             stop = min(start + size, end)
             yield Piece(self.X, self.y, self.weight, f"rows {start} to {stop - 1}").part(slice(start, stop))
 
+    def pieces(self, size: int) -> Iterator[Piece]:
+        """Yield all rows in their order.
+
+        Parameters
+        ----------
+        size : int
+            How many rows a piece has at most.
+
+        Yields
+        ------
+        Piece
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> import numpy as np
+        >>> [piece.name for piece in mlpx.sources.Mapped(np.ones((5, 2))).pieces(3)]
+        ['rows 0 to 2', 'rows 3 to 4']
+        """
+        yield from self.read(Block(self.X.shape[0], 0), size)
+
 
 def _check_array(name: str, array: Any, rows: int | None) -> None:
     """Refuse what has no rows, or not as many as there are."""

@@ -18,8 +18,21 @@ from mlpx.sources.base import BUFFER, Block, Piece, Source
 __all__ = ["Parquet"]
 
 _INSTALL = 'pip install "mlpx[cli]"'
+_FOOTERS = 4
+"""Of how many files the end is kept."""
+
+_CHUNK_BYTES = 1000
+"""What it needs in memory for each column of each row group, about."""
+
 _READ_AHEAD = 2**16
 """Bytes that are read at once of each column of a file elsewhere."""
+
+
+class _Footer(NamedTuple):
+    """The end of a Parquet file, and the names of its columns."""
+
+    metadata: Any
+    names: frozenset[str]
 
 
 class _Part(NamedTuple):
@@ -101,6 +114,7 @@ class Parquet(Source):
         self.target = () if target is None else (target,) if isinstance(target, str) else tuple(target)
         self.weight = weight
         self._warned: set[str] = set()
+        self._footers: dict[str, _Footer] = {}
         self._check_present([*self.target, *([weight] if weight else []), *(columns or ())])
         super().__init__(classes=classes, buffer=buffer)
         self.rows = sum(block.rows or 0 for block in self.blocks(1))
@@ -134,13 +148,17 @@ class Parquet(Source):
     @cached_property
     def _parts(self) -> tuple[Block, ...]:
         """What can be read on its own: row groups, or files without them."""
-        found = []
+        kind = require("pyarrow.dataset", "reading Parquet", _INSTALL).ParquetFileFragment
+        found, ends = [], []
         for fragment in self._dataset.get_fragments():
-            groups = getattr(fragment, "row_groups", None)
-            if groups is None:
-                found.append(Block(fragment.count_rows(), _Part(fragment)))
+            if isinstance(fragment, kind):
+                footer = self._footer(fragment)
+                groups = range(footer.metadata.num_row_groups)
+                ends.append(_CHUNK_BYTES * len(groups) * footer.metadata.num_columns)
+                found += [Block(footer.metadata.row_group(i).num_rows, _Part(fragment, i)) for i in groups]
             else:
-                found += [Block(group.num_rows, _Part(fragment, group.id)) for group in groups]
+                found.append(Block(fragment.count_rows(), _Part(fragment)))
+        self.held = sum(sorted(ends)[-_FOOTERS:])
         return tuple(block for block in found if block.rows)
 
     def blocks(self, size: int) -> Sequence[Block]:
@@ -183,25 +201,35 @@ class Parquet(Source):
 
     def _batches(self, part: _Part, names: Sequence[str], size: int) -> Iterator[Any]:
         """Yield the rows of a part as Arrow's record batches."""
-        if part.group is None or not set(names) <= set(part.fragment.physical_schema.names):
-            schema = self._dataset.schema
+        if part.group is None or not set(names) <= self._footer(part.fragment).names:
             # of a partition some columns are known from the file's place alone
             some = part.fragment if part.group is None else part.fragment.subset(row_group_ids=[part.group])
             ahead = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
-            for batch in some.to_batches(schema=schema, columns=list(names), batch_size=size, **ahead):
+            for batch in some.to_batches(self._dataset.schema, columns=list(names), batch_size=size, **ahead):
                 yield from (batch.slice(start, size) for start in range(0, batch.num_rows, size))
             return
-        with self._file(part.fragment) as file:
+        with self._file(part.fragment, self._footer(part.fragment).metadata) as file:
             # whole row groups may be large, so they are unpacked page by page
             yield from file.iter_batches(size, row_groups=[part.group], columns=list(names), use_threads=False)
 
-    def _file(self, fragment: Any) -> Any:
+    def _footer(self, fragment: Any) -> _Footer:
+        """Return what the end of a Parquet file says; kept of the last files alone, since it may be large."""
+        found = self._footers.pop(fragment.path, None)
+        if found is None:
+            with self._file(fragment) as file:
+                found = _Footer(file.metadata, frozenset(file.schema_arrow.names))
+        self._footers[fragment.path] = found
+        if len(self._footers) > _FOOTERS:
+            del self._footers[next(iter(self._footers))]
+        return found
+
+    def _file(self, fragment: Any, metadata: Any = None) -> Any:
         """Return a Parquet file, opened."""
         arrow = require("pyarrow", "reading Parquet", _INSTALL)
         parquet = require("pyarrow.parquet", "reading Parquet", _INSTALL)
         local = fragment.filesystem.type_name == "local"
         opened = arrow.memory_map(fragment.path) if local else fragment.open()
-        return parquet.ParquetFile(opened, metadata=fragment.metadata, buffer_size=0 if local else _READ_AHEAD)
+        return parquet.ParquetFile(opened, metadata=metadata, buffer_size=0 if local else _READ_AHEAD)
 
     def _piece(self, batch: Any, name: str) -> Piece:
         """Return a record batch as a piece."""
@@ -248,6 +276,16 @@ class Parquet(Source):
         Returns
         -------
         pandas.DataFrame
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a number that is none, and where there are no rows.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> mlpx.sources.Parquet("clicks/").sample(1000)  # doctest: +SKIP
         """
         arrow = require("pyarrow", "reading Parquet", _INSTALL)
         blocks = self.blocks(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
 from typing import Any
@@ -34,8 +35,18 @@ _MOST_BYTES = 2**22
 """Of rows that are scored or predicted at once."""
 
 
+@dataclass(frozen=True)
 class AsRead:
-    """The order of rows that a window already has; see `mlpx.batches.Order`."""
+    """The order of rows that a window already has; see `mlpx.batches.Order`.
+
+    Parameters
+    ----------
+    shuffle : bool
+        Whether the window has been shuffled.
+    """
+
+    shuffle: bool
+    shared = True
 
     ahead = False
     resumable = True
@@ -161,7 +172,8 @@ class HeldOut:
     def __init__(self, ops: Backend, source: Source, intake: Intake) -> None:
         self._source, self._intake = source, intake
         first = intake(source.first())
-        self._rows = max(1, min(_AT_ONCE, _MOST_BYTES // first.x[0, ...].nbytes))
+        self.rows = Rows(hxp.arange(1), hxp.asarray(UNKNOWN if source.rows is None else source.rows))
+        self._most = max(1, min(_AT_ONCE, _MOST_BYTES // first.x[0, ...].nbytes))
         y: Any = first.y
         origin = None if hxp.isdtype(y.dtype, "integral") else ops.asarray(hxp.asarray(y[:1, ...], copy=True))
         self.data = Data(None, None, origin)
@@ -169,7 +181,7 @@ class HeldOut:
 
     def pieces(self, ops: Backend, size: int) -> Iterator[tuple[Array, Array, Array, Array]]:
         """Yield features and targets on the device, and on the host weights with the sum 1 and what it was."""
-        for piece in self._source.pieces(min(size, self._rows)):
+        for piece in self._source.pieces(min(size, self._most)):
             x, y, weight = self._intake(piece)
             n = x.shape[0]
             total = hxp.asarray(float(n)) if weight is None else hxp.sum(weight)

@@ -130,13 +130,15 @@ class Windows:
     def _window_size(self) -> int:
         """Return how many rows a window has: a whole number of batches."""
         row = self._row_bytes + _PLACE + (_WEIGHT if self._first.weight is not None else 0)
-        half, size = self._source.buffer // 2, self._batch_size
+        # a source that keeps more than half of the buffer itself exceeds it
+        half = max(self._source.buffer - self._source.held, self._source.buffer // 2) // 2
+        size = self._batch_size
         if self._source.rows is not None:
             size = min(size, self._source.rows)
         if row * size > half:
             msg = (
                 f"`buffer` of {self._source.buffer} bytes must hold two batches, each of {size} rows of {row} bytes: "
-                f"give at least {2 * row * size}, or lower `batch_size`."
+                f"give at least {2 * row * size + self._source.held}, or lower `batch_size`."
             )
             raise ValueError(msg)
         most: int = half // row // self._batch_size * self._batch_size

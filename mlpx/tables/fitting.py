@@ -93,9 +93,9 @@ def _fit_numbers(series: pd.Series, name: str, rules: Rules) -> Column | LeftOut
     values = to_numbers(series)
     absent = np.isnan(values)
     present, missing = values[~absent], bool(absent.any())
-    median = float(np.median(present))
-    values[absent] = median
     with np.errstate(over="ignore", invalid="ignore"):
+        median = float(np.median(present))
+        values[absent] = median
         center, scale = _robust(present) if rules.scaling == "robust" else (float(values.mean()), float(values.std()))
     if not (np.isfinite(center) and np.isfinite(scale)):
         msg = f"column `{name}` holds numbers too large to standardise (up to {np.abs(values).max():.3g}); rescale it"

@@ -58,7 +58,7 @@ def as_frame(table: Any) -> pd.DataFrame:
             warnings.simplefilter("ignore")  # pandas would rather have Arrow
             return with_text_names(pandas.api.interchange.from_dataframe(table))
     if isinstance(table, Mapping):
-        return with_text_names(pandas.DataFrame(dict(table)))
+        return with_text_names(_from_columns(table))
     msg = (
         "`table` must be a frame of pandas or polars, a table of Arrow, a dictionary of columns or the path of a file; "
         f"got {type(table).__name__}"
@@ -80,6 +80,17 @@ def with_text_names(frame: pd.DataFrame) -> pd.DataFrame:
         msg = f"the names of columns must differ; more than one is called {named(twice)}"
         raise ValueError(msg)
     return frame if all(isinstance(name, str) for name in frame.columns) else frame.set_axis(names, axis=1)
+
+
+def _from_columns(columns: Mapping[Any, Any]) -> pd.DataFrame:
+    """Make a frame of a dictionary."""
+    pandas = require("pandas", "reading a table")
+    try:
+        frame: pd.DataFrame = pandas.DataFrame(dict(columns))
+    except (TypeError, ValueError) as error:
+        msg = f"`table` must be a dictionary of columns, each a list of equally many values; got another ({error})"
+        raise ValueError(msg) from error
+    return frame
 
 
 def _from_arrow(table: Any) -> pd.DataFrame:

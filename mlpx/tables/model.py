@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -15,14 +16,17 @@ from mlpx.history import History
 from mlpx.model import Network
 from mlpx.persistence import load as load_network
 from mlpx.tables.frames import as_frame
-from mlpx.tables.predicting import decide, predict_outputs
+from mlpx.tables.inferred import columns_inferred, rows_inferred
+from mlpx.tables.predicting import choose, predict_outputs
 from mlpx.tables.preprocessing import Note, Preprocessing, check_columns, labelled_rows, warn
+from mlpx.tables.reading import Table, read_table
 from mlpx.tables.recipe import Recipe
-from mlpx.tables.requirements import named, require
-from mlpx.tables.rows import describe, divide
+from mlpx.tables.report import Report, make_report
+from mlpx.tables.requirements import require
+from mlpx.tables.rows import divide
 from mlpx.tables.scores import score_classes, score_numbers
 from mlpx.tables.targets import ClassTarget, Task, infer_task
-from mlpx.tables.training import build_network, class_weights, train_network
+from mlpx.tables.training import Training, build_network, class_weights, train_network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,14 +51,17 @@ class TabularModel:
     activation : str or Activation
         Of the hidden layers.
     bins : int, optional
-        Pieces along each column of numbers that get inputs of their own (`mlpx.tables.NumberColumn`); 0 for none. By
+        Pieces along each column of numbers that get inputs of their own (``mlpx.tables.NumberColumn``); 0 for none. By
         default one for every 50 training rows, 32 at most.
     epochs, batch_size : int, optional
         Passes through the training rows, and rows a step.
-    learning_rate : float
-        The greatest, in the middle of one cycle (`mlpx.schedules.OneCycle`) of Adam.
+    learning_rate : float, optional
+        The greatest of one cycle (`mlpx.schedules.OneCycle`) of Adam; by default 0.008 at 256 rows a step, and less at
+        fewer by the square root of their number.
     weight_decay : float
         As in `mlpx.AdamW`.
+    l2 : float
+        Penalty on the weights, as for `Network`.
     dropout : float
         Rate after every hidden activation.
     label_smoothing : float
@@ -84,6 +91,14 @@ class TabularModel:
         Sentences that say what was inferred: the task, the rows, the columns, the network, its training.
     test : pandas.DataFrame or None
         The rows that were kept for a test.
+    training : Training or None
+        The table, its rows and the settings of the last fit, known as soon as training begins; None in a model that
+        was loaded.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an argument out of its range.
 
     Examples
     --------
@@ -109,8 +124,9 @@ class TabularModel:
         bins: int | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
-        learning_rate: float = Recipe.learning_rate,
+        learning_rate: float | None = None,
         weight_decay: float = Recipe.weight_decay,
+        l2: float = 0.0,
         dropout: float = 0.0,
         label_smoothing: float = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -124,7 +140,7 @@ class TabularModel:
     ) -> None:
         self.task = check_choice("task", task, ("auto", "classification", "regression"))
         self._wishes: dict[str, Any] = {
-            "hidden": None if hidden is None else tuple(hidden),
+            "hidden": hidden,
             "members": members,
             "activation": activation,
             "bins": bins,
@@ -132,12 +148,14 @@ class TabularModel:
             "batch_size": batch_size,
             "learning_rate": learning_rate,
             "weight_decay": weight_decay,
+            "l2": l2,
             "dropout": dropout,
             "label_smoothing": label_smoothing,
             "class_weight": class_weight,
             "patience": patience,
         }
-        Recipe.for_rows(1, **self._wishes)  # refuses at once what no table would make good
+        checked = Recipe.for_rows(1, **self._wishes)  # refuses at once what no table would make good
+        self._wishes["hidden"] = None if hidden is None else checked.hidden
         self.validation = check_number("validation", validation, least=0, below=1)
         self.seed = check_count("seed", seed, least=0)
         self.where = {"backend": backend, "device": device, "dtype": dtype}
@@ -145,6 +163,7 @@ class TabularModel:
         self.history: History | None = None
         self.inferred: tuple[str, ...] = ()
         self.test: pd.DataFrame | None = None
+        self.training: Training | None = None
 
     # Learning.
 
@@ -166,7 +185,8 @@ class TabularModel:
         ----------
         table : table
             A frame of pandas or polars, a table of Arrow, a dictionary of columns, or the path of a CSV or Parquet
-            file; see `mlpx.tables.as_frame`. Rows without a target are left out.
+            file; see ``mlpx.tables.as_frame``. Or what `mlpx.tables.read_table` gives, which may have test rows of its
+            own. Rows without a target are left out.
         target : str
             The column to predict.
         test : float or table, optional
@@ -198,18 +218,19 @@ class TabularModel:
         Examples
         --------
         >>> import mlpx
-        >>> table = {"size": [1, 2, 3, 7, 8, 9] * 5, "kind": ["small", "small", "small", "big", "big", "big"] * 5}
-        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
-        >>> model.predict({"size": [2, 8]}).tolist()
-        ['small', 'big']
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2, epochs=10).fit(table, "kind")
+        >>> model.inferred[0]
+        'task: classification; `kind` holds the classes `big`, `small`'
         """
-        frame = labelled_rows(as_frame(table), target)
-        dropped = _as_list(drop)
+        target, dropped = str(target), _as_list(drop)
+        split, group, time = (None if name is None else str(name) for name in (split, group, time))
+        read = _as_table(table)
+        test = read.test if test is None else test
+        frame = labelled_rows(read.frame, target)
         check_columns(frame, [*(name for name in (split, group, time) if name), *dropped])
         task: Task = infer_task(frame[target]) if self.task == "auto" else cast("Task", self.task)
-        share = (
-            0.0 if test is None or not isinstance(test, (int, float)) else check_number("test", test, above=0, below=1)
-        )
+        share = check_number("test", test, above=0, below=1) if isinstance(test, (int, float, np.number)) else 0.0
         divided = divide(
             frame,
             classes=frame[target] if task == "classification" else None,
@@ -223,25 +244,44 @@ class TabularModel:
         learnt = frame.iloc[np.union1d(divided.train, divided.validation)]
         recipe = Recipe.for_rows(len(learnt), **self._wishes)
         unused = {*dropped, *([group] if group else [])}
-        preprocessing = Preprocessing.fit(learnt, target, task=task, drop=unused, split=split, bins=recipe.bins)
+        preprocessing = Preprocessing.fit(
+            learnt,
+            target,
+            task=task,
+            drop=unused,
+            split=split,
+            bins=recipe.bins,
+            one_scale=read.one_scale,
+            source=read.source if read.name else None,
+        )
         class_weights(recipe.class_weight, preprocessing.target)  # refuses before anything is built
         kept = frame.iloc[divided.test] if share or test is None else labelled_rows(as_frame(test), target)
+        preprocessing.transform(kept, note=str)  # what cannot be read is refused before training
+        preprocessing.transform_target(kept)
         self.test = kept if len(kept) else None
         network = build_network(preprocessing, recipe, seed=self.seed, **self.where)
-        self.inferred = (*_sentences(preprocessing), describe(divided), recipe.describe(preprocessing.target.width))
-        self.history = train_network(
-            network, preprocessing, recipe, frame, divided, callbacks=callbacks, progress=self.progress
+        self.training = Training(frame, divided, recipe, preprocessing)
+        self.inferred = (
+            *columns_inferred(preprocessing),
+            rows_inferred(divided),
+            recipe.describe(preprocessing.target.width),
         )
-        self.network, self.preprocessing = network, preprocessing
+        try:
+            self.history = train_network(
+                network, preprocessing, recipe, frame, divided, callbacks=callbacks, progress=self.progress
+            )
+        finally:
+            if any(network.steps_seen):  # what was learnt stays, also where a callback or Ctrl-C broke it off
+                self.network, self.preprocessing = network, preprocessing
         return self
 
     # Using what was learned.
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """The labels in the order of `predict_proba`'s columns; empty for a regression."""
+    def classes(self) -> tuple[Any, ...]:
+        """The labels, as the table has them, in the order of `predict_proba`'s columns; empty for a regression."""
         target = self._fitted().target
-        return target.classes if isinstance(target, ClassTarget) else ()
+        return tuple(target.labels.tolist()) if isinstance(target, ClassTarget) else ()
 
     def predict(self, table: Any, *, note: Note = warn) -> NDArray[Any]:
         """Predict the target of every row.
@@ -257,16 +297,25 @@ class TabularModel:
         Returns
         -------
         numpy.ndarray
-            Shape (n,): labels as texts, or numbers in the target's own unit.
+            Shape (n,): labels as the training table has them (texts, whole or other numbers, truth values; all as texts
+            where it mixes them), or numbers in the target's own unit.
 
         Raises
         ------
         ValueError
             For a table that lacks columns, or holds texts where training had numbers.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
+        >>> model.predict({"size": [2, 8]}).tolist()
+        ['small', 'big']
         """
         target = self._fitted().target
         outputs = predict_outputs(self.network, self.preprocessing, table, note=note)
-        return decide(outputs, target) if isinstance(target, ClassTarget) else target.decode(outputs)
+        return target.labels[choose(outputs)] if isinstance(target, ClassTarget) else target.decode(outputs)
 
     def predict_proba(self, table: Any, *, note: Note = warn) -> pd.DataFrame:
         """Predict the probability of each class.
@@ -285,6 +334,14 @@ class TabularModel:
         ------
         ValueError
             For a regression, and as `predict`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
+        >>> model.predict_proba({"size": [2, 8]}).columns.tolist()
+        ['big', 'small']
         """
         if not self.classes:
             msg = f"`predict_proba` is for classes; `{self.preprocessing.target.name}` is a number; use `predict`"
@@ -317,6 +374,14 @@ class TabularModel:
         ------
         ValueError
             For a table without the target, for a class that training did not have, and as `predict`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
+        >>> model.evaluate(table)["accuracy"]
+        1.0
         """
         target = self._fitted().target
         frame = labelled_rows(as_frame(table), target.name)
@@ -325,6 +390,50 @@ class TabularModel:
             return score_numbers(target.decode(truth), self.predict(frame, note=note))
         probabilities = self.predict_proba(frame, note=note).to_numpy()
         return score_classes(np.searchsorted(np.asarray(target.classes), truth), probabilities)
+
+    def report(
+        self, table: Any = None, *, importance: bool | None = None, repeats: int = 5, note: Note = warn
+    ) -> Report:
+        """Measure the model on rows with the target, beside a trivial and a linear model.
+
+        Parameters
+        ----------
+        table : table, optional
+            Rows that training did not have; by default those of `test`.
+        importance : bool, optional
+            Whether to shuffle each column in turn, to see how much the model needs it; by default up to 100 columns.
+        repeats : int
+            How often each column is shuffled.
+        note
+            As for `predict`.
+
+        Returns
+        -------
+        Report
+            ``print(report)`` shows it, ``report.to_html(path)`` writes a page with pictures.
+
+        Raises
+        ------
+        ValueError
+            Without rows to measure on, and as `evaluate`.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"x": [i / 50 for i in range(100)], "y": [(i / 50) ** 2 for i in range(100)]}
+        >>> model = mlpx.TabularModel(members=2).fit(table, "y", test=0.2)
+        >>> report = model.report()
+        >>> report.scores["model"]["rmse"] < report.scores["linear model"]["rmse"]
+        True
+        >>> report.importance[0].column
+        'x'
+        """
+        self._fitted()
+        rows = self.test if table is None else as_frame(table)
+        if rows is None:
+            msg = "`table` must give rows to measure on, since `fit` kept none; give `test` to `fit`, or rows here"
+            raise ValueError(msg)
+        return make_report(self, rows, importance=importance, repeats=check_count("repeats", repeats), note=note)
 
     # Files.
 
@@ -340,13 +449,28 @@ class TabularModel:
         ------
         OSError
             Where the file cannot be written; an existing one is then as it was.
+
+        Examples
+        --------
+        >>> import mlpx, pathlib, tempfile
+        >>> table = {"size": [1, 2, 8, 9] * 5, "kind": ["small", "small", "big", "big"] * 5}
+        >>> model = mlpx.TabularModel(members=2).fit(table, "kind")
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kinds.mlpx"
+        >>> model.save(path)
+        >>> mlpx.TabularModel.load(path).classes
+        ('big', 'small')
         """
         self._fitted()
         self.network.save(path)
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], *, backend: str | Backend | None = None, device: str | None = None
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        backend: str | Backend | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
     ) -> TabularModel:
         """Read a model from a file that `save` or ``mlpx train`` wrote.
 
@@ -356,6 +480,8 @@ class TabularModel:
             The file.
         backend, device
             As for `Network`.
+        dtype : str, optional
+            What to compute in; by default as the model was trained.
 
         Returns
         -------
@@ -368,15 +494,55 @@ class TabularModel:
             If the file is damaged or no model.
         ValueError
             If the model holds no description of columns.
+
+        Examples
+        --------
+        >>> import mlpx, pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "lines.mlpx"
+        >>> table = {"x": list(range(50)), "y": [2.0 * i for i in range(50)]}
+        >>> mlpx.TabularModel(epochs=2).fit(table, "y").save(path)
+        >>> mlpx.TabularModel.load(path).predict({"x": [3]}).shape
+        (1,)
         """
-        network = load_network(path, backend=backend, device=device)
+        network = load_network(path, backend=backend, device=device, dtype=dtype)
         if network.preprocessing is None:
             msg = f"{os.fspath(path)!r} holds a network without a table's columns; read it by `mlpx.load`"
             raise ValueError(msg)
+        return cls.from_network(network)
+
+    @classmethod
+    def from_network(cls, network: Network) -> TabularModel:
+        """Give the model of a network that was trained on a table.
+
+        Parameters
+        ----------
+        network : Network
+            With the description of the columns in ``network.preprocessing``, such as `mlpx.load` gives.
+
+        Returns
+        -------
+        TabularModel
+
+        Raises
+        ------
+        ValueError
+            If it holds no description of columns.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"x": list(range(50)), "y": [2.0 * i for i in range(50)]}
+        >>> model = mlpx.TabularModel(epochs=2).fit(table, "y")
+        >>> mlpx.TabularModel.from_network(model.network).predict({"x": [3]}).shape
+        (1,)
+        """
+        if network.preprocessing is None:
+            msg = "`network` must hold a description of columns in `network.preprocessing`; this one holds none"
+            raise ValueError(msg)
         preprocessing = Preprocessing.from_dict(network.preprocessing)
-        model = cls(preprocessing.task, members=network.members or 1, backend=backend, device=device)
+        model = cls(preprocessing.task, members=network.members or 1, backend=network.backend)
         model.network, model.preprocessing = network, preprocessing
-        model.inferred = _sentences(preprocessing)
+        model.inferred = columns_inferred(preprocessing)
         return model
 
     def _fitted(self) -> Preprocessing:
@@ -392,17 +558,16 @@ class TabularModel:
         return f"<TabularModel of `{self.preprocessing.target.name}`, {self.preprocessing.task}: {self.network!r}>"
 
 
+def _as_table(table: Any) -> Table:
+    """Give a table with what its source tells about it; a name is told by files alone."""
+    if isinstance(table, Table):
+        return table
+    return read_table(table) if isinstance(table, (str, Path)) else Table("", as_frame(table))
+
+
 def _as_list(names: Collection[str]) -> list[str]:
     """Refuse one text, of which every letter would be a column."""
     if isinstance(names, str):
         msg = f"`drop` must be a list of columns, such as [{names!r}]; got {names!r}"
         raise TypeError(msg)
-    return list(names)
-
-
-def _sentences(preprocessing: Preprocessing) -> tuple[str, ...]:
-    """Tell the task and what every column becomes."""
-    target = preprocessing.target
-    what = f"the classes {named(target.classes, 5)}" if isinstance(target, ClassTarget) else "numbers"
-    task = f"task: {preprocessing.task}; `{target.name}` holds {what}"
-    return (task, *(f"`{name}`: {sentence}" for name, sentence in preprocessing.describe()))
+    return [str(name) for name in names]

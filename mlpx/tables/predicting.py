@@ -73,8 +73,25 @@ def predict_outputs(net: mlpx.Network, preprocessing: Preprocessing, table: Any,
     return outputs if net.members is None else outputs.mean(axis=0)
 
 
+def choose(outputs: NDArray[Any]) -> NDArray[np.intp]:
+    """Give the place of the most probable class; one output is the probability of the second of two classes.
+
+    Parameters
+    ----------
+    outputs : array of shape (n, K) or (n, 1)
+        Probabilities.
+
+    Returns
+    -------
+    numpy.ndarray
+        Places among the classes, shape (n,).
+    """
+    chosen = outputs[:, 0] > 0.5 if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+    return chosen.astype(np.intp)
+
+
 def decide(outputs: NDArray[Any], target: ClassTarget) -> NDArray[np.str_]:
-    """Give the label of the most probable class; one output is the probability of the second of two classes.
+    """Give the label of the most probable class as a text.
 
     Parameters
     ----------
@@ -88,5 +105,4 @@ def decide(outputs: NDArray[Any], target: ClassTarget) -> NDArray[np.str_]:
     numpy.ndarray
         Labels, shape (n,).
     """
-    chosen = outputs[:, 0] > 0.5 if outputs.shape[1] == 1 else outputs.argmax(axis=1)
-    return np.asarray(target.classes)[chosen.astype(np.intp)]
+    return np.asarray(target.classes)[choose(outputs)]

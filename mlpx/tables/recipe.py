@@ -1,13 +1,13 @@
 """How a model of a table is built and trained; what the user leaves open follows one rule for all tables.
 
-The numbers were chosen by measurement on rows of six public tables that no result was measured on, for all of them at
-once; see the guide's page "Tables" and ``benchmarks/tables.py``.
+The numbers were chosen by measurement on six public tables, for all of them at once and by other divisions of their
+rows than results are measured with; see the guide's page "Tables" and ``benchmarks/tables.py``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,14 @@ from mlpx.layers.dropout import MOST_DROPPED
 BETA_2 = 0.95
 #: Pieces along a column of numbers, at most, and the training rows that there must be for each.
 MOST_BINS, ROWS_PER_BIN = 32, 50
+#: The greatest rate at so many rows a step as there are at most; it falls with the square root, as the noise grows.
+LEARNING_RATE = 8e-3
 #: Fewer training rows than this get narrower layers.
 SMALL = 1000
 #: Rows a step, at least and at most, and the steps of an epoch between these.
 FEWEST_ROWS_A_STEP, MOST_ROWS_A_STEP, STEPS_AN_EPOCH = 16, 256, 32
 #: Passes through a table of so many rows; through a quarter of the rows twice as many, between a least and a most.
-EPOCHS, ROWS, FEWEST_EPOCHS, MOST_EPOCHS = 20, 16_000, 8, 60
+EPOCHS, ROWS, FEWEST_EPOCHS, MOST_EPOCHS = 20, 16_000, 8, 40
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Recipe:
         Networks whose predictions are averaged.
     activation : str or Activation
         Of the hidden layers.
-    learning_rate, weight_decay, dropout, label_smoothing : float
+    learning_rate, weight_decay, l2, dropout, label_smoothing : float
         As for `mlpx.TabularModel`.
     class_weight : dict, "balanced" or None
         Weight by class.
@@ -60,16 +62,20 @@ class Recipe:
     bins: int
     epochs: int
     batch_size: int
+    learning_rate: float
     members: int = 2
     activation: str | Activation = "mish"
-    learning_rate: float = 8e-3
     weight_decay: float = 0.01
+    l2: float = 0.0
     dropout: float = 0.0
     label_smoothing: float = 0.0
     class_weight: Mapping[Any, float] | str | None = None
     patience: int | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.hidden, str) or not isinstance(self.hidden, Iterable):
+            msg = f"`hidden` must be a list of units, one number a hidden layer; got {self.hidden!r}"
+            raise TypeError(msg)
         units = tuple(check_count(f"hidden[{i}]", size) for i, size in enumerate(self.hidden))
         object.__setattr__(self, "hidden", units)
         for name, least in (("bins", 0), ("epochs", 1), ("batch_size", 1), ("members", 1)):
@@ -78,6 +84,7 @@ class Recipe:
             check_count("patience", self.patience)
         check_number("learning_rate", self.learning_rate, above=0)
         check_number("weight_decay", self.weight_decay, least=0)
+        check_number("l2", self.l2, least=0)
         check_number("dropout", self.dropout, least=0, below=MOST_DROPPED)
         check_number("label_smoothing", self.label_smoothing, least=0, below=1)
 
@@ -103,11 +110,14 @@ class Recipe:
         >>> chosen.hidden, chosen.bins, chosen.epochs, chosen.batch_size
         ((128, 128), 32, 5, 256)
         """
+        wish = wishes.get("batch_size")
+        batch_size = _batch_size(rows) if wish is None else check_count("batch_size", wish)
         rule: dict[str, Any] = {
             "hidden": _hidden(rows),
             "bins": min(MOST_BINS, rows // ROWS_PER_BIN),
             "epochs": max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(EPOCHS * math.sqrt(ROWS / rows)))),
-            "batch_size": _batch_size(rows),
+            "batch_size": batch_size,
+            "learning_rate": LEARNING_RATE * math.sqrt(batch_size / MOST_ROWS_A_STEP),
         }
         return cls(**rule | {name: wish for name, wish in wishes.items() if wish is not None})
 
@@ -125,7 +135,8 @@ class Recipe:
         """
         units = " - ".join(str(size) for size in (*self.hidden, outputs))
         networks = "one network" if self.members == 1 else f"{self.members} networks, whose predictions are averaged"
-        return f"{networks}: {units} units, {self.epochs} epochs, {self.batch_size} rows a step"
+        steps = f"{self.epochs} epochs, {self.batch_size} rows a step, rate {self.learning_rate:.2g}"
+        return f"{networks}: {units} units, {steps}"
 
 
 def _hidden(rows: int) -> tuple[int, ...]:

@@ -56,8 +56,10 @@ def divide(
             return _checked(outer)
     else:
         outer = _drawn(frame, classes, test, group, time, seed)
-    rest = outer.train
-    if not validation or len(rest) < FEWEST_FOR_VALIDATION:
+        _check_test(outer, test)
+    rest, by = outer.train, group or time
+    alike = by is not None and frame[by].iloc[rest].nunique(dropna=False) < 2  # one group or time is not to be divided
+    if not validation or len(rest) < FEWEST_FOR_VALIDATION or alike:
         return _checked(outer)
     inner = _drawn(frame.iloc[rest], None if classes is None else classes.iloc[rest], validation, group, time, seed)
     return _checked(Split(rest[inner.train], outer.test, rest[inner.test], outer.source))
@@ -83,28 +85,16 @@ def _check_ways(*, split: str | None, group: str | None, time: str | None, test:
         raise ValueError(msg)
 
 
+def _check_test(split: Split, share: float) -> None:
+    """Refuse a share so small that no row tests."""
+    if share and not len(split.test):
+        each = f"a share of {share:g} of {plural(len(split.train), 'row')}, the same of each class, is no row"
+        msg = f"`test` must keep rows: {each}; take a larger share, or give a table of test rows"
+        raise ValueError(msg)
+
+
 def _checked(split: Split) -> Split:
     if len(split.train) < 2:
         msg = f"training needs at least two rows; {plural(len(split.train), 'row')} came"
         raise ValueError(msg)
     return split
-
-
-def describe(split: Split) -> str:
-    """Tell in one line how the rows are divided.
-
-    Parameters
-    ----------
-    split : Split
-        The rows.
-
-    Returns
-    -------
-    str
-    """
-    parts = [f"{plural(len(split.train), 'row')} to learn from"]
-    if len(split.validation):
-        parts.append(f"{len(split.validation)} to choose the best epoch by")
-    if len(split.test):
-        parts.append(f"{len(split.test)} kept for a test ({split.source})")
-    return ", ".join(parts)

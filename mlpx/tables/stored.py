@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from mlpx.tables.columns import CategoryColumn, Column, DateColumn, EmbeddedColumn, LeftOut, NumberColumn, Source
-from mlpx.tables.targets import ClassTarget, NumberTarget, Target
+from mlpx.tables.targets import LABELS, ClassTarget, LabelKind, NumberTarget, Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +79,8 @@ def _column_to_dict(column: Column) -> dict[str, Any]:
 
 def _target_to_dict(target: Target) -> dict[str, Any]:
     if isinstance(target, ClassTarget):
-        return {"name": target.name, "classes": list(target.classes), "counts": list(target.counts)}
+        classes, counts = list(target.classes), list(target.counts)
+        return {"name": target.name, "classes": classes, "counts": counts, "kind": target.kind}
     return {"name": target.name, "mean": target.mean, "scale": target.scale}
 
 
@@ -169,7 +170,19 @@ def _target(item: object) -> Target:
     whole = all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts)
     if len(classes) < 2 or len(counts) != len(classes) or not whole:
         _refuse("target", "counts", "one count for each of at least two classes", counts)
-    return ClassTarget(name, classes, tuple(counts))
+    return ClassTarget(name, classes, tuple(counts), _label_kind(entry, classes))
+
+
+def _label_kind(entry: dict[str, Any], classes: tuple[str, ...]) -> LabelKind:
+    """Give what the labels are in the table; files from before that was told have texts."""
+    kind = entry.get("kind", "text")
+    try:
+        labels = [LABELS[kind](text) for text in classes]
+        if len(set(labels)) == len(labels):
+            return cast("LabelKind", kind)
+    except (LookupError, TypeError, ValueError):
+        pass
+    return _refuse("target", "kind", f"one of {', '.join(LABELS)} that goes with the classes", kind)
 
 
 def _source(item: object) -> Source | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,11 +16,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Task = Literal["classification", "regression"]
+LabelKind = Literal["text", "whole", "number", "truth"]
 
 #: Whole numbers with at most this many different values are classes unless the user says otherwise.
 MOST_INTEGER_CLASSES = 20
 #: More classes than this in more than half of the rows are no classes but names or numbers.
 FEW_CLASSES = 20
+#: Longer texts are no labels, and would be stored for every row.
+LONGEST_LABEL = 1000
+#: Whole numbers beyond this are not all told apart by float64, and stay texts.
+MOST_WHOLE = 2**53
+REAL = (int, float, np.integer, np.floating)
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,19 @@ class ClassTarget:
         Labels, sorted as ``numpy.unique`` sorts them.
     counts : tuple of int
         Training rows of each class: the baseline for every later report.
+    kind : {"text", "whole", "number", "truth"}
+        What the labels are in the table.
     """
 
     name: str
     classes: tuple[str, ...]
     counts: tuple[int, ...]
+    kind: LabelKind = "text"
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """The labels as the table has them: texts, whole or other numbers, or truth values."""
+        return np.asarray([LABELS[self.kind](text) for text in self.classes])
 
     @property
     def width(self) -> int:
@@ -86,6 +101,13 @@ class NumberTarget:
 
 
 Target = ClassTarget | NumberTarget
+#: What makes a label of its text.
+LABELS: dict[LabelKind, Callable[[str], Any]] = {
+    "text": str,
+    "whole": int,
+    "number": float,
+    "truth": {"False": False, "True": True}.__getitem__,
+}
 
 
 def infer_task(series: pd.Series) -> Task:
@@ -144,8 +166,34 @@ def _fit_classes(series: pd.Series) -> ClassTarget:
         remedy = "choose another target, or regression if they are numbers"
         msg = f"the target `{series.name}` must have classes that repeat; it has {number}; {remedy}"
         raise ValueError(msg)
-    classes = np.unique(np.array(texts)).tolist()
-    return ClassTarget(str(series.name), tuple(classes), tuple(counts[label] for label in classes))
+    _refuse_texts(series, counts)
+    classes = sorted(counts)
+    return ClassTarget(str(series.name), tuple(classes), tuple(counts[label] for label in classes), _label_kind(series))
+
+
+def _refuse_texts(series: pd.Series, texts: Iterable[str]) -> None:
+    """Refuse labels that an array of texts cannot hold."""
+    long = next((text for text in texts if len(text) > LONGEST_LABEL), None)
+    if long:
+        rule = f"labels of at most {LONGEST_LABEL} characters; one has {len(long)}"
+        msg = f"the target `{series.name}` must have {rule}; texts of that kind are no classes"
+        raise ValueError(msg)
+    cut = next((text for text in texts if text.endswith("\0")), None)
+    if cut:
+        msg = f"the target `{series.name}` must have labels that do not end in a NUL character; got {cut[:60]!r}"
+        raise ValueError(msg)
+
+
+def _label_kind(series: pd.Series) -> LabelKind:
+    """Tell what the labels of a column are."""
+    values = series.astype(object).unique().tolist()
+    if all(isinstance(value, (bool, np.bool_)) for value in values):
+        return "truth"
+    if any(isinstance(value, bool) or not isinstance(value, REAL) for value in values):
+        return "text"
+    if all(float(value).is_integer() for value in values):
+        return "whole" if max(map(abs, values)) <= MOST_WHOLE else "text"
+    return "number" if np.isfinite(values).all() else "text"
 
 
 def _fit_numbers(series: pd.Series) -> NumberTarget:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,28 @@ if TYPE_CHECKING:
     from mlpx.history import History
     from mlpx.tables.preprocessing import Preprocessing
     from mlpx.tables.splits import Split
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What a model learns from, and how.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        The rows that have a target.
+    split : mlpx.tables.splits.Split
+        Which of them train, validate and test.
+    recipe : mlpx.tables.recipe.Recipe
+        Layers, epochs, rates.
+    preprocessing : Preprocessing
+        What the columns become.
+    """
+
+    frame: pd.DataFrame
+    split: Split
+    recipe: Recipe
+    preprocessing: Preprocessing
 
 
 def build_network(preprocessing: Preprocessing, recipe: Recipe, **where: Any) -> Network:
@@ -51,7 +74,8 @@ def build_network(preprocessing: Preprocessing, recipe: Recipe, **where: Any) ->
         output="softmax" if isinstance(preprocessing.target, ClassTarget) else "linear",
         dropout=recipe.dropout,
     ).layers
-    return Network([*first, *layers], members=None if recipe.members == 1 else recipe.members, **where)
+    members = None if recipe.members == 1 else recipe.members
+    return Network([*first, *layers], l2=recipe.l2, members=members, **where)
 
 
 def train_network(
@@ -89,22 +113,23 @@ def train_network(
         part = frame.iloc[rows]
         return preprocessing.transform(part, dtype=net.master_dtype_name), _numbers(target, part)
 
-    history = net.fit(
-        *sample(split.train),
-        validation=sample(split.validation) if len(split.validation) else None,
-        epochs=recipe.epochs,
-        batch_size=min(recipe.batch_size, len(split.train)),
-        optimizer=AdamW(OneCycle(recipe.learning_rate), beta_2=BETA_2, weight_decay=recipe.weight_decay),
-        patience=recipe.patience,
-        metrics=("accuracy",) if isinstance(target, ClassTarget) else ("r2",),
-        class_weight=class_weights(recipe.class_weight, target),
-        label_smoothing=recipe.label_smoothing if isinstance(target, ClassTarget) else 0.0,
-        shared_order=net.members is not None,
-        **options,
-    )
-    net.classes = target.classes if isinstance(target, ClassTarget) else None
     net.preprocessing = preprocessing.to_dict()
-    return history
+    try:
+        return net.fit(
+            *sample(split.train),
+            validation=sample(split.validation) if len(split.validation) else None,
+            epochs=recipe.epochs,
+            batch_size=min(recipe.batch_size, len(split.train)),
+            optimizer=AdamW(OneCycle(recipe.learning_rate), beta_2=BETA_2, weight_decay=recipe.weight_decay),
+            patience=recipe.patience,
+            metrics=("accuracy",) if isinstance(target, ClassTarget) else ("r2",),
+            class_weight=class_weights(recipe.class_weight, target),
+            label_smoothing=recipe.label_smoothing if isinstance(target, ClassTarget) else 0.0,
+            shared_order=net.members is not None,
+            **options,
+        )
+    finally:
+        net.classes = target.classes if isinstance(target, ClassTarget) else None
 
 
 def _numbers(target: Target, frame: pd.DataFrame) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -9,8 +10,6 @@ import numpy as np
 from mlpx.tables.requirements import plural, require
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -116,9 +115,14 @@ def _parsed_numbers(series: pd.Series) -> NDArray[np.float64]:
 
 
 def to_texts(series: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
-    """Give a column as codes, -1 where a value is missing, and the text that belongs to each code."""
-    pandas = require("pandas", "reading a table")
-    codes, values = pandas.factorize(series.astype(object))
+    """Give a column as codes, -1 where a value is missing, and the text that belongs to each code.
+
+    Raises
+    ------
+    ValueError
+        If a value is a list or something else of many parts.
+    """
+    codes, values = _factorized(series, "must hold texts, numbers or truth values")
     texts = [text_of(value) for value in values]
     merged = list(dict.fromkeys(texts))  # 1 and 1.0 are two values and one text
     if len(merged) < len(texts):
@@ -127,9 +131,20 @@ def to_texts(series: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
     return codes, merged
 
 
+def _factorized(series: pd.Series, rule: str) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Give codes, -1 where a value is missing, and the different values."""
+    pandas = require("pandas", "reading a table")
+    try:
+        codes, values = pandas.factorize(series.astype(object))
+    except TypeError:  # what cannot be told apart by a hash
+        refuse(series, np.array([not isinstance(value, Hashable) for value in series], dtype=bool), rule)
+        raise
+    return codes, values
+
+
 def text_of(value: Hashable) -> str:
     """Give the text of a category; 3.0 becomes "3", so that a missing value elsewhere does not rename a class."""
-    if isinstance(value, (float, np.floating)) and value == np.trunc(value):
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value)
 
@@ -152,7 +167,7 @@ def to_seconds(series: pd.Series) -> NDArray[np.float64]:
         msg = f"column `{series.name}` must hold dates; it holds numbers ({series.dtype})"
         raise ValueError(msg)
     else:
-        codes, values = pandas.factorize(series.astype(object))
+        codes, values = _factorized(series, "must hold dates as 2024-02-29")
         moments = _parsed(pandas.Series([str(value) for value in values], dtype=object))
         moments = moments.reindex(codes)  # the code -1 of a missing value has no moment
     micro = pandas.DatetimeIndex(moments).as_unit("us")
