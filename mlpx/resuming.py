@@ -5,7 +5,7 @@ Part of `mlpx.training.Run`, whose fields are read and written here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from mlpx import snapshots
@@ -142,7 +142,7 @@ def put_back(run: Any, snapshot: Snapshot) -> None:
         snapshots.restore_callbacks(run.callbacks, facts["callbacks"], tensors)
     except ModelFileError:
         raise
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         msg = f"The checkpoint to go on from is no whole one ({type(error).__name__}: {error})."
         raise ModelFileError(msg) from error
     _assign(run, found)
@@ -195,6 +195,10 @@ def _checked(run: Any, facts: dict[str, Any], tensors: dict[str, Array]) -> _Res
     epoch, done, made_before, diverged = counts
     vector, one = state.parameters, state.parameters.shape[axes:]
     steps = [_array(tensors, f"present.{i}", "int64", (1,), (members,)) for i in (1, 2)]
+    averaged = _array(tensors, "averaged.0", str(vector.dtype), vector.shape) if "averaged.0" in tensors else None
+    left_before = {m: _array(tensors, f"finished.{i}", str(vector.dtype), one) for i, m in enumerate(finished)}
+    if run.settings.finite:
+        _check_finite([vector, *state.moments, best, averaged, *left_before.values()])
     return _Restored(
         alive=alive,
         state=state,
@@ -206,8 +210,8 @@ def _checked(run: Any, facts: dict[str, Any], tensors: dict[str, Array]) -> _Res
         standing=snapshots.unpacked("standing", run._standing, tensors),
         best=best,
         scaling=_array(tensors, "scaling.0", "float64", (2, members)),
-        averaged=_array(tensors, "averaged.0", str(vector.dtype), vector.shape) if "averaged.0" in tensors else None,
-        finished={m: _array(tensors, f"finished.{i}", str(vector.dtype), one) for i, m in enumerate(finished)},
+        averaged=averaged,
+        finished=left_before,
         counts=(epoch, done, made_before, diverged),
         stopped=check_flag("stopped", facts["stopped"]),
         epochs_seen=_counts(facts["epochs_seen"], members),
@@ -223,6 +227,13 @@ def _array(tensors: dict[str, Array], name: str, dtype: str, *shapes: tuple[int,
         msg = f"{name} is {found.dtype}{list(found.shape)}"
         raise ValueError(msg)
     return found
+
+
+def _check_finite(vectors: Iterable[Array | None]) -> None:
+    """Refuse weights and moments that no sound run has."""
+    if not all(hxp.all(hxp.isfinite(vector)) for vector in vectors if vector is not None):
+        msg = "some of its weights or moments are not finite"
+        raise ValueError(msg)
 
 
 def _counts(values: Any, members: int) -> list[int]:
