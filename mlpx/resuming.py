@@ -198,7 +198,9 @@ def _checked(run: Any, facts: dict[str, Any], tensors: dict[str, Array]) -> _Res
     averaged = _array(tensors, "averaged.0", str(vector.dtype), vector.shape) if "averaged.0" in tensors else None
     left_before = {m: _array(tensors, f"finished.{i}", str(vector.dtype), one) for i, m in enumerate(finished)}
     if run.settings.finite:
-        _check_finite([vector, *state.moments, best, averaged, *left_before.values()])
+        marks = [state] if mark is None else [state, mark.state]
+        kept = [leaf for one_state in marks for leaf in (one_state.parameters, *one_state.moments)]
+        _check_finite([*kept, best, averaged, *left_before.values()])
     return _Restored(
         alive=alive,
         state=state,

@@ -141,7 +141,8 @@ class EarlyStopping(Callback):
         standing = Standing(*(hxp.asarray(state[name]) for name in Standing._fields))
         weights = state.get("weights")
         fits = all(found.shape == now.shape for found, now in zip(standing, self._standing, strict=True))
-        if not fits or (weights is not None and weights.shape != self._shape):
+        sound = weights is None or (weights.shape == self._shape and bool(hxp.all(hxp.isfinite(weights))))
+        if not fits or not sound:
             msg = "what EarlyStopping noted is not of a network like this one"
             raise ValueError(msg)
         self._standing = standing
