@@ -225,9 +225,13 @@ def replay(path: str | os.PathLike[str], backend: str | Backend | None = None, d
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             msg = f"it does not describe a step ({type(error).__name__}: {error})."
             raise ModelFileError(msg) from error
-    with ops.context(), np.errstate(all="ignore"):
-        place, new = divergence.inspect(step, masks, state, data, batch, None)
-        return Replay(where, place, tuple(_quantities(step, masks, state, new, data, batch)), stored)
+    try:
+        with ops.context(), np.errstate(all="ignore"):
+            place, new = divergence.inspect(step, masks, state, data, batch, None)
+            return Replay(where, place, tuple(_quantities(step, masks, state, new, data, batch)), stored)
+    except (LookupError, TypeError, ValueError) as error:
+        msg = f"{os.fspath(path)} describes a step that cannot be made ({type(error).__name__}: {error})."
+        raise ModelFileError(msg) from error
 
 
 def _rebuilt(

@@ -333,7 +333,8 @@ def _replace(path: Path, content: bytes, *, private: bool) -> None:
     """Put a file in its place by a renaming, once all of it lies on the disk."""
     temporary = path.parent / f".{secrets.token_hex(8)}.part"
     try:
-        with open(temporary, "xb", opener=_opened_by_owner if private else None) as file:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if private else 0o666))
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -346,10 +347,6 @@ def _replace(path: Path, content: bytes, *, private: bool) -> None:
     except BaseException:
         _discard(temporary)
         raise
-
-
-def _opened_by_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _discard(temporary: Path) -> None:

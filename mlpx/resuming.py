@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from mlpx import snapshots
-from mlpx._checks import check_count, check_flag
+from mlpx._checks import check_count, check_flag, check_number
 from mlpx._typing import Array
 from mlpx.backends import trees
 from mlpx.backends.host import xp as hxp
@@ -218,7 +218,7 @@ def _checked(run: Any, facts: dict[str, Any], tensors: dict[str, Array]) -> _Res
         stopped=check_flag("stopped", facts["stopped"]),
         epochs_seen=_counts(facts["epochs_seen"], members),
         rows=list(_rows(facts["columns"], tensors, (epoch, members) if axes else (epoch,))),
-        seconds=float(facts["seconds"]),
+        seconds=check_number("seconds", facts["seconds"], least=0, most=1e12),
     )
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
+from operator import add
 from typing import Any
 
 from mlpx import resuming
@@ -82,7 +83,6 @@ class Run:
         self._alive = hxp.arange(self._members)
         self._stop_asked = self._may_go_on = False
         self._resumed: Snapshot | None = None
-        self._started: list[Callback] = []
         self._clock = 0.0
         self._diverged = 0
         self._prepare_step(carried or Carried.start(self._members))
@@ -228,7 +228,6 @@ class Run:
     def _start(self, bar: Progress) -> None:
         """Tell all callbacks, and go on from a snapshot where one of them found it."""
         for callback in self.callbacks:
-            self._started.append(callback)
             callback.start(self)
         if self._resumed is not None:
             resuming.put_back(self, self._resumed)
@@ -237,7 +236,7 @@ class Run:
     def _end(self, failed: BaseException | None) -> None:
         """Tell all callbacks, also where one of them raises; what ended training comes before that."""
         errors = []
-        for callback in self._started:
+        for callback in self.callbacks:
             try:
                 callback.end(self)
             except BaseException as error:
@@ -326,7 +325,7 @@ class Run:
             if self.epoch + 1 < self.epochs:
                 self._batches.draw_ahead(self._train.rows, alive, self.epoch + 1)
         sums = hxp.reshape(ops.to_numpy(self._state.terms), (alive.shape[0], -1))
-        return sums / hxp.reshape(self._weight, (-1, 1))
+        return sums / hxp.reshape(hxp.asarray(self._weight), (-1, 1))
 
     def _begin_sums(self) -> None:
         terms = self.net.backend.copy(self._zero, self._state.terms)
@@ -588,7 +587,10 @@ class Run:
         return hxp.take(means, hxp.nonzero(finite)[0], axis=0)
 
 
-def _added(weight: Any, totals: Array) -> Array:
+def _added(weight: Any, totals: Array) -> Any:
     """Return a sum to which numbers are added one after the other, so that it does not depend on how they are cut."""
-    first = hxp.broadcast_to(hxp.asarray(weight, dtype=totals.dtype), totals.shape[1:])
-    return hxp.cumulative_sum(hxp.concat([first[None, ...], totals]), axis=0)[-1, ...]
+    if totals.ndim == 1:  # for few numbers Python is faster, and its own sum would correct rounding
+        return reduce(add, totals.tolist(), float(weight))
+    sums = hxp.asarray(totals, copy=True)
+    sums[0, ...] += weight
+    return hxp.cumulative_sum(sums, axis=0)[-1, ...]

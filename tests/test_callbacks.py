@@ -756,3 +756,52 @@ def test_early_stopping_gives_an_estimator_its_best_weights() -> None:
     assert model.n_iter_ == stopping.stopped_epoch == 3
     assert stopping.best_epoch == 1
     np.testing.assert_array_equal(model.coefs_[0].ravel(), recorder.vectors[0][: model.coefs_[0].size])
+
+
+def test_weights_of_an_earlier_training_do_not_come_back() -> None:
+    stopping = mlpx.EarlyStopping("loss")
+    fitted(stopping)
+    net = mlpx.MLP([3, 8, 1], output="sigmoid", seed=8)
+    before = vector(net)
+    with pytest.raises(RuntimeError, match="out of order"):
+        net.fit(*TRAIN, callbacks=[Fails("start"), stopping], progress=False)
+    np.testing.assert_array_equal(vector(net), before)
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit])
+def test_all_have_their_end_whatever_is_raised(kind: type[BaseException]) -> None:
+    ended = []
+
+    class Raises(mlpx.Callback):
+        def end(self, run: Any) -> None:
+            ended.append(self)
+            raise kind
+
+    with pytest.raises(kind):
+        fitted([Raises(), Raises()])
+    assert len(ended) == 2
+
+
+def test_what_ended_training_is_raised_before_what_failed_at_the_end() -> None:
+    class EndFails(mlpx.Callback):
+        def end(self, run: Any) -> None:
+            raise OSError("and the disk is full")
+
+    with pytest.raises(RuntimeError, match="out of order") as caught:
+        fitted([Fails("epoch"), EndFails()])
+    assert caught.value.__notes__ == ["A callback failed at the end too, OSError: and the disk is full"]
+
+
+@pytest.mark.parametrize("every", [0, -2, 1.5, "often"])
+def test_every_is_a_number_of_steps(every: Any) -> None:
+    callback = Steps()
+    callback.every = every
+    with pytest.raises((TypeError, ValueError), match=r"`callbacks\[0\]\.every`"):
+        fitted(callback)
+
+
+def test_progress_where_the_source_does_not_know_its_rows() -> None:
+    log = io.StringIO()
+    net = mlpx.MLP([3, 8, 1], output="sigmoid")
+    net.fit(mlpx.sources.Batches([TRAIN]), epochs=2, progress=False, callbacks=mlpx.Progress(0, stream=log))
+    assert "epoch 1/2" in log.getvalue()

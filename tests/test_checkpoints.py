@@ -1,9 +1,11 @@
 """Checkpoints: what is written down, what a resumed run does with it, and what becomes of it when the disk fails."""
 
+import contextlib
 import errno
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 import mlpx
 from kill import killed_runs_end_alike
+from mlpx import watching
 from mlpx.callbacks import checkpoint
 from mlpx.exceptions import ModelFileError
 
@@ -260,3 +263,171 @@ def test_the_estimators_refuse_it(tmp_path: Path) -> None:
 def test_arguments_are_checked(tmp_path: Path, bad: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError), match=f"`{next(iter(bad))}`"):
         mlpx.Checkpoint(tmp_path, **bad)
+
+
+def memmap(tmp_path: Path) -> np.ndarray:
+    rows = np.memmap(tmp_path / "rows.bin", dtype="float32", mode="w+", shape=X.shape)
+    rows[:] = X
+    return rows
+
+
+def test_rows_that_stay_in_a_file_when_the_first_run_is_a_short_one(tmp_path: Path) -> None:
+    rows = memmap(tmp_path)
+
+    def train(folder: Path, *more: mlpx.Callback) -> bytes:
+        net = mlpx.MLP([6, 4, 2])
+        saved = [mlpx.Checkpoint(folder, seconds=0, resume=True), mlpx.WeightAverage(every=4)]
+        net.fit(rows, Y, epochs=3, batch_size=32, callbacks=[*saved, *more], progress=False)
+        return bits(net)
+
+    with pytest.raises(BrokenError):
+        train(tmp_path / "a", BreakAt(3))
+    assert train(tmp_path / "a") == train(tmp_path / "b")
+
+
+def test_validation_on_a_source(tmp_path: Path) -> None:
+    held_out = mlpx.sources.Mapped(X[:50], Y[:50])
+    with pytest.raises(BrokenError):
+        fit(tmp_path, BreakAt(14), validation=held_out)
+    assert bits(fit(tmp_path, validation=held_out)[0]) == bits(fit(None, validation=held_out)[0])
+
+
+def test_the_loss_scale_of_a_complete_run(tmp_path: Path) -> None:
+    _, before = fit(tmp_path, net={"dtype": "float16"})
+    _, again = fit(tmp_path, net={"dtype": "float16"})
+    assert before.loss_scale is not None
+    assert (again.loss_scale, again.skipped_steps) == (before.loss_scale, before.skipped_steps)
+    assert again.seconds >= before.seconds > 0
+
+
+def test_rows_that_are_appended_to_a_new_file_are_not_doubled(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    with pytest.raises(BrokenError):
+        fit(tmp_path / "a", BreakAt(25), mlpx.JSONLogger(log, append=True))
+    fit(tmp_path / "a", mlpx.JSONLogger(log, append=True))
+    assert [line[:11] for line in log.read_text().splitlines()] == [f'{{"epoch": {i}' for i in range(1, 6)]
+
+
+class StopAfter(mlpx.Callback):
+    """End training after an epoch, to go on later."""
+
+    def __init__(self, epoch: int) -> None:
+        self.at = epoch
+
+    def epoch(self, run: Any) -> None:
+        if run.epoch == self.at:
+            run.stop(again=True)
+
+
+def test_a_pause_where_patience_ends(tmp_path: Path) -> None:
+    options = {"net": {"members": 3}, "validation": 0.3, "patience": 1, "epochs": 30, "optimizer": mlpx.Adam(0.03)}
+    alone, history = fit(None, **options)
+    for epoch in range(1, history.epochs + 1):
+        fit(tmp_path / str(epoch), StopAfter(epoch), **options)
+        resumed, gone_on = fit(tmp_path / str(epoch), **options)
+        assert bits(resumed) == bits(alone)
+        np.testing.assert_equal(gone_on.to_dict(), history.to_dict())
+
+
+class PauseAt(mlpx.Callback):
+    """End training at a step, to go on later."""
+
+    def __init__(self, step: int) -> None:
+        self.at = step
+
+    def batch(self, run: Any) -> None:
+        if run.step == self.at:
+            run.stop(again=True)
+
+
+@pytest.mark.parametrize("at", [2, 5, 9])
+def test_a_member_that_diverges_keeps_the_same_weights(tmp_path: Path, at: int) -> None:
+    options = {"net": {"members": 2, "dropout": 0.0}, "optimizer": mlpx.SGD((0.01, 1e12)), "metrics": "accuracy"}
+    with pytest.warns(RuntimeWarning, match="member 1 diverged"):
+        alone, _ = fit(None, **options)
+    for broken in (PauseAt(at), BreakAt(at)):
+        folder = tmp_path / type(broken).__name__
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            with contextlib.suppress(BrokenError):
+                fit(folder, broken, **options)
+            resumed, _ = fit(folder, **options)
+        assert bits(resumed) == bits(alone)
+        assert (resumed.epochs_seen, resumed.steps_seen) == (alone.epochs_seen, alone.steps_seen)
+
+
+def test_marks_come_at_the_same_steps_wherever_it_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "WATCHED", 4)
+    target = X[:, :1] * 1e3
+
+    def train(folder: Path, *more: mlpx.Callback, **saved: Any) -> tuple[bytes, Any]:
+        one = mlpx.MLP([6, 1], output="linear", seed=1)
+        checkpoint = mlpx.Checkpoint(folder, resume=True, **saved)
+        with pytest.raises((mlpx.DivergenceError, BrokenError)) as caught:
+            one.fit(X, target, epochs=3, batch_size=3, optimizer=mlpx.SGD(30.0), progress=False,
+                    callbacks=[checkpoint, *more])  # fmt: skip
+        return bits(one), caught.value
+
+    alone, error = train(tmp_path / "a", epochs=1)
+    assert error.step > 4
+    for at in (1, 5, 7):
+        train(tmp_path / str(at), BreakAt(at), seconds=0)
+        again, other = train(tmp_path / str(at), steps=1)
+        assert again == alone
+        assert (other.epoch, other.step, other.rows) == (error.epoch, error.step, error.rows)
+
+
+def test_a_refused_resume_changes_nothing(tmp_path: Path) -> None:
+    callbacks = (mlpx.WeightAverage(0.9), mlpx.EarlyStopping("loss"))
+    fit(tmp_path, *callbacks)
+    for more, message in (((mlpx.EarlyStopping("loss"),), "WeightAverage"), ((), "WeightAverage, EarlyStopping")):
+        net = mlpx.MLP([6, 10, 2], dropout=0.25, seed=1)
+        before = bits(net)
+        with pytest.raises(ModelFileError, match=message):
+            net.fit(X, Y, epochs=5, batch_size=32, callbacks=[mlpx.Checkpoint(tmp_path, resume=True), *more],
+                    progress=False)  # fmt: skip
+        assert (bits(net), net.epochs_seen, net.steps_seen) == (before, [0], [0])
+
+
+def test_fewer_epochs_than_were_made_are_refused(tmp_path: Path) -> None:
+    fit(tmp_path, epochs=3)
+    with pytest.raises(ModelFileError, match="has made 3 epochs, and `epochs` asks for 2"):
+        fit(tmp_path, epochs=2)
+
+
+@pytest.mark.parametrize("name", ["present.0", "state.1", "scaling.0", "history.0", "callback.0.best"])
+@pytest.mark.parametrize("change", [lambda a: a[:0], lambda a: np.concatenate([a, a]), lambda a: a.astype("int8")])
+def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, name: str, change: Any) -> None:
+    options = {"net": {"members": 2, "dtype": "float16"}}
+    fit(tmp_path, mlpx.EarlyStopping("loss"), **options)
+    latest = max(tmp_path.iterdir())
+    snapshot = checkpoint.read(latest)
+    checkpoint.CHECKPOINT.write(latest, snapshot.facts, {**snapshot.tensors, name: change(snapshot.tensors[name])})
+    with pytest.raises(ModelFileError):
+        fit(tmp_path, mlpx.EarlyStopping("loss"), epochs=9, **options)
+
+
+class Remembers(mlpx.Callback):
+    def __init__(self, state: Any) -> None:
+        self.given = state
+
+    def state(self) -> Any:
+        return self.given
+
+    def restore(self, state: Any) -> None:
+        self.found = state
+
+
+@pytest.mark.parametrize("state", [{"a": {1, 2}}, {"a": np.array(["x"])}, {1: 2}, [1]])
+def test_states_that_cannot_be_written_are_named(tmp_path: Path, state: Any) -> None:
+    with pytest.raises(TypeError, match=r"`Remembers\.state` must return a dict"):
+        fit(tmp_path, Remembers(state))
+
+
+def test_an_array_of_the_other_byte_order(tmp_path: Path) -> None:
+    fit(tmp_path, Remembers({"a": np.arange(3, dtype=">i4")}))
+    again = Remembers({})
+    fit(tmp_path, again)
+    assert again.found["a"].tolist() == [0, 1, 2]

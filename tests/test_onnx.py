@@ -37,7 +37,7 @@ def rows(net, count=40, seed=0):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda activation: activation.label)
 def test_every_activation_over_its_range(activation, dtype):
     net = Network([Dense(1, 1, activation, bias=False), Dense(1, 1, bias=False)], dtype=dtype)
     net.set_weights([[[1.0]], [[1.0]]], [None, None])
@@ -112,7 +112,7 @@ def test_functions_of_ones_own_are_exported():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_every_function_of_the_namespace(name, dtype):
     function = FUNCTIONS[name]
     within = custom(lambda z, xp: xp.astype(function(0.7 / (1 + xp.exp(-z)) + 0.1, xp), z.dtype))  # from 0.1 to 0.8

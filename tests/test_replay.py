@@ -1,7 +1,9 @@
 """The autopsy of a number that is not finite: where it was, and the file from which the step is made again."""
 
+import os
 import pickle
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +172,23 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     mlpx.MLP([2, 3]).save(tmp_path / "model.mlpx")
     with pytest.raises(ModelFileError, match=re.escape("no file of a step")):
         mlpx.replay(tmp_path / "model.mlpx")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_only_its_owner_reads_the_file() -> None:
+    assert stat.S_IMODE(os.stat(poisoned(7, batch=3).path).st_mode) == 0o600
+
+
+def test_a_source_that_can_be_read_once_diverges_too() -> None:
+    net = mlpx.MLP([5, 1], output="linear")
+    pieces = ((X[i : i + 50], X[i : i + 50, :1] * 1e9) for i in range(0, 200, 50))
+    with pytest.raises(mlpx.DivergenceError, match="Where it began is not known") as caught:
+        net.fit(mlpx.sources.Batches(pieces), epochs=1, batch_size=2, optimizer=mlpx.SGD(1e9), progress=False)
+    assert caught.value.path is None
+    assert np.isfinite(mlpx.to_numpy(net.vector)).all()
+
+
+def test_an_error_with_a_note_can_be_pickled() -> None:
+    error = poisoned(7, batch=3)
+    error.add_note("seen on a Monday")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -17,7 +17,7 @@ class Callback:
     ``step`` (steps made), ``parameters`` (the present ones, as a vector of the backend), ``history`` and ``row``: the
     numbers of the epoch that just ended, by name, with a stack as lists with one number a member. ``run.stop()`` ends
     training after the epoch, or at once where `batch` asks for it. An exception ends training with the weights that
-    it has reached in the network, and is raised again when every callback that was started has had its `end`.
+    it has reached in the network, and is raised again when every callback has had its `end`.
 
     Attributes
     ----------

@@ -126,7 +126,7 @@ class EarlyStopping(Callback):
 
     def end(self, run: Any) -> None:
         """Give the network the best weights."""
-        if self._weights is not None:
+        if self._weights is not None and self._ops is not None:  # else they are of an earlier training
             run.net.vector = self._chosen(self._standing.epoch > 0, self._weights, run.net.vector)
             self._weights = to_numpy(self._weights)  # a checkpoint of the end holds them too
         self._ops = None
@@ -140,7 +140,8 @@ class EarlyStopping(Callback):
         """Go on from there."""
         standing = Standing(*(hxp.asarray(state[name]) for name in Standing._fields))
         weights = state.get("weights")
-        fits = all(found.shape == now.shape for found, now in zip(standing, self._standing, strict=True))
+        pairs = list(zip(standing, self._standing, strict=True))
+        fits = all(found.shape == now.shape and found.dtype == now.dtype for found, now in pairs)
         sound = weights is None or (weights.shape == self._shape and bool(hxp.all(hxp.isfinite(weights))))
         if not fits or not sound:
             msg = "what EarlyStopping noted is not of a network like this one"

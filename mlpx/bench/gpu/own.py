@@ -110,11 +110,10 @@ def held_run(net: mlpx.Network, X: Array, y: Array, batch_size: int) -> Any:
 def drawn(run: Any, orders: Array) -> Any:
     """Return the batches of the first steps of a run, with the rows of `orders`."""
     parts: list[Any] = []
-    steps = run._steps
     while sum(map(trees.length, parts)) < len(orders):
-        runs = list(run._runs(steps))
-        parts += [batches for batches, _, _ in runs]
-        steps = runs[-1][2]
+        runs = [steps for _, some in run._windows(0) for steps in some]
+        parts += [batches for batches, *_ in runs]
+        run._epoch_steps = runs[-1][2]
     leaves = zip(*map(trees.leaves, parts), strict=True)
     joined = trees.rebuilt(parts[0], (np.concatenate(each)[: len(orders)] for each in leaves))
     return joined._replace(index=orders.astype(joined.index.dtype))
