@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> None:
     where = {name: value for name, value in found.where.items() if value is not None and name != "rows"}
     rows = [str(row) for row in found.where.get("rows") or ()]
     place = ", ".join(f"{name} {value}" for name, value in where.items())
-    say_fields([("step", place), ("rows", listed(rows) if rows else "")])
+    say_fields([("step", place), ("rows", f"{listed(rows)}, counted from 0 among the training rows" if rows else "")])
     say()
     table = [("layer", "quantity", "largest", "not finite", "of")]
     for q in found.quantities:

@@ -48,3 +48,20 @@ def rows_inferred(split: Split) -> str:
     if len(split.test):
         parts.append(f"{len(split.test)} kept for a test ({split.source})")
     return ", ".join(parts)
+
+
+def unlabelled(count: int, target: str) -> str:
+    """Tell how many rows are left out for want of a target.
+
+    Parameters
+    ----------
+    count : int
+        How many; of none there is nothing to tell.
+    target : str
+        The column.
+
+    Returns
+    -------
+    str
+    """
+    return f"left out {plural(count, 'row')} whose target `{target}` is missing" if count else ""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpx.tables.preprocessing import Note, Preprocessing, warn
+from mlpx.tables.notes import Note, warn
+from mlpx.tables.preprocessing import Preprocessing
 from mlpx.tables.targets import ClassTarget
 
 if TYPE_CHECKING:

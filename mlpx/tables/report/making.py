@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlpx.tables.inferred import rows_inferred
+from mlpx.tables.notes import Note
 from mlpx.tables.predicting import predict_outputs
 from mlpx.tables.preprocessing import labelled_rows
 from mlpx.tables.report.classes import Classes
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlpx.tables.model import TabularModel
-
-Note = Callable[[str], object]
 
 
 def make_report(
