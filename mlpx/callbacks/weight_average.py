@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from mlpx._checks import check_count, check_flag, check_number
@@ -89,6 +90,12 @@ class WeightAverage(Callback):
         self.steps += 1
         now, average = run.parameters, run.averaged
         run.averaged = run.net.backend.copy(now) if average is None else average + self._share() * (now - average)
+
+    def end(self, run: Any) -> None:
+        """Warn where nothing was averaged."""
+        if not self.steps and 0 < run.epoch <= self.start_epoch:
+            msg = f"nothing was averaged: `start_epoch` is {self.start_epoch}, and training had {run.epoch} epochs"
+            warnings.warn(f"{msg}; take a smaller `start_epoch`", UserWarning, stacklevel=2)
 
     def state(self) -> dict[str, Any]:
         """Return of how many steps the average is; the average itself is the run's."""

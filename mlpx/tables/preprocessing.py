@@ -183,8 +183,8 @@ class Preprocessing:
             Type of the result.
         note : callable
             Takes a sentence for everything that was passed over: columns that are not used, categories that the
-            training rows did not have (or, of a column with many, had rarely), missing numbers where they had none (taken
-            as the median). A warning by default.
+            training rows did not have (or, of a column with many, had rarely), missing numbers where they had none
+            (taken as the median). A warning by default.
 
         Returns
         -------
