@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from mlpx._checks import check_count, check_flag, check_number
+from mlpx._notes import warn
 from mlpx.callbacks.base import Callback
 
 __all__ = ["WeightAverage"]
@@ -95,7 +95,7 @@ class WeightAverage(Callback):
         """Warn where nothing was averaged."""
         if not self.steps and 0 < run.epoch <= self.start_epoch:
             msg = f"nothing was averaged: `start_epoch` is {self.start_epoch}, and training had {run.epoch} epochs"
-            warnings.warn(f"{msg}; take a smaller `start_epoch`", UserWarning, stacklevel=2)
+            warn(f"{msg}; take a smaller `start_epoch`")
 
     def state(self) -> dict[str, Any]:
         """Return of how many steps the average is; the average itself is the run's."""

@@ -24,12 +24,19 @@ def say(text: str = "") -> None:
 
 def note(sentence: str) -> None:
     """Write a remark to standard error, where it does not mix with results."""
-    _write(sys.stderr, f"mlpx: note: {sentence}")
+    _write(sys.stderr, _wrapped(f"mlpx: note: {sentence}"))
 
 
 def complain(sentence: str) -> None:
     """Write what went wrong to standard error."""
-    _write(sys.stderr, f"mlpx: error: {' '.join(sentence.split())}")
+    _write(sys.stderr, _wrapped(f"mlpx: error: {' '.join(sentence.split())}"))
+
+
+def _wrapped(text: str) -> str:
+    """Wrap a remark where somebody reads it on a terminal; in a file it stays one line."""
+    if not sys.stderr.isatty():
+        return text
+    return textwrap.fill(printable(text), width(), break_on_hyphens=False, break_long_words=False)
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -53,16 +60,17 @@ def width() -> int:
 
 def say_fields(fields: Iterable[tuple[str, str]]) -> None:
     """Write labels and what belongs to them, with a hanging indent; fields without a text are passed over."""
-    for label, text in fields:
-        if text:
-            wrapper = textwrap.TextWrapper(
-                width(),
-                initial_indent=label.ljust(LABEL) if len(label) < LABEL else f"{label}  ",
-                subsequent_indent=" " * LABEL,
-                break_on_hyphens=False,
-                break_long_words=False,
-            )
-            say(wrapper.fill(printable(text)))
+    shown = [(label, text) for label, text in fields if text]
+    room = max([LABEL, *(len(label) + 2 for label, _ in shown if len(label) >= LABEL)])
+    for label, text in shown:
+        wrapper = textwrap.TextWrapper(
+            width(),
+            initial_indent=label.ljust(room),
+            subsequent_indent=" " * room,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+        say(wrapper.fill(printable(text)))
 
 
 def say_wrapped(text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mlpx
-from mlpx.cli.console import figure, listed, whole
+from mlpx.cli.console import counted, figure, listed, whole
 from mlpx.tables import CategoryColumn, DateColumn, EmbeddedColumn, NumberColumn, NumberTarget, Preprocessing
 
 Field = tuple[str, str]
@@ -23,6 +23,14 @@ def columns(preprocessing: Preprocessing) -> list[Field]:
         ("left out", "; ".join(f"{listed(names)} ({reason})" for reason, names in reasons.items())),
         ("target", target(preprocessing)),
     ]
+
+
+def data(preprocessing: Preprocessing) -> str:
+    """Tell the table that a model comes from, and how many of its rows were learnt from, as far as that is stored."""
+    source, column = preprocessing.source, preprocessing.target
+    rows = "" if isinstance(column, NumberTarget) else f"{counted(sum(column.counts), 'row')} to learn from"
+    table = "" if source is None else f"{source.name}: {counted(source.rows, 'row')}"
+    return ", ".join(part for part in (table, rows) if part)
 
 
 def target(preprocessing: Preprocessing) -> str:

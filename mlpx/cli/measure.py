@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlpx.cli import models
 from mlpx.cli.console import counted, note, say, width
 from mlpx.tables.report import text
+from mlpx.tables.report.page import INSTALL
 
 if TYPE_CHECKING:
     from mlpx.tables.report import Report
@@ -34,6 +36,8 @@ def write_report(report: Report, path: str | None) -> None:
     if path is not None:
         report.to_html(path)
         note(f"wrote the report `{path}`")
+        if find_spec("matplotlib") is None:
+            note(f"it has no pictures, which matplotlib draws: {INSTALL}")
 
 
 def epochs(best: int | list[int]) -> str:

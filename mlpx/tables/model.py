@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from mlpx._checks import check_choice, check_count, check_flag, check_number
+from mlpx._notes import Note, warn
 from mlpx.activations import Activation
 from mlpx.backends import Backend
 from mlpx.exceptions import DivergenceError
@@ -18,7 +19,6 @@ from mlpx.model import Network
 from mlpx.persistence import load as load_network
 from mlpx.tables.frames import as_frame
 from mlpx.tables.inferred import columns_inferred, rows_inferred, unlabelled
-from mlpx.tables.notes import Note, warn
 from mlpx.tables.predicting import choose, predict_outputs
 from mlpx.tables.preprocessing import Preprocessing, check_columns, labelled_rows
 from mlpx.tables.reading import Table, read_table
@@ -473,6 +473,54 @@ class TabularModel:
         """
         self._fitted()
         self.network.save(path)
+
+    def to_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as an ONNX file, whose inputs are the columns; see `mlpx.conversion.to_onnx`.
+
+        Parameters
+        ----------
+        path : str or path
+            By convention it ends in ``.onnx``.
+
+        Raises
+        ------
+        ImportError
+            Where the package onnx is not installed.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"x": list(range(50)), "y": [2.0 * i for i in range(50)]}
+        >>> mlpx.TabularModel(epochs=2).fit(table, "y").to_onnx("lines.onnx")
+        """
+        from mlpx.conversion import to_onnx
+
+        self._fitted()
+        to_onnx(self.network, path)
+
+    def to_standalone(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as a program that needs NumPy alone; see `mlpx.conversion.to_standalone`.
+
+        Parameters
+        ----------
+        path : str or path
+            A file that ends in ``.py``; the parameters go into the ``.npz`` beside it.
+
+        Raises
+        ------
+        ValueError
+            For another ending.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"x": list(range(50)), "y": [2.0 * i for i in range(50)]}
+        >>> mlpx.TabularModel(epochs=2).fit(table, "y").to_standalone("lines.py")
+        """
+        from mlpx.conversion import to_standalone
+
+        self._fitted()
+        to_standalone(self.network, path)
 
     @classmethod
     def load(

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from mlpx._notes import Note, warn
 from mlpx.tables import stored
 from mlpx.tables.columns import Column, EmbeddedColumn, LeftOut, NumberColumn, Source
 from mlpx.tables.facts import facts
 from mlpx.tables.fitting import MOST_ONE_HOT, Rules, Scaling, fit_column
 from mlpx.tables.frames import as_frame
-from mlpx.tables.notes import Note, warn
 from mlpx.tables.requirements import named, plural, suggestion
 from mlpx.tables.targets import Target, Task, fit_target, infer_task
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpx._notes import Note, warn
 from mlpx.tables.columns import Source
-from mlpx.tables.notes import Note, warn
 from mlpx.tables.requirements import named, plural, require
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpx._notes import Note
 from mlpx.tables.inferred import rows_inferred
-from mlpx.tables.notes import Note
 from mlpx.tables.predicting import predict_outputs
 from mlpx.tables.preprocessing import labelled_rows
 from mlpx.tables.report.classes import Classes
