@@ -94,7 +94,9 @@ class WeightAverage(Callback):
     def end(self, run: Any) -> None:
         """Warn where nothing was averaged."""
         if not self.steps and 0 < run.epoch <= self.start_epoch:
-            msg = f"nothing was averaged: `start_epoch` is {self.start_epoch}, and training had {run.epoch} epochs"
+            msg = (
+                f"nothing was averaged: `start_epoch` is {self.start_epoch}, and training ended after epoch {run.epoch}"
+            )
             warn(f"{msg}; take a smaller `start_epoch`")
 
     def state(self) -> dict[str, Any]:

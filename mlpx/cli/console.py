@@ -8,13 +8,14 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, TextIO
 
+from mlpx.tables.requirements import NO_BREAK
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 #: Lines longer than this are hard to read, however wide the terminal is.
 WIDEST = 110
 LABEL = 11
-NO_BREAK = "\u00a0"
 
 
 def say(text: str = "") -> None:
@@ -101,16 +102,6 @@ def _say_rows_apart(rows: Sequence[Sequence[str]]) -> None:
     for first, *cells in others:
         say(first)
         say_fields((f"    {name:<{longest}}", cell) for name, cell in zip(header, cells, strict=True))
-
-
-def whole(number: int) -> str:
-    """Write a whole number in groups of three digits, ``48 842``, which no line break divides."""
-    return f"{number:,}".replace(",", NO_BREAK)
-
-
-def counted(number: int, noun: str) -> str:
-    """Write ``1 row`` or ``48 842 rows``."""
-    return f"{whole(number)} {noun if number == 1 else noun + 's'}"
 
 
 def figure(number: float) -> str:

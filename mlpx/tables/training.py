@@ -115,7 +115,7 @@ def train_network(
 
     def sample(rows: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[Any]]:
         part = frame.iloc[rows]
-        return preprocessing.transform(part, dtype=net.master_dtype_name), _numbers(target, part)
+        return preprocessing.transform(part, dtype=net.master_dtype_name, note=str), _numbers(target, part)
 
     net.preprocessing = preprocessing.to_dict()
     try:
