@@ -56,7 +56,7 @@ def asked(run: Any) -> dict[str, Any]:
             "keep_best": settings.keep_best,
             "rows": run._train.rows.count.tolist(),
             "validation rows": None if run._validation is None else run._validation.samples,
-            "first rows": snapshots.checksum(run.fetch(run.first_rows(256))),
+            snapshots.CHECKSUM: snapshots.checksum(run.fetch(run.first_rows(256))),
         }
     )
 
