@@ -7,6 +7,7 @@ numbers of that step. Random draws are made again from the network's key and the
 from __future__ import annotations
 
 import copy
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -161,18 +162,26 @@ class Replay:
         """Whether the quantity is that which the file names."""
         return self.place is not None and (self.place.layer, self.place.quantity) == self.stored
 
+    @property
+    def table(self) -> tuple[tuple[str, ...], ...]:
+        """The quantities as cells, below a header."""
+        rows = (
+            (q.layer, q.name, "-" if math.isnan(q.largest) else f"{q.largest:.5g}", f"{q.not_finite} of {q.size}")
+            for q in self.quantities
+        )
+        return ("layer", "quantity", "largest", "not finite"), *rows
+
     def __str__(self) -> str:
         """Return a table with a line for each quantity, and a sentence."""
-        lines = [("layer", "quantity", "largest", "not finite")]
-        lines += [(q.layer, q.name, f"{q.largest:.3g}", f"{q.not_finite} of {q.size}") for q in self.quantities]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        table = [
-            f"{a.ljust(widths[0])}  {b.ljust(widths[1])}  {c.rjust(widths[2])}  {d.rjust(widths[3])}".rstrip()
-            for a, b, c, d in lines
-        ]
-        return "\n".join([*table, "", self._sentence()])
+        widths = [max(map(len, column)) for column in zip(*self.table, strict=True)]
+        lines = (
+            "   ".join([first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]) for first, *others in self.table
+        )
+        return "\n".join([*lines, "", self.sentence])
 
-    def _sentence(self) -> str:
+    @property
+    def sentence(self) -> str:
+        """What was found."""
         if self.place is None:
             return f"All is finite here; the file names the {self.stored[1]} of {self.stored[0]}."
         said = f"The first that is not finite is the {self.place.quantity} of {self.place.layer}"
@@ -225,9 +234,13 @@ def replay(path: str | os.PathLike[str], backend: str | Backend | None = None, d
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             msg = f"it does not describe a step ({type(error).__name__}: {error})."
             raise ModelFileError(msg) from error
-    with ops.context(), np.errstate(all="ignore"):
-        place, new = divergence.inspect(step, masks, state, data, batch, None)
-        return Replay(where, place, tuple(_quantities(step, masks, state, new, data, batch)), stored)
+    try:
+        with ops.context(), np.errstate(all="ignore"):
+            place, new = divergence.inspect(step, masks, state, data, batch, None)
+            return Replay(where, place, tuple(_quantities(step, masks, state, new, data, batch)), stored)
+    except (LookupError, TypeError, ValueError) as error:
+        msg = f"{os.fspath(path)} describes a step that cannot be made ({type(error).__name__}: {error})."
+        raise ModelFileError(msg) from error
 
 
 def _rebuilt(

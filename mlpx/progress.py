@@ -27,26 +27,30 @@ class Progress:
 
     def __init__(self, show: bool, epochs: int, samples: int | None) -> None:
         self._bar: Any = None
-        if show:
-            from tqdm.auto import tqdm  # imported when first used
-
-            quiet = False if "ipykernel" in sys.modules else None  # a notebook shows it, though it is no terminal
-            total = None if samples is None else epochs * samples
-            self._bar = tqdm(
-                total=total, disable=quiet, unit=" samples", unit_scale=True, dynamic_ncols=True, leave=True,
-                bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt} {remaining}{postfix}",
-            )  # fmt: skip
-            if self._bar.disable:
-                self._bar = None
-        self._epochs = epochs
+        self._show, self._epochs, self._samples, self._made = show, epochs, samples, 0
 
     def epoch(self, epoch: int) -> None:
-        """Say which epoch begins, from 0."""
+        """Say which epoch begins, from 0; the first draws the bar, below what callbacks have written at the start."""
+        if self._show and self._bar is None:
+            self._draw()
         if self._bar is not None:
             self._bar.set_description_str(f"epoch {epoch + 1}/{self._epochs}", refresh=False)
 
+    def _draw(self) -> None:
+        """Draw the bar, where somebody can see it."""
+        from tqdm.auto import tqdm  # imported when first used
+
+        quiet = False if "ipykernel" in sys.modules else None  # a notebook shows it, though it is no terminal
+        total = None if self._samples is None else self._epochs * self._samples
+        bar = tqdm(
+            total=total, initial=self._made, disable=quiet, unit=" samples", unit_scale=True, dynamic_ncols=True,
+            leave=True, bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt} {remaining}{postfix}",
+        )  # fmt: skip
+        self._show, self._bar = False, None if bar.disable else bar
+
     def advance(self, samples: int) -> None:
         """Count samples."""
+        self._made += samples
         if self._bar is not None:
             self._bar.update(samples)
 

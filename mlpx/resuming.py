@@ -5,11 +5,11 @@ Part of `mlpx.training.Run`, whose fields are read and written here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from mlpx import snapshots
-from mlpx._checks import check_count, check_flag
+from mlpx._checks import check_count, check_flag, check_number
 from mlpx._typing import Array
 from mlpx.backends import trees
 from mlpx.backends.host import xp as hxp
@@ -56,7 +56,7 @@ def asked(run: Any) -> dict[str, Any]:
             "keep_best": settings.keep_best,
             "rows": run._train.rows.count.tolist(),
             "validation rows": None if run._validation is None else run._validation.samples,
-            "first rows": snapshots.checksum(run.fetch(run.first_rows(256))),
+            snapshots.CHECKSUM: snapshots.checksum(run.fetch(run.first_rows(256))),
         }
     )
 
@@ -142,7 +142,7 @@ def put_back(run: Any, snapshot: Snapshot) -> None:
         snapshots.restore_callbacks(run.callbacks, facts["callbacks"], tensors)
     except ModelFileError:
         raise
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         msg = f"The checkpoint to go on from is no whole one ({type(error).__name__}: {error})."
         raise ModelFileError(msg) from error
     _assign(run, found)
@@ -195,6 +195,12 @@ def _checked(run: Any, facts: dict[str, Any], tensors: dict[str, Array]) -> _Res
     epoch, done, made_before, diverged = counts
     vector, one = state.parameters, state.parameters.shape[axes:]
     steps = [_array(tensors, f"present.{i}", "int64", (1,), (members,)) for i in (1, 2)]
+    averaged = _array(tensors, "averaged.0", str(vector.dtype), vector.shape) if "averaged.0" in tensors else None
+    left_before = {m: _array(tensors, f"finished.{i}", str(vector.dtype), one) for i, m in enumerate(finished)}
+    if run.settings.finite:
+        marks = [state] if mark is None else [state, mark.state]
+        kept = [leaf for one_state in marks for leaf in (one_state.parameters, *one_state.moments)]
+        _check_finite([*kept, best, averaged, *left_before.values()])
     return _Restored(
         alive=alive,
         state=state,
@@ -206,13 +212,13 @@ def _checked(run: Any, facts: dict[str, Any], tensors: dict[str, Array]) -> _Res
         standing=snapshots.unpacked("standing", run._standing, tensors),
         best=best,
         scaling=_array(tensors, "scaling.0", "float64", (2, members)),
-        averaged=_array(tensors, "averaged.0", str(vector.dtype), vector.shape) if "averaged.0" in tensors else None,
-        finished={m: _array(tensors, f"finished.{i}", str(vector.dtype), one) for i, m in enumerate(finished)},
+        averaged=averaged,
+        finished=left_before,
         counts=(epoch, done, made_before, diverged),
         stopped=check_flag("stopped", facts["stopped"]),
         epochs_seen=_counts(facts["epochs_seen"], members),
         rows=list(_rows(facts["columns"], tensors, (epoch, members) if axes else (epoch,))),
-        seconds=float(facts["seconds"]),
+        seconds=check_number("seconds", facts["seconds"], least=0, most=1e12),
     )
 
 
@@ -223,6 +229,13 @@ def _array(tensors: dict[str, Array], name: str, dtype: str, *shapes: tuple[int,
         msg = f"{name} is {found.dtype}{list(found.shape)}"
         raise ValueError(msg)
     return found
+
+
+def _check_finite(vectors: Iterable[Array | None]) -> None:
+    """Refuse weights and moments that no sound run has."""
+    if not all(hxp.all(hxp.isfinite(vector)) for vector in vectors if vector is not None):
+        msg = "some of its weights or moments are not finite"
+        raise ValueError(msg)
 
 
 def _counts(values: Any, members: int) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,9 @@ from mlpx.callbacks.base import Callback
 from mlpx.exceptions import ModelFileError
 
 __all__ = ["Snapshot", "callback_states", "checksum", "differences", "packed", "plain", "restore_callbacks", "unpacked"]
+
+CHECKSUM = "first rows"
+"""The entry of what was asked for that is a `checksum`, of which the number says nothing to a reader."""
 
 
 class Snapshot(NamedTuple):
@@ -78,7 +81,25 @@ def differences(asked: Mapping[str, Any], stored: Any) -> list[str]:
     if not isinstance(stored, Mapping):
         return ["it does not say what was asked for"]
     names = [name for name in {**asked, **stored} if asked.get(name) != stored.get(name)]
-    return [f"{name} was {_short(stored.get(name))} and is {_short(asked.get(name))}" for name in names]
+    return [next(_differing(name, stored.get(name), asked.get(name))) for name in names]
+
+
+def _differing(place: str, was: Any, now: Any) -> Iterator[str]:
+    """Yield where two values of JSON differ: in an entry of a mapping, at a place of a list, or altogether."""
+    if was == now:
+        return
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        for name in {**now, **was}:
+            yield from _differing(f"{place}.{name}", was.get(name), now.get(name))
+    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        for i, (before, after) in enumerate(zip(was, now, strict=True)):
+            yield from _differing(f"{place}[{i}]", before, after)
+    elif isinstance(was, list) and isinstance(now, list) and any(isinstance(part, Mapping) for part in was):
+        yield f"{place} were {len(was)} and are {len(now)}"
+    elif place == CHECKSUM:
+        yield f"the {place} of training are others"
+    else:
+        yield f"{place} was {_short(was)} and is {_short(now)}"
 
 
 def _short(value: Any) -> str:

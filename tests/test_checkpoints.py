@@ -135,7 +135,7 @@ def test_another_run_is_refused(tmp_path: Path, change: dict[str, Any], said: st
 def test_other_data_are_refused(tmp_path: Path) -> None:
     fit(tmp_path)
     net = mlpx.MLP([6, 10, 2], dropout=0.25, seed=1)
-    with pytest.raises(ModelFileError, match="first rows was"):
+    with pytest.raises(ModelFileError, match="the first rows of training are others"):
         net.fit(X + 1, Y, epochs=5, batch_size=32, callbacks=mlpx.Checkpoint(tmp_path, resume=True))
 
 

@@ -404,7 +404,7 @@ def test_notes_go_to_standard_error(model: Path, capsys: pytest.CaptureFixture[s
     assert captured.out.count("\n") == 241
     assert captured.err.splitlines() == [
         "mlpx: note: ignoring 1 column that the training table did not have: `new`",
-        "mlpx: note: 240 values unknown from training, encoded as zeros: `colour` 240 (`violet`)",
+        "mlpx: note: 240 values that training did not have, taken as none of the known ones: `colour` 240 (`violet`)",
     ]
 
 

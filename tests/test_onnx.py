@@ -178,6 +178,26 @@ def test_the_inputs_are_the_columns():
     assert types == {"size": double, "gaps": double, "kind": text, "code": text, "flag": text, "when": double}
 
 
+def test_names_of_columns_do_not_collide_with_others():
+    pd = pytest.importorskip("pandas")
+    names = ["label", "prepared", "constant_0", "Cast_1", "LabelEncoder_0", "0.weights", "classes", "probabilities_"]
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({name: rng.normal(size=60) for name in names} | {"probabilities": rng.choice(list("ab"), 60)})
+    table["y"] = rng.choice(["a", "b"], 60)
+    model = mlpx.TabularModel(epochs=1, progress=False).fit(table, "y")
+    feeds = {name: table[[name]].to_numpy() for name in [*names, "probabilities"]}
+    found = run(model.network, feeds)
+    assert list(found) == ["label_", "probabilities__"]
+    assert_allclose(found["probabilities__"], model.predict_proba(table), atol=TOLERANCE)
+
+
+def test_a_column_without_a_name_is_refused():
+    pytest.importorskip("pandas")
+    model = mlpx.TabularModel(epochs=1, progress=False).fit({"": range(30), "y": np.arange(30) / 7}, "y")
+    with pytest.raises(ValueError, match="a column whose name is empty"):
+        to_onnx(model.network)
+
+
 def test_huge_numbers_are_clipped():
     pytest.importorskip("pandas")
     case = EveryKind("class")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import runpy
 import subprocess
 import sys
 
@@ -204,3 +205,34 @@ def test_what_cannot_be_a_program_is_refused(net, path, reason, tmp_path):
     with pytest.raises(ValueError, match=reason):
         to_standalone(net, tmp_path / path)
     assert list(tmp_path.iterdir()) == []
+
+
+HOSTILE = ['"""; import os; os.abort(); """', "\\N{x", "\\", 'x"', '""""', "<NAME>", "a\nb"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_names_and_texts_stay_data(text, tmp_path):
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({text: rng.normal(size=60), "kind": rng.choice([text, "b"], 60)})
+    table[f"y{text}"] = rng.choice([text, "c"], 60)
+    model = mlpx.TabularModel(epochs=1, progress=False).fit(table, f"y{text}")
+    path = tmp_path / f"{text}.py"
+    model.network.to_standalone(path)
+    program = runpy.run_path(str(path))
+    columns = {name: table[name].tolist() for name in (text, "kind")}
+    assert_allclose(program["predict_proba"](columns), model.predict_proba(table), atol=TOLERANCE["float32"])
+    assert program["predict"](columns).tolist() == model.predict(table).tolist()
+
+
+def test_csv_files_are_read_as_mlpx_reads_them(tmp_path):
+    pytest.importorskip("pandas")
+    x = np.arange(40) / 7
+    name = "a;b;c;d"
+    mlpx.TabularModel(epochs=1, progress=False).fit({name: x, "z": x**2, "y": x}, "y").save(tmp_path / "net.mlpx")
+    model = mlpx.TabularModel.load(tmp_path / "net.mlpx")
+    model.network.to_standalone(tmp_path / "net.py")
+    (tmp_path / "rows.csv").write_text(f'"{name}",z\n1.5,2\n2.5\n', encoding="utf-8")  # the last row is short
+    found = runpy.run_path(str(tmp_path / "net.py"))
+    predicted = found["predict"](found["read"](tmp_path / "rows.csv"))
+    assert_allclose(predicted, model.predict(tmp_path / "rows.csv", note=str), rtol=TOLERANCE["float32"])

@@ -398,9 +398,10 @@ def test_unknown_categories_are_zeros_and_counted_in_one_line(fitted: Preprocess
     assert not X[:2, colour:wild].any()
     assert not X[0, wild:].any()
     assert X[2:, colour:wild].any(axis=1).all()
-    sentence = "3 values unknown from training, encoded as zeros: `colour` 2 (`green`), `wild` 1 (a missing value)"
+    said = "3 values that training did not have, taken as none of the known ones"
+    sentence = f"{said}: `colour` 2 (`green`), `wild` 1 (a missing value)"
     assert notes == [sentence]
-    with pytest.warns(UserWarning, match="3 values unknown"):
+    with pytest.warns(UserWarning, match="3 values that training did not have"):
         fitted.transform(frame)
 
 

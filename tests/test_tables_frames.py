@@ -164,3 +164,27 @@ def test_a_target_of_dates_asks_for_a_decision() -> None:
     with pytest.raises(ValueError, match="the target `y` must hold classes or numbers; it holds dates; turn them"):
         Preprocessing.fit(table, "y")
     assert Preprocessing.fit(table, "y", task="classification").task == "classification"
+
+
+@pytest.mark.parametrize("columns", [{"x": 1}, {"x": [1, 2], "y": [1]}, {"x": np.zeros((2, 2))}])
+def test_columns_of_other_lengths_are_refused(columns: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="`table` must be a dictionary of columns, each a list of equally many values"):
+        as_frame(columns)
+
+
+def test_lists_among_texts_are_refused_with_their_row() -> None:
+    frame = pd.DataFrame({"colour": ["red", "blue"] * 5, "y": range(10)})
+    fitted = Preprocessing.fit(frame, "y", task="regression")
+    with pytest.raises(ValueError, match=r"column `colour` must hold texts.*data row 2 holds"):
+        fitted.transform({"colour": ["red", ["blue"]]})
+
+
+def test_infinite_numbers_among_texts_are_texts() -> None:
+    frame = pd.DataFrame({"mixed": [1, "a", float("inf"), 2.0] * 3, "y": range(12)})
+    (column,) = Preprocessing.fit(frame, "y", task="regression").columns
+    assert column.categories == ("1", "2", "a", "inf")  # type: ignore[union-attr]
+
+
+def test_numbers_whose_median_overflows_are_refused() -> None:
+    with pytest.raises(ValueError, match="too large to standardise"):
+        Preprocessing.fit({"x": [-1e308, -1.1e308], "y": ["a", "b"]}, "y")

@@ -94,20 +94,25 @@ def test_many_categories_are_numbers_to_look_up() -> None:
     notes: list[str] = []
     X = inputs(fitted, ["k00", "k29", None, "new", "new"], notes.append)
     np.testing.assert_array_equal(X, [[1], [30], [0], [0], [0]])
-    assert notes == ["2 values unknown from training, encoded as zeros: `a` 2 (`new`)"]
+    assert notes == ["2 values that training did not have, taken as none of the known ones: `a` 2 (`new`)"]
 
 
 def test_rare_categories_share_the_number_of_the_unknown() -> None:
     fitted = fit([*MANY * 6, "rare", *["seldom"] * 4, *["common"] * 5])
     assert fitted.columns == (EmbeddedColumn("a", ("common", *MANY), missing=False, rare=True),)
-    np.testing.assert_array_equal(inputs(fitted, ["rare", "new", "common"]), [[0], [0], [1]])
+    notes: list[str] = []
+    np.testing.assert_array_equal(inputs(fitted, ["rare", "new", "common"], notes.append), [[0], [0], [1]])
+    assert notes == [
+        "2 values that training had rarely or not at all, taken as none of the common ones: `a` 2 (`rare`, `new`)"
+    ]
     assert inputs(fit([*MANY * 6]), [None], str).item() == 0
 
 
 def test_a_missing_value_is_told_where_an_embedding_has_not_seen_it() -> None:
     notes: list[str] = []
     inputs(fit([*MANY * 6, "rare"]), [None, "new"], notes.append)
-    assert notes == ["1 value unknown from training, encoded as zeros: `a` 1 (a missing value)"]
+    said = "2 values that training had rarely or not at all, taken as none of the common ones"
+    assert notes == [f"{said}: `a` 2 (a missing value, `new`)"]
 
 
 def test_the_number_of_categories_decides_and_the_caller_over_it() -> None:

@@ -184,6 +184,84 @@ def test_predictions_are_labels_or_numbers(classifier: mlpx.TabularModel, regres
     assert 80 < numbers.mean() < 220
 
 
+@pytest.mark.parametrize(
+    ("labels", "given"),
+    [
+        ([5, -1, 70], [-1, 5, 70]),
+        ([1.0, 2.0, 10.0], [1, 10, 2]),
+        ([True, False, True], [False, True]),
+        ([0.5, 1.5, 2.5], [0.5, 1.5, 2.5]),
+        (["1", "2", "10"], ["1", "10", "2"]),
+        (["a", 1, 2.5], ["1", "2.5", "a"]),
+        ([2**60, 1, 2], ["1", str(2**60), "2"]),
+        (pd.array([3, None, 4], dtype="Int64"), [3, 4]),
+        (pd.Categorical([7, 8, 9]), [7, 8, 9]),
+    ],
+    ids=str,
+)
+def test_labels_come_back_as_the_table_has_them(labels: Any, given: list[Any], tmp_path: Path) -> None:
+    table = pd.DataFrame({"x": np.arange(30.0), "y": pd.Series(labels).take(np.arange(30) % 3).array})
+    model = mlpx.TabularModel("classification", **QUICK).fit(table, "y")
+    assert model.classes == tuple(given)
+    assert {type(label) for label in model.classes} == {type(label) for label in given}
+    assert list(model.predict_proba(table).columns) == given
+    predicted = model.predict(table)
+    assert set(predicted.tolist()) <= set(given)
+    model.save(tmp_path / "model.mlpx")
+    again = mlpx.TabularModel.load(tmp_path / "model.mlpx").predict(table)
+    assert again.dtype == predicted.dtype
+    assert (again == predicted).all()
+
+
+def test_labels_that_an_array_cannot_hold_are_refused() -> None:
+    for text, reason in (("a\0", "end in a NUL"), ("a" * 2000, "at most 1000 characters")):
+        with pytest.raises(ValueError, match=reason):
+            mlpx.TabularModel(**QUICK).fit({"x": [1, 2, 3, 4], "y": ["a", text] * 2}, "y")
+
+
+@pytest.mark.parametrize("kind", ["whole", "truth", "number", "bytes", None, []])
+def test_a_stored_kind_of_labels_must_go_with_them(kind: Any) -> None:
+    stored = Preprocessing.fit({"x": [1, 2, 3, 4], "y": ["a", "b"] * 2}, "y").to_dict()
+    stored["target"]["kind"] = kind
+    with pytest.raises(ValueError, match=r"`target.kind` must be one of text, whole, number, truth"):
+        Preprocessing.from_dict(stored)
+    del stored["target"]["kind"]
+    assert Preprocessing.from_dict(stored).target.classes == ("a", "b")
+
+
+def test_names_of_columns_may_be_numbers() -> None:
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 4)))
+    model = mlpx.TabularModel(**QUICK).fit(table, 3, drop=[0])  # type: ignore[arg-type]
+    assert [column.name for column in model.preprocessing.columns] == ["1", "2"]
+    with pytest.raises(ValueError, match="no column `7`"):
+        mlpx.TabularModel(**QUICK).fit(table, 7)  # type: ignore[arg-type]
+
+
+def test_what_was_learnt_stays_where_a_callback_raises() -> None:
+    class Broken(mlpx.Callback):
+        def epoch(self, run: Any) -> None:
+            if run.epoch == 3:
+                raise RuntimeError
+
+    model = mlpx.TabularModel(**QUICK)
+    with pytest.raises(RuntimeError):
+        model.fit(wines(), "target", callbacks=Broken())
+    assert model.predict(wines()).shape == (178,)
+    assert model.network.classes == ("red", "rosé", "white")
+
+
+def test_one_group_that_is_left_is_not_divided() -> None:
+    table = {"x": np.arange(40.0), "y": np.arange(40) / 7, "half": [1, 2] * 20}
+    for way in ("group", "time"):
+        model = mlpx.TabularModel(**QUICK).fit(table, "y", test=0.5, **{way: "half"})
+        assert model.inferred[-2].startswith("20 rows to learn from, 20 kept for a test")
+
+
+def test_a_share_that_keeps_no_row_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"`test` must keep rows: a share of 0.2 of 20 rows"):
+        mlpx.TabularModel(**QUICK).fit({"x": range(20), "y": list("abcdefghij") * 2}, "y", test=0.2)
+
+
 def test_probabilities_are_named_by_class_and_keep_the_index(classifier: mlpx.TabularModel) -> None:
     table = wines()[100:103]
     probabilities = classifier.predict_proba(table)

@@ -12,7 +12,7 @@ from mlpx._typing import Array
 from mlpx.backends import to_numpy
 from mlpx.backends.host import xp as hxp
 from mlpx.callbacks.base import Callback
-from mlpx.metrics import full_name
+from mlpx.metrics import Metric, full_name
 from mlpx.stopping import Patience, Standing
 
 __all__ = ["EarlyStopping"]
@@ -142,7 +142,8 @@ class EarlyStopping(Callback):
         weights = state.get("weights")
         pairs = list(zip(standing, self._standing, strict=True))
         fits = all(found.shape == now.shape and found.dtype == now.dtype for found, now in pairs)
-        if not fits or (weights is not None and weights.shape != self._shape):
+        sound = weights is None or (weights.shape == self._shape and bool(hxp.all(hxp.isfinite(weights))))
+        if not fits or not sound:
             msg = "what EarlyStopping noted is not of a network like this one"
             raise ValueError(msg)
         self._standing = standing
@@ -154,6 +155,9 @@ class EarlyStopping(Callback):
         higher = {metric.name: metric.higher_is_better for metric in (*settings.metrics, *settings.held_out_metrics)}
         higher["loss"] = False
         mode, name = self.mode, full_name(self.monitor)
+        if name not in higher and name in Metric.known:
+            msg = f'`monitor={self.monitor!r}` needs `metrics="{name}"` in `fit`, which did not ask for it.'
+            raise ValueError(msg)
         if mode == "auto" and name not in higher:
             msg = (
                 f'`mode` must be "min" or "max" for `monitor={self.monitor!r}`, whose direction is not known; known is '

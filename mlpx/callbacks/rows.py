@@ -35,6 +35,9 @@ class RowLogger(Callback):
 
     def start(self, run: Any) -> None:
         """Refuse a place that cannot be written to, before anything is computed."""
+        if not self.path.parent.is_dir():
+            msg = f"`path` must be in a folder that is there; {str(self.path.parent)!r} is not; make it first."
+            raise FileNotFoundError(msg)
         with self.path.open("ab") as file:
             self._from = file.tell() if self.append else 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlpx._checks import check_count, check_flag, check_number
+from mlpx._notes import warn
 from mlpx.callbacks.base import Callback
 
 __all__ = ["WeightAverage"]
@@ -89,6 +90,14 @@ class WeightAverage(Callback):
         self.steps += 1
         now, average = run.parameters, run.averaged
         run.averaged = run.net.backend.copy(now) if average is None else average + self._share() * (now - average)
+
+    def end(self, run: Any) -> None:
+        """Warn where nothing was averaged."""
+        if not self.steps and 0 < run.epoch <= self.start_epoch:
+            msg = (
+                f"nothing was averaged: `start_epoch` is {self.start_epoch}, and training ended after epoch {run.epoch}"
+            )
+            warn(f"{msg}; take a smaller `start_epoch`")
 
     def state(self) -> dict[str, Any]:
         """Return of how many steps the average is; the average itself is the run's."""

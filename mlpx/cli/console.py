@@ -8,13 +8,14 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, TextIO
 
+from mlpx.tables.requirements import NO_BREAK
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 #: Lines longer than this are hard to read, however wide the terminal is.
 WIDEST = 110
 LABEL = 11
-NO_BREAK = "\u00a0"
 
 
 def say(text: str = "") -> None:
@@ -24,12 +25,19 @@ def say(text: str = "") -> None:
 
 def note(sentence: str) -> None:
     """Write a remark to standard error, where it does not mix with results."""
-    _write(sys.stderr, f"mlpx: note: {sentence}")
+    _write(sys.stderr, _wrapped(f"mlpx: note: {sentence}"))
 
 
 def complain(sentence: str) -> None:
     """Write what went wrong to standard error."""
-    _write(sys.stderr, f"mlpx: error: {' '.join(sentence.split())}")
+    _write(sys.stderr, _wrapped(f"mlpx: error: {' '.join(sentence.split())}"))
+
+
+def _wrapped(text: str) -> str:
+    """Wrap a remark where somebody reads it on a terminal; in a file it stays one line."""
+    if not sys.stderr.isatty():
+        return text
+    return textwrap.fill(printable(text), width(), break_on_hyphens=False, break_long_words=False)
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -53,16 +61,17 @@ def width() -> int:
 
 def say_fields(fields: Iterable[tuple[str, str]]) -> None:
     """Write labels and what belongs to them, with a hanging indent; fields without a text are passed over."""
-    for label, text in fields:
-        if text:
-            wrapper = textwrap.TextWrapper(
-                width(),
-                initial_indent=label.ljust(LABEL) if len(label) < LABEL else f"{label}  ",
-                subsequent_indent=" " * LABEL,
-                break_on_hyphens=False,
-                break_long_words=False,
-            )
-            say(wrapper.fill(printable(text)))
+    shown = [(label, text) for label, text in fields if text]
+    room = max([LABEL, *(len(label) + 2 for label, _ in shown if len(label) >= LABEL)])
+    for label, text in shown:
+        wrapper = textwrap.TextWrapper(
+            width(),
+            initial_indent=label.ljust(room),
+            subsequent_indent=" " * room,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+        say(wrapper.fill(printable(text)))
 
 
 def say_wrapped(text: str) -> None:
@@ -93,16 +102,6 @@ def _say_rows_apart(rows: Sequence[Sequence[str]]) -> None:
     for first, *cells in others:
         say(first)
         say_fields((f"    {name:<{longest}}", cell) for name, cell in zip(header, cells, strict=True))
-
-
-def whole(number: int) -> str:
-    """Write a whole number in groups of three digits, ``48 842``, which no line break divides."""
-    return f"{number:,}".replace(",", NO_BREAK)
-
-
-def counted(number: int, noun: str) -> str:
-    """Write ``1 row`` or ``48 842 rows``."""
-    return f"{whole(number)} {noun if number == 1 else noun + 's'}"
 
 
 def figure(number: float) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from mlpx.cli.console import note
 from mlpx.datasets import TARGETS, load_dataset
 from mlpx.tables import Table, read_table
+from mlpx.tables.inferred import unlabelled
 from mlpx.tables.preprocessing import check_columns, labelled_rows
-from mlpx.tables.requirements import named, plural, suggestion
+from mlpx.tables.requirements import named, suggestion
 from mlpx.tables.splits import parts_of
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ def choose_target(table: Table, target: str | None) -> str:
 def drop_unlabelled(frame: pd.DataFrame, target: str) -> pd.DataFrame:
     """Leave out the rows whose target is missing, and say how many."""
     kept = labelled_rows(frame, target)
-    if len(kept) < len(frame):
-        note(f"left out {plural(len(frame) - len(kept), 'row')} whose target `{target}` is missing")
+    lost = unlabelled(len(frame) - len(kept), target)
+    if lost:
+        note(lost)
     return kept
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import mlpx
 from mlpx import _optional
 from mlpx.backends import make_backend
-from mlpx.cli.console import listed, note, say_wrapped
+from mlpx.cli.console import note, say_wrapped
 from mlpx.conversion import to_npz, to_onnx, to_standalone, to_torch
 from mlpx.persistence import read
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+#: Inputs of a graph that are named one by one.
+MOST_NAMES = 30
 ENDINGS = {"onnx": ".onnx", "program": ".py", "npz": ".npz", "torch": ".pt"}
 
 
@@ -61,11 +63,12 @@ def choose_outputs(options: argparse.Namespace, kind: str) -> list[Path]:
         raise ValueError(msg)
     paths = [path, path.with_suffix(".npz")] if kind == "program" else [path]
     for one in paths:
-        _check_output(one, Path(options.model), force=options.force)
+        beside = f"; `{path}` needs `{one}` beside it" if one != path else ""
+        _check_output(one, Path(options.model), force=options.force, why=beside)
     return paths
 
 
-def _check_output(path: Path, model: Path, *, force: bool) -> None:
+def _check_output(path: Path, model: Path, *, force: bool, why: str) -> None:
     if path.is_dir():
         msg = f"`--output` must name a file; `{path}` is a folder"
         raise ValueError(msg)
@@ -73,7 +76,7 @@ def _check_output(path: Path, model: Path, *, force: bool) -> None:
         msg = f"`--output` must not be the file that is read; got `{path}`"
         raise ValueError(msg)
     if path.exists() and not force:
-        msg = f"`{path}` exists; choose another `--output`, or overwrite it with `--force`"
+        msg = f"`{path}` exists{why}; choose another `--output`, or overwrite it with `--force`"
         raise ValueError(msg)
     if not path.parent.is_dir():
         msg = f"the folder `{path.parent}` does not exist; make it, or choose another `--output`"
@@ -83,12 +86,14 @@ def _check_output(path: Path, model: Path, *, force: bool) -> None:
 def write_onnx(net: mlpx.Network, path: Path) -> str:
     """Write an ONNX file."""
     model = to_onnx(net, path)
-    inputs = [given.name for given in model.graph.input]
-    outputs = [given.name for given in model.graph.output]
-    return (
-        f"wrote {_sized(path)}; with onnxruntime: InferenceSession({str(path)!r}).run({outputs}, inputs), where inputs "
-        f"has an array for each of {listed(inputs)}"
-    )
+    file, outputs = repr(str(path)), [given.name for given in model.graph.output]
+    use = f"with onnxruntime: session = InferenceSession({file}); session.run({outputs}, inputs)"
+    names = [repr(given.name) for given in model.graph.input]
+    inputs = ", ".join(names) if len(names) <= MOST_NAMES else "session.get_inputs() has the names"
+    if net.preprocessing is None:
+        return f"wrote {_sized(path)}; {use}, where inputs has an array of shape (n, {net.sizes[0]}) as {inputs}"
+    kinds = "an array of shape (n, 1) by the name of each column, float64 for numbers and dates, texts for categories"
+    return f"wrote {_sized(path)}; {use}, where inputs has {kinds}: {inputs}"
 
 
 def write_program(net: mlpx.Network, path: Path) -> str:
@@ -108,6 +113,10 @@ def write_npz(net: mlpx.Network, path: Path) -> str:
 
 def write_torch(net: mlpx.Network, path: Path) -> str:
     """Write a module of PyTorch."""
+    if net.members is not None:
+        several = f"the model is {net.members} networks whose predictions are averaged"
+        msg = f"{several}, and a torch.nn.Sequential is one; train with `--members 1`, or export with `--onnx`"
+        raise ValueError(msg)
     model = to_torch(net)
     _optional.require("torch", "exporting to PyTorch", "pip install torch").save(model, path)
     if net.preprocessing is not None:

@@ -62,6 +62,7 @@ def say_model(path: str) -> None:
             ("model", path),
             ("network", describe.network(net, place=False)),
             ("classes", listed([str(label) for label in net.classes or ()])),
+            ("data", describe.data(preprocessing) if preprocessing else ""),
             *(describe.columns(preprocessing) if preprocessing else [("columns", "no description is stored")]),
         ]
     )

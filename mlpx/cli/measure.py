@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlpx.cli import models
-from mlpx.cli.console import counted, note, say, width
+from mlpx.cli.console import note, say, width
 from mlpx.tables.report import text
+from mlpx.tables.report.page import INSTALL
+from mlpx.tables.requirements import counted
 
 if TYPE_CHECKING:
     from mlpx.tables.report import Report
@@ -34,9 +37,5 @@ def write_report(report: Report, path: str | None) -> None:
     if path is not None:
         report.to_html(path)
         note(f"wrote the report `{path}`")
-
-
-def epochs(best: int | list[int]) -> str:
-    """Write the best epoch, of a stack from the earliest to the latest of its members' own; nothing where none is."""
-    found = sorted(set(best if isinstance(best, list) else [best]) - {0})
-    return "-".join(str(epoch) for epoch in dict.fromkeys([found[0], found[-1]])) if found else ""
+        if find_spec("matplotlib") is None:
+            note(f"it has no pictures, which matplotlib draws: {INSTALL}")

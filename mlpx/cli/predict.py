@@ -13,11 +13,11 @@ import numpy as np
 import mlpx
 from mlpx.activations import Activation
 from mlpx.cli import models
-from mlpx.cli.console import counted, note
+from mlpx.cli.console import note
 from mlpx.cli.data import load_table
 from mlpx.tables import NumberTarget, Preprocessing
 from mlpx.tables.predicting import predict_outputs
-from mlpx.tables.requirements import plural
+from mlpx.tables.requirements import counted, plural
 from mlpx.tables.values import kind_of, to_numbers
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlpx
-from mlpx.cli.console import figure, listed, say, say_fields, say_table, say_wrapped, whole
+from mlpx.cli.console import listed, say, say_fields, say_table, say_wrapped
 
 if TYPE_CHECKING:
     import argparse
@@ -21,12 +21,8 @@ def run(options: argparse.Namespace) -> None:
     where = {name: value for name, value in found.where.items() if value is not None and name != "rows"}
     rows = [str(row) for row in found.where.get("rows") or ()]
     place = ", ".join(f"{name} {value}" for name, value in where.items())
-    say_fields([("step", place), ("rows", listed(rows) if rows else "")])
+    say_fields([("step", place), ("rows", f"{listed(rows)}, counted from 0 among the training rows" if rows else "")])
     say()
-    table = [("layer", "quantity", "largest", "not finite", "of")]
-    for q in found.quantities:
-        largest = "-" if q.largest != q.largest else figure(q.largest)
-        table.append((q.layer, q.name, largest, whole(q.not_finite), whole(q.size)))
-    say_table(table)
+    say_table(found.table)
     say()
-    say_wrapped(str(found).rpartition("\n")[2])
+    say_wrapped(found.sentence)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import mlpx
 from mlpx.cli import describe, measure, models
-from mlpx.cli.console import counted, note, say, say_fields, say_wrapped, whole
+from mlpx.cli.console import note, say, say_fields, say_wrapped
 from mlpx.cli.data import choose_target, drop_unlabelled, dropped_columns, load_table
 from mlpx.tables import Table, infer_task
-from mlpx.tables.requirements import plural
+from mlpx.tables.report.words import best_epochs
+from mlpx.tables.requirements import counted, plural, whole
 from mlpx.tables.values import kind_of
 
 if TYPE_CHECKING:
@@ -168,8 +169,10 @@ class Announcement(mlpx.Callback):
 
 
 def size(frame: pd.DataFrame) -> str:
-    """Tell how large a table is."""
-    return f"{counted(len(frame), 'row')}, {counted(len(frame.columns), 'column')}"
+    """Tell how large a table is, and how many of its cells are empty."""
+    empty = int(frame.isna().to_numpy().sum())
+    gaps = f", {counted(empty, 'empty cell')}" if empty else ""
+    return f"{counted(len(frame), 'row')}, {counted(len(frame.columns), 'column')}{gaps}"
 
 
 def rows(model: mlpx.TabularModel) -> str:
@@ -201,9 +204,9 @@ def say_results(model: mlpx.TabularModel, path: Path, callbacks: list[mlpx.Callb
         note("stopped by Ctrl-C; the best model so far is kept")
     if any(isinstance(callback, mlpx.TimeLimit) and callback.reached for callback in callbacks):
         note("stopped by the time limit; the best model so far is kept")
-    best = measure.epochs(history.best_epoch)
+    best = best_epochs(history.best_epoch)
     speed = whole(round(len(training.split.train) * history.epochs / max(history.seconds, 1e-9)))
-    chosen = f" (best: {best})" if best else ""
+    chosen = f" ({best})" if best else ""
     course = f"{plural(history.epochs, 'epoch')}{chosen} in {history.seconds:.1f} s, {speed} samples a second"
     say_fields([("trained", course), ("model", str(path))])
     say()

@@ -106,7 +106,13 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} data.csv > predictions.csv")
+    try:
+        main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has gone
+        sys.stderr.close()
 '''
 
 # With columns.
@@ -259,7 +265,13 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} data.csv > predictions.csv")
+    try:
+        main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has gone
+        sys.stderr.close()
 '''
 
 MAIN_NUMBERS = '''
@@ -270,5 +282,11 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} data.csv > predictions.csv")
+    try:
+        main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has gone
+        sys.stderr.close()
 '''

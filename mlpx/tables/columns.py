@@ -140,7 +140,7 @@ class EmbeddedColumn:
     missing : bool
         Whether training rows had missing values; where they had none, a missing value is told as unknown.
     rare : bool
-        Whether training rows had further categories; where they had none, a further category is told as unknown.
+        Whether training rows had further categories; where they had none, a further category is surely unknown.
     """
 
     name: str
@@ -160,10 +160,7 @@ class EmbeddedColumn:
         where = np.array([*_places(texts, self.categories), -1])[codes]
         out[:, 0] = where + 1
         others = codes[where < 0]
-        if not self.missing:
-            _count(unknown, others[others < 0], texts)
-        if not self.rare:
-            _count(unknown, others[others >= 0], texts)
+        _count(unknown, others[others >= 0] if self.missing else others, texts)
 
 
 @dataclass(frozen=True)

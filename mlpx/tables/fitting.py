@@ -97,7 +97,7 @@ def _fit_numbers(series: pd.Series, name: str, rules: Rules) -> Column | LeftOut
         median = float(np.median(present))
         values[absent] = median
         center, scale = _robust(present) if rules.scaling == "robust" else (float(values.mean()), float(values.std()))
-    if not (np.isfinite(center) and np.isfinite(scale)):
+    if not np.isfinite([median, center, scale]).all():
         msg = f"column `{name}` holds numbers too large to standardise (up to {np.abs(values).max():.3g}); rescale it"
         raise ValueError(msg)
     if scale == 0 or present.min() == present.max():

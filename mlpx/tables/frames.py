@@ -49,6 +49,10 @@ def as_frame(table: Any) -> pd.DataFrame:
         return with_text_names(table)
     if isinstance(table, (str, Path)):
         return read_table(table).frame
+    if isinstance(table, pandas.Series):
+        remedy = "give `series.to_frame()` of a column, or `series.to_frame().T` of a row"
+        msg = f"`table` must be a table; got a Series, which is one column or one row of one; {remedy}"
+        raise TypeError(msg)
     if hasattr(table, "collect_schema") and hasattr(table, "collect"):  # a lazy frame of polars
         table = table.collect()
     if hasattr(table, "__arrow_c_stream__") or hasattr(table, "__arrow_c_array__"):
@@ -85,6 +89,10 @@ def with_text_names(frame: pd.DataFrame) -> pd.DataFrame:
 def _from_columns(columns: Mapping[Any, Any]) -> pd.DataFrame:
     """Make a frame of a dictionary."""
     pandas = require("pandas", "reading a table")
+    if columns and all(pandas.api.types.is_scalar(values) for values in columns.values()):
+        name, value = next(iter(columns.items()))
+        msg = f"`table` must be a dictionary of columns, each a list, as {{{name!r}: [{value!r}]}}; got values alone"
+        raise ValueError(msg)
     try:
         frame: pd.DataFrame = pandas.DataFrame(dict(columns))
     except (TypeError, ValueError) as error:

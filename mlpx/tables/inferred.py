@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlpx.tables.requirements import named, plural
+from mlpx.tables.requirements import NO_BREAK, counted, named, plural, whole
 from mlpx.tables.targets import ClassTarget
 
 if TYPE_CHECKING:
@@ -42,9 +42,26 @@ def rows_inferred(split: Split) -> str:
     -------
     str
     """
-    parts = [f"{plural(len(split.train), 'row')} to learn from"]
+    parts = [f"{counted(len(split.train), 'row')} to learn from"]
     if len(split.validation):
-        parts.append(f"{len(split.validation)} to choose the best epoch by")
+        parts.append(f"{whole(len(split.validation))} to choose the best epoch by")
     if len(split.test):
-        parts.append(f"{len(split.test)} kept for a test ({split.source})")
-    return ", ".join(parts)
+        parts.append(f"{whole(len(split.test))} kept for a test ({split.source})")
+    return ", ".join(parts).replace(NO_BREAK, " ")
+
+
+def unlabelled(count: int, target: str) -> str:
+    """Tell how many rows are left out for want of a target.
+
+    Parameters
+    ----------
+    count : int
+        How many; of none there is nothing to tell.
+    target : str
+        The column.
+
+    Returns
+    -------
+    str
+    """
+    return f"left out {plural(count, 'row')} whose target `{target}` is missing" if count else ""

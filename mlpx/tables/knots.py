@@ -39,8 +39,10 @@ def choose_knots(values: NDArray[np.float64], bins: int) -> tuple[float, ...]:
     >>> choose_knots(np.asarray([0.0, 1.0, 2.0, 10.0, 100.0]), 2)
     (0.0, 2.0, 100.0)
     """
+    if bins < 2:
+        return ()
     distinct, counts = np.unique(values, return_counts=True)
-    if bins < 2 or len(distinct) < 3:
+    if len(distinct) < 3:
         return ()
     reached = np.cumsum(np.minimum(counts, MOST_OF_STEP * len(values) / bins))
     share = (reached - reached[0]) / (reached[-1] - reached[0])

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from mlpx._checks import check_choice, check_count, check_flag, check_number
+from mlpx._notes import Note, warn
 from mlpx.activations import Activation
 from mlpx.backends import Backend
+from mlpx.exceptions import DivergenceError
 from mlpx.history import History
 from mlpx.model import Network
 from mlpx.persistence import load as load_network
 from mlpx.tables.frames import as_frame
-from mlpx.tables.inferred import columns_inferred, rows_inferred
+from mlpx.tables.inferred import columns_inferred, rows_inferred, unlabelled
 from mlpx.tables.predicting import choose, predict_outputs
-from mlpx.tables.preprocessing import Note, Preprocessing, check_columns, labelled_rows, warn
+from mlpx.tables.preprocessing import Preprocessing, check_columns, labelled_rows
 from mlpx.tables.reading import Table, read_table
 from mlpx.tables.recipe import Recipe
 from mlpx.tables.report import Report, make_report
@@ -26,7 +28,7 @@ from mlpx.tables.requirements import require
 from mlpx.tables.rows import divide
 from mlpx.tables.scores import score_classes, score_numbers
 from mlpx.tables.targets import ClassTarget, Task, infer_task
-from mlpx.tables.training import Training, build_network, class_weights, train_network
+from mlpx.tables.training import Training, build_network, class_weights, diverged, train_network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -186,7 +188,7 @@ class TabularModel:
         table : table
             A frame of pandas or polars, a table of Arrow, a dictionary of columns, or the path of a CSV or Parquet
             file; see ``mlpx.tables.as_frame``. Or what `mlpx.tables.read_table` gives, which may have test rows of its
-            own. Rows without a target are left out.
+            own. Rows without a target are left out, and a warning says how many.
         target : str
             The column to predict.
         test : float or table, optional
@@ -213,7 +215,8 @@ class TabularModel:
         ValueError, TypeError
             For a table that cannot be learnt from; the message names the column.
         DivergenceError
-            Where loss or weights are no longer finite.
+            Where loss or weights are no longer finite; its rows are positions in `table`. Where whole epochs came
+            before, the model is that of these.
 
         Examples
         --------
@@ -228,6 +231,9 @@ class TabularModel:
         read = _as_table(table)
         test = read.test if test is None else test
         frame = labelled_rows(read.frame, target)
+        lost = unlabelled(len(read.frame) - len(frame), target)
+        if lost:
+            warn(lost)
         check_columns(frame, [*(name for name in (split, group, time) if name), *dropped])
         task: Task = infer_task(frame[target]) if self.task == "auto" else cast("Task", self.task)
         share = check_number("test", test, above=0, below=1) if isinstance(test, (int, float, np.number)) else 0.0
@@ -263,15 +269,20 @@ class TabularModel:
         self.training = Training(frame, divided, recipe, preprocessing)
         self.inferred = (
             *columns_inferred(preprocessing),
-            rows_inferred(divided),
+            rows_inferred(divided) + (f"; {lost}" if lost else ""),
             recipe.describe(preprocessing.target.width),
         )
+        good = True
         try:
             self.history = train_network(
                 network, preprocessing, recipe, frame, divided, callbacks=callbacks, progress=self.progress
             )
+        except DivergenceError as error:
+            good, self.history = any(network.epochs_seen), error.history
+            labelled = np.flatnonzero(read.frame[target].notna())
+            raise diverged(error, labelled[divided.train], recipe, kept=good) from None
         finally:
-            if any(network.steps_seen):  # what was learnt stays, also where a callback or Ctrl-C broke it off
+            if good and any(network.steps_seen):  # what was learnt stays, also where a callback or Ctrl-C broke it off
                 self.network, self.preprocessing = network, preprocessing
         return self
 
@@ -462,6 +473,54 @@ class TabularModel:
         """
         self._fitted()
         self.network.save(path)
+
+    def to_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as an ONNX file, whose inputs are the columns; see `mlpx.conversion.to_onnx`.
+
+        Parameters
+        ----------
+        path : str or path
+            By convention it ends in ``.onnx``.
+
+        Raises
+        ------
+        ImportError
+            Where the package onnx is not installed.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"x": list(range(50)), "y": [2.0 * i for i in range(50)]}
+        >>> mlpx.TabularModel(epochs=2).fit(table, "y").to_onnx("lines.onnx")
+        """
+        from mlpx.conversion import to_onnx
+
+        self._fitted()
+        to_onnx(self.network, path)
+
+    def to_standalone(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as a program that needs NumPy alone; see `mlpx.conversion.to_standalone`.
+
+        Parameters
+        ----------
+        path : str or path
+            A file that ends in ``.py``; the parameters go into the ``.npz`` beside it.
+
+        Raises
+        ------
+        ValueError
+            For another ending.
+
+        Examples
+        --------
+        >>> import mlpx
+        >>> table = {"x": list(range(50)), "y": [2.0 * i for i in range(50)]}
+        >>> mlpx.TabularModel(epochs=2).fit(table, "y").to_standalone("lines.py")
+        """
+        from mlpx.conversion import to_standalone
+
+        self._fitted()
+        to_standalone(self.network, path)
 
     @classmethod
     def load(

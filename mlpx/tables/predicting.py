@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpx.tables.preprocessing import Note, Preprocessing, warn
+from mlpx._notes import Note, warn
+from mlpx.tables.preprocessing import Preprocessing
 from mlpx.tables.targets import ClassTarget
 
 if TYPE_CHECKING:
@@ -69,7 +70,10 @@ def predict_outputs(net: mlpx.Network, preprocessing: Preprocessing, table: Any,
     numpy.ndarray
         Shape (n, K): probabilities of the classes, or standardised numbers.
     """
-    outputs = np.asarray(net.predict(preprocessing.transform(table, dtype=net.master_dtype_name, note=note)))
+    inputs = preprocessing.transform(table, dtype=net.master_dtype_name, note=note)
+    if not len(inputs):
+        return np.empty((0, preprocessing.target.width), dtype=net.master_dtype_name)
+    outputs = np.asarray(net.predict(inputs))
     return outputs if net.members is None else outputs.mean(axis=0)
 
 

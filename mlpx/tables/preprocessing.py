@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from mlpx._notes import Note, warn
 from mlpx.tables import stored
 from mlpx.tables.columns import Column, EmbeddedColumn, LeftOut, NumberColumn, Source
 from mlpx.tables.facts import facts
@@ -21,13 +21,6 @@ from mlpx.tables.targets import Target, Task, fit_target, infer_task
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
-
-Note = Callable[[str], object]
-
-
-def warn(sentence: str) -> None:
-    """Give a note as a warning, where nobody else takes it."""
-    warnings.warn(sentence, UserWarning, stacklevel=3)
 
 
 @dataclass(frozen=True)
@@ -190,8 +183,8 @@ class Preprocessing:
             Type of the result.
         note : callable
             Takes a sentence for everything that was passed over: columns that are not used, categories that the
-            training rows did not have (all their inputs are 0), missing numbers where they had none (taken as the
-            median). A warning by default.
+            training rows did not have (or, of a column with many, had rarely), missing numbers where they had none
+            (taken as the median). A warning by default.
 
         Returns
         -------
@@ -213,7 +206,7 @@ class Preprocessing:
             column.encode(frame[column.name], out[:, start:stop], unknown.setdefault(column.name, Counter()))
             start = stop
         _note_missing(self.columns, unknown, note)
-        _note_unknown(unknown, note)
+        _note_unknown(self.columns, unknown, note)
         return out
 
     def transform_target(self, table: Any) -> NDArray[Any]:
@@ -311,9 +304,24 @@ def _note_missing(columns: Iterable[Column], unknown: dict[str, Counter[str]], n
         note(f"{plural(sum(gaps.values()), 'missing value')} of numbers, taken as the median: {', '.join(parts)}")
 
 
-def _note_unknown(unknown: dict[str, Counter[str]], note: Note) -> None:
-    """Tell in one line how many values were categories that training did not have, and name some."""
+def _note_unknown(columns: Iterable[Column], unknown: dict[str, Counter[str]], note: Note) -> None:
+    """Tell in a line each how many values training did not have, and how many it may have had, but rarely."""
+    unsure = {column.name for column in columns if isinstance(column, EmbeddedColumn) and column.rare}
     counts = {name: values for name, values in unknown.items() if values}
+    _note_values(
+        {name: values for name, values in counts.items() if name not in unsure},
+        "that training did not have, taken as none of the known ones",
+        note,
+    )
+    _note_values(
+        {name: values for name, values in counts.items() if name in unsure},
+        "that training had rarely or not at all, taken as none of the common ones",
+        note,
+    )
+
+
+def _note_values(counts: dict[str, Counter[str]], what: str, note: Note) -> None:
+    """Tell how many values there are, and name some."""
     if not counts:
         return
     parts = [
@@ -322,4 +330,4 @@ def _note_unknown(unknown: dict[str, Counter[str]], note: Note) -> None:
         for name, values in counts.items()
     ]
     total = plural(sum(values.total() for values in counts.values()), "value")
-    note(f"{total} unknown from training, encoded as zeros: {', '.join(parts)}")
+    note(f"{total} {what}: {', '.join(parts)}")

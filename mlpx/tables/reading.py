@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpx._notes import Note, warn
 from mlpx.tables.columns import Source
 from mlpx.tables.requirements import named, plural, require
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 #: Cells of a CSV file that mean "missing". "None" is not among them: it is a common name of a class or category.
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "null")
 DELIMITERS = ",;\t|"
-Note = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,7 @@ class Table:
         return Source(self.name, len(self.frame))
 
 
-def _warn(sentence: str) -> None:
-    warnings.warn(sentence, UserWarning, stacklevel=3)
-
-
-def read_table(path: str | Path, *, note: Note = _warn) -> Table:
+def read_table(path: str | Path, *, note: Note = warn) -> Table:
     """Read a table from a file.
 
     Parameters

@@ -14,6 +14,7 @@ from typing import Any
 from mlpx._checks import check_count, check_number
 from mlpx.activations import Activation
 from mlpx.layers.dropout import MOST_DROPPED
+from mlpx.tables.requirements import plural
 
 #: Adam's memory of squared gradients, shorter than the usual 0.999, for a training of few steps.
 BETA_2 = 0.95
@@ -135,7 +136,7 @@ class Recipe:
         """
         units = " - ".join(str(size) for size in (*self.hidden, outputs))
         networks = "one network" if self.members == 1 else f"{self.members} networks, whose predictions are averaged"
-        steps = f"{self.epochs} epochs, {self.batch_size} rows a step, rate {self.learning_rate:.2g}"
+        steps = f"{plural(self.epochs, 'epoch')}, {self.batch_size} rows a step, rate {self.learning_rate:.2g}"
         return f"{networks}: {units} units, {steps}"
 
 

@@ -50,6 +50,20 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f" (did you mean `{by_folded[near[0]]}`?)" if near else ""
 
 
+#: What stands between the groups of a number, so that no line break divides it.
+NO_BREAK = "\u00a0"
+
+
+def whole(number: int) -> str:
+    """Write a whole number in groups of three digits, ``48 842``."""
+    return f"{number:,}".replace(",", NO_BREAK)
+
+
+def counted(number: int, noun: str) -> str:
+    """Write ``1 row`` or ``48 842 rows``."""
+    return f"{whole(number)} {noun if number == 1 else noun + 's'}"
+
+
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
     """Write ``1 row`` or ``12 rows``, or ``2 categories`` where the plural is given."""
     return f"{count} {noun if count == 1 else nouns or noun + 's'}"

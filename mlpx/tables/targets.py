@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +23,8 @@ LabelKind = Literal["text", "whole", "number", "truth"]
 MOST_INTEGER_CLASSES = 20
 #: More classes than this in more than half of the rows are no classes but names or numbers.
 FEW_CLASSES = 20
+#: With more classes than this, numbers with a decimal comma are numbers that were not read as such.
+MANY_CLASSES = 50
 #: Longer texts are no labels, and would be stored for every row.
 LONGEST_LABEL = 1000
 #: Whole numbers beyond this are not all told apart by float64, and stay texts.
@@ -119,7 +122,7 @@ def infer_task(series: pd.Series) -> Task:
     Raises
     ------
     ValueError
-        If it holds dates, which are neither classes nor numbers.
+        If it holds dates, which are neither classes nor numbers, or numbers with a decimal comma.
     """
     kind = kind_of(series)
     if kind == "date":
@@ -127,11 +130,23 @@ def infer_task(series: pd.Series) -> Task:
         msg = f"the target `{series.name}` must hold classes or numbers; it holds dates; {remedy}"
         raise ValueError(msg)
     if kind != "number":
+        _refuse_commas(series)
         return "classification"
     values = to_numbers(series)
     values = values[~np.isnan(values)]
     whole = bool((values == np.trunc(values)).all())
     return "classification" if whole and len(np.unique(values)) <= MOST_INTEGER_CLASSES else "regression"
+
+
+def _refuse_commas(series: pd.Series) -> None:
+    """Refuse many different texts that are numbers with a decimal comma, rather than take each for a class."""
+    texts = series.dropna().astype(str)
+    values = texts.unique()
+    commas = [text for text in values if re.fullmatch(r"\s*[-+]?\d+(\.\d{3})*,\d+\s*", text)]
+    if len(values) > MANY_CLASSES and len(commas) > len(values) / 2:
+        remedy = 'read it with `pandas.read_csv(…, decimal=",")`, or name the task classification'
+        msg = f"the target `{series.name}` must hold classes or numbers; it holds texts such as {commas[0]!r}; {remedy}"
+        raise ValueError(msg)
 
 
 def fit_target(series: pd.Series, task: Task) -> Target:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpx.exceptions import DivergenceError
 from mlpx.layers import Embedding
 from mlpx.mlp import MLP
 from mlpx.model import Network
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from mlpx.history import History
     from mlpx.tables.preprocessing import Preprocessing
     from mlpx.tables.splits import Split
+
+#: Rows that an error names.
+MOST_ROWS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +115,7 @@ def train_network(
 
     def sample(rows: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[Any]]:
         part = frame.iloc[rows]
-        return preprocessing.transform(part, dtype=net.master_dtype_name), _numbers(target, part)
+        return preprocessing.transform(part, dtype=net.master_dtype_name, note=str), _numbers(target, part)
 
     net.preprocessing = preprocessing.to_dict()
     try:
@@ -138,6 +142,43 @@ def _numbers(target: Target, frame: pd.DataFrame) -> NDArray[Any]:
     if not isinstance(target, ClassTarget):
         return values
     return np.searchsorted(np.asarray(target.classes), values)  # the classes are sorted
+
+
+def diverged(error: DivergenceError, rows: NDArray[np.intp], recipe: Recipe, *, kept: bool) -> DivergenceError:
+    """Give the error of a network as one of its table.
+
+    Parameters
+    ----------
+    error : DivergenceError
+        Its rows are counted among the training rows.
+    rows : integer array
+        Positions of the training rows in the table.
+    recipe : Recipe
+        What was tried.
+    kept : bool
+        Whether there is a model of the epochs before.
+
+    Returns
+    -------
+    DivergenceError
+        Its rows are positions in the table.
+    """
+    where = f"in epoch {error.epoch}, step {error.step}: the {error.quantity} of {error.layer} is not finite"
+    found = rows[error.rows].tolist()
+    held = f" (rows {', '.join(map(str, found[:MOST_ROWS]))}{', …' if len(found) > MOST_ROWS else ''})" if found else ""
+    remedy = f"lower `learning_rate`, which was {recipe.learning_rate:.2g}"
+    stays = "the model is that of the epochs before" if kept else "nothing of this fit is kept"
+    again = f"; `mlpx replay {error.path}` makes that step again" if error.path else ""
+    return DivergenceError(
+        f"training diverged {where}{held}; {remedy}; {stays}{again}",
+        epoch=error.epoch,
+        step=error.step,
+        layer=error.layer,
+        quantity=error.quantity,
+        rows=found,
+        history=error.history,
+        path=error.path,
+    )
 
 
 def class_weights(weights: Mapping[Any, float] | str | None, target: Target) -> dict[int, float] | str | None:

@@ -188,11 +188,11 @@ def refuse(series: pd.Series, bad: NDArray[np.bool_], rule: str) -> None:
         rows = np.flatnonzero(bad)
         value, row = series.iloc[rows[0]], _row(series, rows[0])
         more = f", and {plural(len(rows) - 1, 'row')} more" if len(rows) > 1 else ""
-        msg = f"column `{series.name}` {rule}; data row {row} holds {str(value)[:60]!r}{more}"
+        msg = f"column `{series.name}` {rule}; {row} holds {str(value)[:60]!r}{more}"
         raise ValueError(msg)
 
 
-def _row(series: pd.Series, position: Any) -> int:
-    """Give the number of a row in its file, counted from 1 after the header."""
+def _row(series: pd.Series, position: Any) -> str:
+    """Name a row: by its number, counted from 1 after the header, or where the index is another, by that."""
     label = series.index[position]
-    return int(label) + 1 if isinstance(label, (int, np.integer)) else int(position) + 1
+    return f"data row {position + 1}" if label == position else f"the row with index {label}"

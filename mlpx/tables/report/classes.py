@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlpx.tables.report.words import percent, short
+from mlpx.tables.requirements import counted, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,17 +44,22 @@ class Classes:
     classes : tuple of str
         Labels.
     counts : numpy.ndarray
-        Rows by true class (down) and decided class (across), shape (K, K).
+        Rows by true class (down) and predicted class (across), shape (K, K).
     calibration : tuple of Part
         For two classes, by the probability of the second; else empty.
+    weighted : bool
+        Whether training had class weights, which shift the probabilities.
     """
 
     classes: tuple[str, ...]
     counts: NDArray[np.int64]
     calibration: tuple[Part, ...]
+    weighted: bool = False
 
     @classmethod
-    def of(cls, classes: tuple[str, ...], truth: NDArray[np.intp], probabilities: NDArray[Any]) -> Classes:
+    def of(
+        cls, classes: tuple[str, ...], truth: NDArray[np.intp], probabilities: NDArray[Any], *, weighted: bool = False
+    ) -> Classes:
         """Count.
 
         Parameters
@@ -64,11 +70,13 @@ class Classes:
             Number of each row's class.
         probabilities : array of shape (n, K)
             Probability of each class.
+        weighted : bool
+            Whether training had class weights.
         """
         counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
         np.add.at(counts, (truth, probabilities.argmax(axis=1)), 1)
         parts = calibrate(truth == 1, probabilities[:, 1]) if len(classes) == 2 else ()
-        return cls(classes, counts, parts)
+        return cls(classes, counts, parts, weighted)
 
     @property
     def calibration_error(self) -> float:
@@ -76,8 +84,13 @@ class Classes:
         rows = sum(part.rows for part in self.calibration)
         return sum(part.rows * abs(part.said - part.seen) for part in self.calibration) / rows if rows else float("nan")
 
+    def calibration_note(self) -> str:
+        """Tell how far the probabilities are off."""
+        expected = ", as is expected with class weights" if self.weighted else ""
+        return f"off by {percent(self.calibration_error)} in the mean{expected}"
+
     def shares(self) -> tuple[tuple[int, float, float], ...]:
-        """Give for each class its rows, the share of them that was found, and the share of right decisions for it.
+        """Give for each class its rows, its recall and its precision.
 
         Where there are no rows, or no decisions, the share is NaN.
         """
@@ -95,7 +108,7 @@ class Classes:
     def _confusion(self, true: int, decided: int) -> str:
         count, rows = int(self.counts[true, decided]), int(self.counts[true].sum())
         names = f"`{short(self.classes[true])}` is taken for `{short(self.classes[decided])}`"
-        return f"{names} in {count} of {rows} rows ({percent(count / rows)})"
+        return f"{names} in {whole(count)} of {counted(rows, 'row')} ({percent(count / rows)})"
 
     def to_dict(self) -> dict[str, Any]:
         """Give what JSON can hold."""

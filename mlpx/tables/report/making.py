@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpx._notes import Note
 from mlpx.tables.inferred import rows_inferred
 from mlpx.tables.predicting import predict_outputs
 from mlpx.tables.preprocessing import labelled_rows
@@ -21,7 +21,7 @@ from mlpx.tables.report.linear import train_linear
 from mlpx.tables.report.numbers import Numbers
 from mlpx.tables.report.report import Report
 from mlpx.tables.report.words import RANKED_BY, figure, short
-from mlpx.tables.requirements import plural
+from mlpx.tables.requirements import counted, whole
 from mlpx.tables.scores import score_classes, score_numbers
 from mlpx.tables.targets import ClassTarget, NumberTarget, Target
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlpx.tables.model import TabularModel
-
-Note = Callable[[str], object]
 
 
 def make_report(
@@ -73,7 +71,7 @@ def make_report(
         rows=len(frame),
         scores=scores,
         baseline=_baseline(target),
-        findings=_findings(target, truth, outputs),
+        findings=_findings(target, truth, outputs, weighted=_weighted(model)),
         importance=ranked,
         importance_note=why,
         inferred=_inferred(model),
@@ -127,10 +125,14 @@ def _linear(model: TabularModel, frame: pd.DataFrame, truth: NDArray[Any]) -> di
     return {"linear model": _scores(preprocessing.target, truth, outputs)}
 
 
-def _findings(target: Target, truth: NDArray[Any], outputs: NDArray[Any]) -> Classes | Numbers:
+def _weighted(model: TabularModel) -> bool:
+    return model.training is not None and model.training.recipe.class_weight is not None
+
+
+def _findings(target: Target, truth: NDArray[Any], outputs: NDArray[Any], *, weighted: bool) -> Classes | Numbers:
     if isinstance(target, NumberTarget):
         return Numbers(truth, target.decode(outputs))
-    return Classes.of(target.classes, truth, _probabilities(outputs))
+    return Classes.of(target.classes, truth, _probabilities(outputs), weighted=weighted)
 
 
 def _importance(
@@ -155,7 +157,8 @@ def _importance(
 
     found = permutation_importance(preprocessing, inputs, losses, repeats=repeats, seed=model.seed)
     times = "once" if repeats == 1 else f"{repeats} times"
-    return found, f"each column was shuffled {times} among {plural(count, 'row')}: mean ± standard deviation"
+    drawn = f" that were drawn of {whole(len(frame))}, to bound the time" if count < len(frame) else ""
+    return found, f"each column was shuffled {times} among {counted(count, 'row')}{drawn}: mean ± standard deviation"
 
 
 def _inferred(model: TabularModel) -> tuple[tuple[str, str], ...]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import mlpx._version
 from mlpx.tables.report.classes import Classes
 from mlpx.tables.report.markup import Markup, join, prose, table, tag
-from mlpx.tables.report.words import MEASURES, RANKED_BY, decimals, figure, mean, measured, percent, short
-from mlpx.tables.requirements import plural
+from mlpx.tables.report.words import MEASURES, RANKED_BY, best_epochs, decimals, figure, mean, measured, percent, short
+from mlpx.tables.requirements import counted, plural, whole
 
 if TYPE_CHECKING:
     from mlpx.history import History
@@ -35,7 +35,8 @@ p, ul { margin: .5rem 0; } .quiet { color: var(--quiet); font-size: .9rem; }
 th, td { padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 .numbers td, .numbers thead th + th { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .numbers td, .numbers th { padding: .25rem .5rem; overflow-wrap: normal; } tbody th { font-weight: 500; }
-.numbers tbody th { min-width: 4rem; max-width: 11rem; overflow-wrap: anywhere; } .words tbody th { min-width: 8rem; }
+.numbers tbody th { min-width: 4rem; max-width: 14rem; overflow-wrap: break-word; }
+.words tbody th { min-width: 8rem; max-width: 14rem; overflow-wrap: break-word; }
 .model { font-weight: 700; } svg { display: block; width: 100%; max-width: 40rem; height: auto; }
 """
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -84,7 +85,7 @@ def _section(title: str, *parts: str) -> Markup:
 
 
 def _top(report: Report) -> Markup:
-    said = f"{report.task}, measured on {plural(report.rows, 'row')}"
+    said = f"{report.task}, measured on {counted(report.rows, 'row')}"
     parts = [tag("h1", "Model of ", tag("code", short(report.target))), tag("p", said)]
     if util.find_spec("matplotlib") is None:
         parts.append(tag("p", "This page has no pictures: matplotlib draws them. ", tag("code", INSTALL)))
@@ -114,7 +115,7 @@ def _classes(findings: Classes, drawn: dict[str, Markup]) -> Markup:
     sentences = findings.confusions() or ("every row is in its class",)
     parts: list[str] = [tag("ul", *(tag("li", prose(sentence)) for sentence in sentences))]
     if len(findings.classes) <= MOST_CLASSES:
-        parts += [tag("p", "Rows by true class (down) and decided class (across):"), _matrix(findings)]
+        parts += [tag("p", "Rows by true class (down) and predicted class (across):"), _matrix(findings)]
     parts.append(_shares(findings))
     if findings.calibration:
         parts.append(_calibration(findings, drawn))
@@ -128,7 +129,7 @@ def _matrix(findings: Classes) -> Markup:
     rows = []
     for name, counts, share in zip(names, findings.counts.tolist(), shares.tolist(), strict=True):
         cells = [
-            tag("td", str(count), style=f"background: rgb(var(--cell) / {0.6 * part:.2f})")
+            tag("td", whole(count), style=f"background: rgb(var(--cell) / {0.6 * part:.2f})")
             for count, part in zip(counts, share, strict=True)
         ]
         rows.append((name, *cells))
@@ -137,10 +138,10 @@ def _matrix(findings: Classes) -> Markup:
 
 def _shares(findings: Classes) -> Markup:
     rows = [
-        (short(name), str(count), _share(found), _share(right))
-        for name, (count, found, right) in zip(findings.classes, findings.shares(), strict=True)
+        (short(name), whole(count), _share(recall), _share(precision))
+        for name, (count, recall, precision) in zip(findings.classes, findings.shares(), strict=True)
     ]
-    return table(["class", "rows", "found", "decisions that are right"], rows)
+    return table(["class", "rows", "recall", "precision"], rows)
 
 
 def _share(share: float) -> str:
@@ -149,14 +150,14 @@ def _share(share: float) -> str:
 
 def _calibration(findings: Classes, drawn: dict[str, Markup]) -> Markup:
     name = short(findings.classes[1])
-    rows = [(f"{part.said:.3f}", f"{part.seen:.3f}", str(part.rows)) for part in findings.calibration]
-    said = f"How probable the model says that `{name}` is, and how often it was: off by "
-    said += f"{percent(findings.calibration_error)} in the mean."
+    rows = [(f"{part.said:.3f}", f"{part.seen:.3f}", whole(part.rows)) for part in findings.calibration]
+    said = f"How probable the model says that `{name}` is, and how often it was: "
+    said += f"{findings.calibration_note()}."
     return join(
         [
             tag("p", prose(said)),
             drawn.get("calibration", Markup()),
-            table(["probability", "share of rows", "rows"], rows),
+            table(["mean probability", f"share of {name}", "rows"], rows),
         ]
     )
 
@@ -164,7 +165,7 @@ def _calibration(findings: Classes, drawn: dict[str, Markup]) -> Markup:
 def _numbers(findings: Numbers, drawn: dict[str, Markup]) -> Markup:
     quantiles = findings.quantiles()
     places = decimals(value for _, value in quantiles)
-    groups = [(str(g.rows), figure(g.predicted), figure(g.true), figure(g.rmse)) for g in findings.groups()]
+    groups = [(whole(g.rows), figure(g.predicted), figure(g.true), figure(g.rmse)) for g in findings.groups()]
     return _section(
         "Errors",
         drawn.get("predicted", Markup()),
@@ -199,8 +200,8 @@ def _training(history: History, drawn: dict[str, Markup]) -> Markup:
     last = history.epochs - 1
     shown = sorted({round(i * last / (MOST_EPOCHS - 1)) for i in range(MOST_EPOCHS)})
     rows = [(str(i + 1), *(figure(mean(column[i]), 4) for column in columns.values())) for i in shown]
-    best = mean(history.best_epoch)
-    said = f"{plural(history.epochs, 'epoch')} in {history.seconds:.1f} s" + (f", the best {best:g}" if best else "")
+    best = best_epochs(history.best_epoch)
+    said = f"{plural(history.epochs, 'epoch')} in {history.seconds:.1f} s" + (f", {best}" if best else "")
     names = ["epoch", *(name.replace("_", " ") for name in columns)]
     return _section("Training", tag("p", f"{said}."), drawn.get("training", Markup()), table(names, rows))
 

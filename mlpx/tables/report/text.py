@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING
 
 from mlpx.tables.report.classes import Classes
 from mlpx.tables.report.importance import Importance
-from mlpx.tables.report.words import MEASURES, RANKED_BY, decimals, figure, mean, measured, percent, plain, short
-from mlpx.tables.requirements import plural
+from mlpx.tables.report.words import (
+    MEASURES,
+    RANKED_BY,
+    best_epochs,
+    decimals,
+    figure,
+    mean,
+    measured,
+    percent,
+    plain,
+    short,
+)
+from mlpx.tables.requirements import NO_BREAK, counted, plural, whole
 
 if TYPE_CHECKING:
     from mlpx.history import History
@@ -22,13 +33,13 @@ MOST_COLUMNS, MOST_NEEDED, MOST_EPOCHS = 30, 15, 6
 
 def write(report: Report, width: int) -> str:
     """Write the whole report."""
-    title = wrap(f"`{short(report.target)}` on {plural(report.rows, 'row')}", width)
+    title = wrap(f"`{short(report.target)}` on {counted(report.rows, 'row')}", width)
     parts = [[*title, "=" * max(map(len, title))], *sections(report, width), inferred(report, width)]
     if report.notes:
         parts.insert(2, [line for note in report.notes for line in wrap(note, width)])
     if report.history is not None and report.history.epochs:
         parts.insert(-1, training(report.history, width))
-    return "\n\n".join("\n".join(part) for part in parts)
+    return "\n\n".join("\n".join(part) for part in parts).replace(NO_BREAK, " ")
 
 
 def sections(report: Report, width: int, title: str = "") -> list[list[str]]:
@@ -59,24 +70,24 @@ def classes(findings: Classes, width: int) -> list[str]:
     found = findings.confusions()
     lines += [line for sentence in found for line in wrap(sentence, width)] or ["every row is in its class"]
     if findings.calibration:
-        said = f"probabilities of `{short(findings.classes[1])}` are off by {percent(findings.calibration_error)}"
-        lines += ["", *wrap(f"{said} in the mean:", width)]
-        rows = [(f"{p.said:.3f}", f"{p.seen:.3f}", str(p.rows)) for p in findings.calibration]
-        lines += table([("probability", "share", "rows"), *rows], width)
+        name = short(findings.classes[1])
+        lines += ["", *wrap(f"probabilities of `{name}` are {findings.calibration_note()}:", width)]
+        rows = [(f"{p.said:.3f}", f"{p.seen:.3f}", whole(p.rows)) for p in findings.calibration]
+        lines += table([("mean probability", f"share of {short(name, 16)}", "rows"), *rows], width)
     return lines
 
 
 def _matrix(findings: Classes, width: int) -> list[str]:
-    """Write the matrix where it fits, else the share that was found of each class."""
+    """Write the matrix where it fits, else the recall of each class."""
     names = [short(name, 12) for name in findings.classes]
-    cells = [[str(count) for count in row] for row in findings.counts.tolist()]
+    cells = [[whole(count) for count in row] for row in findings.counts.tolist()]
     found = [("-" if share != share else percent(share)) for _, share, _ in findings.shares()]
-    rows = [("true \\ decided", *names, "found")]
+    rows = [("true \\ predicted", *names, "recall")]
     rows += [(name, *row, share) for name, row, share in zip(names, cells, found, strict=True)]
     if _size(rows) <= width:
         return [*table(rows, width), ""]
     listed = [f"{name} {share}" for name, share in zip(names, found, strict=True)]
-    return [*wrap(f"found of each class: {', '.join(listed)}", width), ""]
+    return [*wrap(f"recall of each class: {', '.join(listed)}", width), ""]
 
 
 def numbers(findings: Numbers, width: int) -> list[str]:
@@ -85,7 +96,7 @@ def numbers(findings: Numbers, width: int) -> list[str]:
     head = ("share of rows", *(f"{share:.0%}" for share, _ in quantiles))
     places = decimals(value for _, value in quantiles)
     lines = table([head, ("residual below", *(f"{value:z.{places}f}" for _, value in quantiles))], width)
-    rows = [(str(g.rows), figure(g.predicted), figure(g.true), figure(g.rmse)) for g in findings.groups()]
+    rows = [(whole(g.rows), figure(g.predicted), figure(g.true), figure(g.rmse)) for g in findings.groups()]
     lines = ["residuals: predicted less true", *lines, ""]
     lines += wrap("from the smallest predictions to the largest:", width)
     return lines + table([("rows", "predicted", "true", "RMSE"), *rows], width)
@@ -111,14 +122,14 @@ def _needed(item: Importance, places: int) -> tuple[str, str, str]:
 
 def training(history: History, width: int) -> list[str]:
     """Write some of the epochs."""
-    best = mean(history.best_epoch)
+    best = best_epochs(history.best_epoch)
     columns = {name: column for name, column in history.items() if name != "learning_rate"}
     last = history.epochs - 1
     shown = sorted({round(i * last / (MOST_EPOCHS - 1)) for i in range(MOST_EPOCHS)})
     rows = [("epoch", *(name.replace("_", " ") for name in columns))]
     rows += [(str(i + 1), *(figure(mean(column[i]), 4) for column in columns.values())) for i in shown]
     epochs = f"{plural(history.epochs, 'epoch')} in {history.seconds:.1f} s"
-    chosen = f", the best {best:g}" if best else ""
+    chosen = f", {best}" if best else ""
     return [*wrap(f"training: {epochs}{chosen}", width), *table(rows, width)]
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from mlpx.tables.requirements import NO_BREAK
+
 #: A name from a table that is longer than this is cut.
 LONGEST_NAME = 40
 
@@ -21,10 +23,13 @@ MEASURES = {
 #: The measure by which columns are ranked, and one that is told beside it.
 RANKED_BY = {"classification": ("log_loss", "accuracy"), "regression": ("rmse", "r2")}
 
+#: Networks whose best epochs are named one by one.
+MOST_EPOCHS = 4
+
 
 def plain(text: str) -> str:
     """Escape what is no printable letter."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(c if c.isprintable() or c == NO_BREAK else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def short(name: str, most: int = LONGEST_NAME) -> str:
@@ -60,3 +65,13 @@ def mean(value: Any) -> float:
     """Give a number of the history, of a stack the mean over the members that were left; NaN where none was."""
     left = [v for v in value if v == v] if isinstance(value, list) else [value]
     return float(sum(left) / len(left)) if left else math.nan
+
+
+def best_epochs(best: int | list[int]) -> str:
+    """Tell the best epoch, of networks side by side that of each; nothing where none is."""
+    found = sorted(set(best if isinstance(best, list) else [best]) - {0})
+    if len(found) < 2:
+        return f"best: {found[0]}" if found else ""
+    if len(found) > MOST_EPOCHS:
+        return f"best of each network: {found[0]} to {found[-1]}"
+    return f"best of each network: {', '.join(map(str, found[:-1]))} and {found[-1]}"
