@@ -23,7 +23,8 @@ from mlpx.bench.roofline import Roofline
 from mlpx.bench.running import measure_all, run
 from mlpx.bench.suites import make_cases
 from mlpx.bench.timing import CaseResult
-from mlpx.cli.console import counted, note, say, say_table, say_wrapped
+from mlpx.cli.console import note, say, say_table, say_wrapped
+from mlpx.tables.requirements import counted
 
 #: A ratio may be larger by this part without a word.
 TOLERANCE = 0.15

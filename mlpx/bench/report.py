@@ -11,7 +11,8 @@ from mlpx.bench.ratios import best_peer, floor, is_own, quotient
 from mlpx.bench.results import Results
 from mlpx.bench.roofline import Roofline
 from mlpx.bench.timing import CaseResult, Result
-from mlpx.cli.console import counted, note, say, say_fields, say_table, say_wrapped, width
+from mlpx.cli.console import note, say, say_fields, say_table, say_wrapped, width
+from mlpx.tables.requirements import counted
 
 Row = tuple[str, ...]
 
