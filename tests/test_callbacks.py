@@ -805,3 +805,36 @@ def test_progress_where_the_source_does_not_know_its_rows() -> None:
     net = mlpx.MLP([3, 8, 1], output="sigmoid")
     net.fit(mlpx.sources.Batches([TRAIN]), epochs=2, progress=False, callbacks=mlpx.Progress(0, stream=log))
     assert "epoch 1/2" in log.getvalue()
+
+
+def test_a_metric_that_is_not_asked_for_is_named() -> None:
+    net = mlpx.MLP([1, 2, 2], seed=1)
+    with pytest.raises(ValueError, match=r"needs `metrics=\"accuracy\"` in `fit`"):
+        net.fit([[0.0], [1.0]], [0, 1], epochs=1, callbacks=mlpx.EarlyStopping("validation_accuracy"))
+
+
+def test_an_average_that_never_began_is_told() -> None:
+    net = mlpx.MLP([1, 2, 1], output="linear", seed=1)
+    with pytest.warns(UserWarning, match="nothing was averaged: `start_epoch` is 5"):
+        net.fit([[0.0], [1.0]], [0.0, 1.0], epochs=3, callbacks=mlpx.WeightAverage(None, start_epoch=5))
+
+
+def test_a_log_in_a_missing_folder_is_refused() -> None:
+    net = mlpx.MLP([1, 2, 1], output="linear", seed=1)
+    with pytest.raises(FileNotFoundError, match="'missing' is not; make it first"):
+        net.fit([[0.0], [1.0]], [0.0, 1.0], epochs=1, callbacks=mlpx.CSVLogger("missing/a.csv"))
+
+
+def test_the_bar_is_drawn_below_what_a_callback_writes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Greeting(mlpx.Callback):
+        def start(self, run: Any) -> None:
+            sys.stderr.write("greeting\n")
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    net = mlpx.MLP([1, 2, 1], output="linear", seed=1)
+    net.fit([[0.0], [1.0]], [0.0, 1.0], epochs=2, callbacks=Greeting(), progress=True)
+    written = capsys.readouterr().err
+    assert written.startswith("greeting\n")
+    assert "epoch 2/2" in written

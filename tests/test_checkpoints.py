@@ -23,6 +23,10 @@ X = RNG.normal(size=(300, 6)).astype("float32")
 Y = (X[:, 0] * X[:, 1] > 0).astype(int)
 
 
+BITWISE = ["numpy", "torch", "array_api_strict"]
+"""Backends on which a resumed run ends with the same bits."""
+
+
 class BrokenError(RuntimeError):
     pass
 
@@ -82,12 +86,16 @@ def test_on_every_backend(tmp_path: Path, backend: mlpx.Backend, at: int) -> Non
     alone, _ = fit(None, **options)
     with pytest.raises(BrokenError):
         fit(tmp_path, BreakAt(at), **options)
-    assert bits(fit(tmp_path, **options)[0]) == bits(alone)
+    resumed, _ = fit(tmp_path, **options)
+    if backend.name in BITWISE:
+        assert bits(resumed) == bits(alone)
+    else:  # runs of another length are compiled into another loop, which may add in another order
+        np.testing.assert_allclose(mlpx.to_numpy(resumed.vector), mlpx.to_numpy(alone.vector), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.once
-@pytest.mark.parametrize("name", ["numpy", "torch", "array_api_strict"])
+@pytest.mark.parametrize("name", BITWISE)
 def test_killed_at_random_moments(name: str) -> None:
     if name not in {info.name for info in mlpx.available_backends() if info.available}:
         pytest.skip(f"{name} is not installed")
@@ -120,8 +128,8 @@ def test_but_not_where_the_learning_rate_depends_on_them(tmp_path: Path) -> None
     ("change", "said"),
     [
         ({"batch_size": 16}, "batch_size was 32 and is 16"),
-        ({"net": {"seed": 2}}, "seeds was"),
-        ({"optimizer": mlpx.SGD(0.1)}, "optimizer was"),
+        ({"net": {"seed": 2}}, r"seeds\[0\]\[0\] was 1 and is 2"),
+        ({"optimizer": mlpx.SGD(0.1)}, "optimizer.name was"),
         ({"shuffle": False}, "shuffle was true and is false"),
         ({"validation": 0.5}, "rows was 300 and is 150"),
     ],

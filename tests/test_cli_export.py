@@ -20,8 +20,8 @@ def model(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "files", "sentence"),
     [
-        ([], ["net.onnx"], "onnxruntime: InferenceSession('net.onnx').run(['y', 'label'], inputs)"),
-        (["--onnx", "-o", "graph"], ["graph"], "for each of X"),
+        ([], ["net.onnx"], "session = InferenceSession('net.onnx'); session.run(['y', 'label'], inputs)"),
+        (["--onnx", "-o", "graph"], ["graph"], "an array of shape (n, 3) as 'X'"),
         (["--numpy"], ["net.npz", "net.py"], "python net.py data.csv > predictions.csv"),
         (["-o", "other.py"], ["other.npz", "other.py"], "which belong together and need NumPy alone"),
         (["--npz"], ["net.npz"], "numpy.load('net.npz')"),
@@ -73,3 +73,18 @@ def test_without_onnx_a_sentence_says_what_to_install(model):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert 'pip install "mlpx[onnx]"' in done.stderr
+
+
+def test_a_stack_is_no_module_of_torch(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    table = {"x": list(range(40)), "y": ["a", "b"] * 20}
+    mlpx.TabularModel(epochs=1, progress=False).fit(table, "y").save("m.mlpx")
+    assert main(["export", "m.mlpx", "--torch"]) == 2
+    assert "train with `--members 1`" in capsys.readouterr().err
+
+
+def test_a_program_without_a_file_tells_its_usage(model):
+    assert main(["export", "net.mlpx", "--numpy"]) == 0
+    done = subprocess.run([sys.executable, "net.py"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("usage: python ")

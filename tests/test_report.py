@@ -25,6 +25,9 @@ QUICK: dict[str, Any] = {"hidden": (16,), "members": 2, "epochs": 15, "progress"
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = "<img src=x onerror=alert(1)>"
 
+#: A rare town may be one that training did not have.
+pytestmark = pytest.mark.filterwarnings("ignore:.*rarely or not at all")
+
 
 def flowers(n: int = 400) -> Any:
     """Give a table whose classes follow `height`, a little `town`, and not `noise`."""
@@ -45,7 +48,7 @@ def lines(n: int = 400) -> Any:
 @pytest.fixture(scope="module")
 def classified() -> tuple[mlpx.TabularModel, Report]:
     model = mlpx.TabularModel(**QUICK).fit(flowers(), "kind", test=0.25)
-    return model, model.report(repeats=3)
+    return model, model.report(repeats=3, note=str)
 
 
 @pytest.fixture(scope="module")

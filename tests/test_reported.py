@@ -305,11 +305,19 @@ def unreadable() -> mlpx.ModelFileError:
     return caught.value
 
 
+def used_up() -> mlpx.SourceError:
+    pieces = ((x, x) for x in ([[0.0]], [[1.0]]))
+    with pytest.raises(mlpx.SourceError) as caught:
+        mlpx.MLP([1, 1], output="linear").fit(mlpx.sources.Batches(pieces), epochs=2)
+    return caught.value
+
+
 MAKERS = {
     mlpx.MlpxError: lambda: mlpx.MlpxError("any"),
     mlpx.BackendUnavailableError: not_there,
     mlpx.DivergenceError: diverged,
     mlpx.ModelFileError: unreadable,
+    mlpx.SourceError: used_up,
 }
 
 

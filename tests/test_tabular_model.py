@@ -416,3 +416,53 @@ def test_scores_are_scikit_learns(classes: int) -> None:
     assert numbers["r2"] == pytest.approx(metrics.r2_score(truth, predicted))
     assert numbers["rmse"] == pytest.approx(metrics.root_mean_squared_error(truth, predicted))
     assert roc_auc([True, False], np.asarray([1.0, 1.0])) == 0.5
+
+
+# What a newcomer meets
+
+
+def test_rows_without_a_target_are_told() -> None:
+    table = {"x": list(range(60)), "y": [None, *(2.0 * i for i in range(59))]}
+    model = mlpx.TabularModel(epochs=1, members=1, progress=False)
+    with pytest.warns(UserWarning, match="left out 1 row whose target `y` is missing") as told:
+        model.fit(table, "y")
+    assert told[0].filename == __file__
+    assert any("left out 1 row" in sentence for sentence in model.inferred)
+
+
+def test_divergence_names_rows_of_the_table_and_what_is_left() -> None:
+    table = pd.DataFrame({"x": range(60), "y": [float(i) for i in range(60)]})
+    model = mlpx.TabularModel(learning_rate=1e30, activation="relu", members=1, epochs=2, progress=False)
+    with pytest.raises(mlpx.DivergenceError, match=r"lower `learning_rate`.*nothing of this fit is kept") as caught:
+        model.fit(table, "y", test=0.2)
+    assert model.training is not None
+    assert caught.value.rows
+    assert set(caught.value.rows) <= set(model.training.split.train.tolist())
+    with pytest.raises(ValueError, match="has not learnt"):
+        model.predict(table)
+
+
+def test_an_empty_table_has_empty_predictions() -> None:
+    numbers = mlpx.TabularModel(epochs=1, progress=False).fit(
+        {"x": list(range(40)), "y": [0.5 * i for i in range(40)]}, "y"
+    )
+    assert numbers.predict({"x": []}).shape == (0,)
+    labels = mlpx.TabularModel(epochs=1, progress=False).fit({"x": list(range(40)), "y": ["a", "b"] * 20}, "y")
+    assert labels.predict({"x": []}).tolist() == []
+    assert labels.predict_proba({"x": []}).shape == (0, 2)
+
+
+def test_what_is_no_table_is_refused_with_a_remedy() -> None:
+    model = mlpx.TabularModel(epochs=1, progress=False).fit({"x": list(range(40)), "y": ["a", "b"] * 20}, "y")
+    with pytest.raises(ValueError, match=r"each a list, as \{'x': \[3\]\}"):
+        model.predict({"x": 3})
+    with pytest.raises(TypeError, match="got a Series"):
+        model.predict(pd.Series([3]))
+    with pytest.raises(ValueError, match="the row with index 38113 holds 'a'"):
+        model.predict(pd.DataFrame({"x": [1, "a"]}, index=[4, 38113]))
+
+
+def test_a_target_with_decimal_commas_is_refused() -> None:
+    table = {"x": list(range(200)), "y": [f"{i},5" for i in range(100)] * 2}
+    with pytest.raises(ValueError, match=r"such as '0,5'; read it with `pandas.read_csv\(…, decimal=\",\"\)`"):
+        mlpx.TabularModel(epochs=1).fit(table, "y")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import mlpx
 from mlpx.cli.console import figure, listed
 from mlpx.tables import CategoryColumn, DateColumn, EmbeddedColumn, NumberColumn, NumberTarget, Preprocessing
@@ -46,10 +48,8 @@ def target(preprocessing: Preprocessing) -> str:
 
 def network(net: mlpx.Network, *, place: bool = True) -> str:
     """Tell the network's layers as its `repr` does, its size and type, and where it is."""
-    labels = [str(net.sizes[0]), *(layer.label for layer in net.layers)]
-    layers = " - ".join(
-        f"{label.removesuffix('identity')}linear" if label.endswith(" identity") else label for label in labels
-    )
+    *others, last = [str(net.sizes[0]), *(layer.label for layer in net.layers)]
+    layers = " - ".join([*others, re.sub(r" identity\b", " linear", last)])
     where = f", {net.backend.name} on {net.backend.device_name}" if place else ""
     one = f"{layers}, {whole(net.n_parameters)} parameters, {net.dtype_name}{where}"
     return one if net.members is None else f"{net.members} whose predictions are averaged, each {one}"
