@@ -168,7 +168,7 @@ def measure(task, contender, seed, train, test):
         seconds = time.perf_counter() - start
     predicted, truth = model.predict(test), test[task.target]
     if task.classes:
-        score = float(np.mean(predicted == truth.astype(str).to_numpy()))
+        score = float(np.mean(predicted.astype(str) == truth.astype(str).to_numpy()))
     else:
         score = float(np.sqrt(np.mean((predicted - truth.to_numpy()) ** 2)))
     return {"score": score, "seconds": round(seconds, 2), "load": round(os.getloadavg()[0], 2)}
