@@ -184,6 +184,7 @@ def test_predictions_are_labels_or_numbers(classifier: mlpx.TabularModel, regres
     assert 80 < numbers.mean() < 220
 
 
+@pytest.mark.filterwarnings("ignore:left out 10 rows")
 @pytest.mark.parametrize(
     ("labels", "given"),
     [

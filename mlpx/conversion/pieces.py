@@ -108,11 +108,7 @@ def main():
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(f"usage: python {sys.argv[0]} data.csv > predictions.csv")
-    try:
-        main()
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has gone
-        sys.stderr.close()
+    main()
 '''
 
 # With columns.
@@ -267,11 +263,7 @@ def main():
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(f"usage: python {sys.argv[0]} data.csv > predictions.csv")
-    try:
-        main()
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has gone
-        sys.stderr.close()
+    main()
 '''
 
 MAIN_NUMBERS = '''
@@ -284,9 +276,5 @@ def main():
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(f"usage: python {sys.argv[0]} data.csv > predictions.csv")
-    try:
-        main()
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has gone
-        sys.stderr.close()
+    main()
 '''

@@ -126,12 +126,12 @@ class Diagnostics(Callback):
         self.layers = _names(run.net.architecture)
         self._stack = run.net.members is not None
         self._sample = run.first_rows(self.rows or max(_ROWS, run.settings.batch_size))
-        self._look(run, stacklevel=6)
+        self._look(run, stacklevel=7)
 
     def epoch(self, run: Any) -> None:
         """Look, where it is time."""
         if run.step - self.steps[-1] >= (self.every or _EVERY) or run.epoch == run.epochs:
-            self._look(run, stacklevel=7)
+            self._look(run, stacklevel=8)
 
     def end(self, run: Any) -> None:
         """Let the rows go."""
